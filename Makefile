@@ -82,6 +82,7 @@ format: $(STAMP) ## format the code
 golden: $(STAMP) ## write the golden files, generated pages and the picture again; read the diff before you commit it
 	$(BIN)/python docs/picture.py
 	$(BIN)/python -m webhook.plugindata.touches && $(BIN)/ruff format --quiet cniplugin/access/content/plugintable.py
+	$(BIN)/python -m webhook.plugindata.reads && $(BIN)/ruff format --quiet cniplugin/netspec/pluginreads.py
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
 clean: ## remove everything that make has written

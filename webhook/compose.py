@@ -30,6 +30,7 @@ from certs.certfiles import BootstrapError, bootstrap, exposures
 from certs.rotator import RotatorError
 from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.policyrules import AuthorMatch
+from cniplugin.netspec.attachers import MULTUS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.view.decisioncontext import OFF, CompiledRules
 from webhook.configuration.current import CurrentConfiguration
@@ -117,6 +118,7 @@ class Settings:
     key) replace them. `client_ca` verifies callers, and `client_names` may call (empty: all of them); None: everybody
     may call. `path_token_file`: the tokens of paths that an administrator registers. `config`: the file of a
     NadmitConfiguration; None: its defaults. `plugin_schemas`: a directory of schemas of CNI plugins.
+    `attached_by`: who attaches, where the configuration does not say so.
     """
 
     manifests: Path | None = None
@@ -131,6 +133,7 @@ class Settings:
     path_token_file: Path | None = None
     config: Path | None = None
     plugin_schemas: Path | None = None
+    attached_by: str = MULTUS
     rules: Rules = field(default_factory=Rules)
     network_namespace: str = NETWORK_NAMESPACE
     limits: Limits = field(default_factory=Limits)
@@ -292,7 +295,7 @@ def _follow_configuration(settings: Settings, running: ExitStack) -> CurrentConf
     Raises ManifestError for a file that cannot be used, and for schemas of plugins that cannot.
     """
     own_schemas = {} if settings.plugin_schemas is None else load_directory(settings.plugin_schemas)
-    current = CurrentConfiguration(now=time.time, own_schemas=own_schemas)
+    current = CurrentConfiguration(now=time.time, own_schemas=own_schemas, attached_by=settings.attached_by)
     if settings.config is not None:
         file = ConfigurationFile(settings.config, current)
         file.start()

@@ -1,9 +1,10 @@
 """Set the default route that the pod asks for, in the kernel and in the results (NPWG v1.3 §4.1.2.1.9).
 
-One attachment may have `default-route`. Every other attachment then loses its default routes of both families. The
-holder gets one route per gateway, with its position as metric, instead of its own routes of that family. An empty list
-keeps the routes that the plugins of the holder made. The routes are changed in the pod's namespace over netlink.
-Afterwards the results have the routes of the kernel.
+One attachment may have `default-route`, or one for each family. Every other attachment then loses its default routes of
+both families. A holder gets one route per gateway, with its position as metric, instead of its own routes of that
+family. An empty list keeps the routes that the plugins of the holder made. A holder of both families keeps its own
+routes of a family for which it names no gateway; one of two holders does not. The routes are changed in the pod's
+namespace over netlink. Afterwards the results have the routes of the kernel.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from cniplugin.netspec import result as results
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from cniplugin.host.routes import DefaultRoute
@@ -29,32 +30,40 @@ OLD_KEYS = {AF_INET: "ip4", AF_INET6: "ip6"}
 def settle(plan: Plan, entries: Sequence[Entry], netns: str) -> tuple[Entry, ...]:
     """Return the entries with the routes of the kernel in their results. Does nothing if no attachment is the holder.
 
-    Raises CniError 8, 5, or 7 if the holder has no interface. The caller then detaches, which undoes the changes.
+    Raises CniError 8, 5, or 7 if a holder has no interface. The caller then detaches, which undoes the changes.
     """
-    holder = next((item for item in plan.attachments if item.element.default_route is not None), None)
-    if holder is None:
+    asked = {
+        item.interface: item.element.default_route
+        for item in plan.attachments
+        if item.element.default_route is not None
+    }
+    if not asked:
         return tuple(entries)
     with Namespace(netns), Routes() as routes:
-        # NB: the holder comes last: the kernel has one route of a family and metric, and keeps the older one.
-        for entry in sorted(entries, key=lambda entry: entry.ifname == holder.interface):
+        # NB: the holders come last: the kernel has one route of a family and metric, and keeps the older one.
+        for entry in sorted(entries, key=lambda entry: entry.ifname in asked):
             try:
-                if entry.ifname == holder.interface:
-                    _give(routes, entry, holder.element.default_route or ())
+                if entry.ifname not in asked:
+                    _take(routes, entry, ALL)
                 else:
-                    _take(routes, entry)
+                    families = ALL if len(asked) == 1 else {_family(gateway) for gateway in asked[entry.ifname]}
+                    _take(routes, entry, ALL.keys() - set(families))
+                    _give(routes, entry, asked[entry.ifname], families)
             except CniError as error:
                 raise error.within(f"{entry.label}: default-route") from error
         return tuple(_described(routes, entry) for entry in entries)
 
 
-def _take(routes: Routes, entry: Entry) -> None:
-    """Delete all default routes of an interface."""
+def _take(routes: Routes, entry: Entry, families: Iterable[int]) -> None:
+    """Delete the default routes of some families of an interface."""
     index = interface_index(entry.ifname)
-    for route in routes.defaults(index) if index is not None else ():
-        routes.delete(route)
+    taken = set(families)
+    for route in routes.defaults(index) if index is not None and taken else ():
+        if route.family in taken:
+            routes.delete(route)
 
 
-def _give(routes: Routes, entry: Entry, asked: Sequence[str]) -> None:
+def _give(routes: Routes, entry: Entry, asked: Sequence[str], families: Iterable[int]) -> None:
     """Add the holder's gateways. A family without a requested gateway keeps the routes of the holder's own result.
 
     NB: these may be missing in the kernel, because plugins leave out a route that another interface has already.
@@ -64,7 +73,7 @@ def _give(routes: Routes, entry: Entry, asked: Sequence[str]) -> None:
         if asked:
             raise CniError(INVALID_NETWORK_CONFIG, "the network has no interface for it")
         return
-    for family in ALL:
+    for family in families:
         requested = [gateway for gateway in asked if _family(gateway) == family]
         present = [route for route in routes.defaults(index) if route.family == family]
         if not requested and present:

@@ -4,7 +4,8 @@
     <deviceInfoDir>/dp/<resource>-<device ID>-device.json       written by the device plugin; may be absent
     <deviceInfoDir>/cni/<network>-<container ID>_<interface>    ours, one per attachment, named as by Multus
 
-    checkpoint = {"Data": {"PodDeviceEntries": [entry...] / null, ...}, ...}
+    checkpoint = {"Data": {"PodDeviceEntries": [entry...] / null, "RegisteredDevices": registered, ...}, ...}
+    registered = {resource: any...} / null   ; one for each resource of a device plugin of the node
     entry      = {"PodUID": text, "ResourceName": text, "DeviceIDs": ids / null, ...}
     ids        = [id...]                        ; older kubelets
                / {NUMA node: [id...] / null}    ; newer ones, "-1" for devices without a node
@@ -12,9 +13,13 @@
 (kubernetes pkg/kubelet/cm/devicemanager/checkpoint.) The kubelet replaces the checkpoint as a whole, before it has the
 sandbox made. Its `Checksum` covers Go's print of its structs, so it is not verified here.
 
-An attachment whose network names a resource gets the next device of it that the kubelet gave the pod, in the order of
-the IDs, for all containers together. A `deviceID` in the annotation chooses one of them. A device is given once; a PCI
-address is the same device under every resource. Multus attaches without a device if none is left, and reports nothing.
+A resource that is not registered, and of which the pod has nothing, is not a device plugin's: it counts places on the
+node, as those of bridge-marker and of ovs-cni's marker do. A network with such a resource needs no device.
+
+An attachment whose network names another resource gets the next device of it that the kubelet gave the pod, in the
+order of the IDs, for all containers together. A `deviceID` in the annotation chooses one of them. A device is given
+once; a PCI address is the same device under every resource. Multus attaches without a device if none is left, and
+reports nothing.
 
 Device information (NPWG Device Information Specification 1.1 §4.1, §4.2, §6.1): in file names, "/" becomes "-". Our
 file begins as a copy of the device plugin's. The plugins get its path (capability `CNIDeviceInfoFile`) and may write
@@ -45,7 +50,7 @@ if TYPE_CHECKING:
     from cniplugin.netspec.plan import Attachment, Plan
 
     Devices = Mapping[str, tuple[str, ...]]
-    """Device IDs by resource, sorted."""
+    """Device IDs by resource, sorted: for each resource of a device plugin, () if the pod has nothing of it."""
 
 INJECTED = ("deviceID", "pciBusID")
 """Keys with the device in the configuration of each plugin (Multus; sriov reads the first, host-device the second)."""
@@ -86,7 +91,9 @@ def parse_checkpoint(data: bytes, pod_uid: str) -> Devices:
     except RecursionError:
         raise ValueError("it nests too deeply") from None
     devices: dict[str, set[str]] = {}
-    entries = _member(_member(value, "Data", dict, "the checkpoint"), "PodDeviceEntries", list, "Data")
+    data = _member(value, "Data", dict, "the checkpoint")
+    entries = _member(data, "PodDeviceEntries", list, "Data")
+    devices.update((resource, set()) for resource in _member(data, "RegisteredDevices", dict, "Data"))
     for index, entry in enumerate(entries):
         where = f"Data.PodDeviceEntries[{index}]"
         if _member(entry, "PodUID", str, where) == pod_uid:
@@ -96,10 +103,10 @@ def parse_checkpoint(data: bytes, pod_uid: str) -> Devices:
 
 
 def _member(value: object, key: str, kind: type, where: str) -> Any:
-    """Return a member of this kind. A list may be null, as Go writes an empty one."""
+    """Return a member of this kind. A list or an object may be null, as Go writes an empty one."""
     member = value.get(key) if isinstance(value, dict) else None
-    if kind is list and member is None and isinstance(value, dict) and key in value:
-        return []
+    if kind is not str and member is None and isinstance(value, dict) and key in value:
+        return kind()
     if member is None or type(member) is not kind:
         raise ValueError(f'{where} has no "{key}" that is {_KINDS[kind]}')
     return member
@@ -157,8 +164,8 @@ def assign(plan: Plan, own: Devices) -> Plan:
             taken[key], chosen[attachment.interface] = attachment.interface, asked
     for attachment in plan.attachments:
         resource = attachment.network.resource_name
-        if resource and attachment.interface not in chosen:
-            free = (device for device in own.get(resource, ()) if _identity(resource, device) not in taken)
+        if resource in own and attachment.interface not in chosen:
+            free = (device for device in own[resource] if _identity(resource, device) not in taken)
             device = next(free, None)
             if device is None:
                 _refuse_exhausted(attachment, plan, own, taken)

@@ -166,7 +166,8 @@ def _attach(
     """Attach one entry of a record; return the record with its result."""
     entry = record.entries[index]
     try:
-        result = delegate.add_list(_config_of(attachment), teardown.runtime_of(runtime, record, entry), meanwhile)
+        given = teardown.runtime_of(runtime, record, entry).replace(arguments=attachment.arguments)
+        result = delegate.add_list(_config_of(attachment), given, meanwhile)
     except PluginError as error:
         raise error.within(entry.label) from error
     done = entry.replace(state=ATTACHED, result=result)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 
 from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.netspec.attachers import NADMIT, STRICT
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import plan
@@ -182,4 +183,5 @@ def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifn
         default=selections.default or first,
         more_defaults=more,
         default_interface=ifname,
+        attached_by=STRICT if conf.strict else NADMIT,
     )

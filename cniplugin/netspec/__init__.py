@@ -5,6 +5,6 @@ admitted pod can be attached. Does not belong here: files, sockets, clocks, logg
 Must not know: Kubernetes clients, the access rules, or the caller.
 """
 
-REVISION = 1
+REVISION = 2
 """Revision of the grammar, shown in metrics and logs of both ends. If the grammar widens, upgrade the nodes first; if
 it narrows, upgrade the webhook first."""

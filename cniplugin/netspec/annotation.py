@@ -1,15 +1,24 @@
 """Network selection annotations: text to `NetworkSelectionElement`s (NPWG v1.3 §4.1); `selection` writes them.
 
     value      = *WSP / json-list / comma-list
-    json-list  = any text that contains "[", "{" or a double quote; strict JSON, see `jsontext`
-    comma-list = item *( "," item )                       ; white space around items is dropped, §4.1.1
-    item       = [ namespace "/" ] name [ "@" interface ] ; "@" is Multus' addition, in use everywhere
+    json-list  = any text that contains "[", "{" or a double quote; JSON, see `jsontext`
+    comma-list = item *( "," item )
+    item       = [ [ namespace ] "/" ] name [ "@" [ interface ] ] ; white space around each part is dropped
+
+The text is read as those read it who attach (Multus 4.3, k8sclient.go and Go's encoding/json), so that one text has one
+meaning. What they read although it breaks the letter of the standard is a remark, which admission shows as a warning:
+
+- Keys in another letter case. A key that an object has twice: the last one counts. Keys whose values are objects are
+  merged in Go, so repeating one of those is a problem.
+- Keys that nobody reads. If such a key resembles one that matters, the request would be lost, and that is a problem.
+- White space inside an item, an empty namespace, an empty interface name; "@" itself is Multus' addition.
+- Empty lists, a rate of 0, an annotation of white space alone: they ask for nothing.
+- `ips` beside `ipam-claim-reference`, which OVN-Kubernetes takes.
 
 In the JSON form a `name` may be any object name (`net.v1`); in the comma form it is a label, as in every parser in use.
-A key without a dot that the standard does not define is refused: the standard reserves such keys (§4.1.2.1), and the
-usual cause is a typo. Dotted keys are foreign and kept. Accepted additions: `interfaceRequest` (the old name of
-`interface`, which wins), `deviceID`, `hostIP` in portMappings. A key whose value is null, and an empty `mac`,
-`interface`, `infiniband-guid`, `ipam-claim-reference` or `deviceID`, counts as absent, as in Go.
+Dotted keys are foreign and kept. Accepted additions: `interfaceRequest` (the old name of `interface`, which wins),
+`deviceID`, `hostIP` in portMappings. A key whose value is null, and an empty `mac`, `interface`, `infiniband-guid`,
+`ipam-claim-reference` or `deviceID`, counts as absent, as in Go.
 """
 
 from __future__ import annotations
@@ -18,7 +27,15 @@ from . import jsontext, names
 from .errors import EnoughProblemsError, Problems, SpecError, SpecErrors
 from .names import has_space, trim
 from .record import Record
-from .selection import BANDWIDTH_FIELDS, DEFAULT_NETWORK, NETWORKS, Bandwidth, NetworkSelectionElement, PortMapping
+from .selection import (
+    BANDWIDTH_FIELDS,
+    DEFAULT_NETWORK,
+    NETWORKS,
+    Bandwidth,
+    NetworkSelectionElement,
+    PortMapping,
+    route_families,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,18 +51,20 @@ ANNOTATION_BYTES_MAX = 262_144
 """All annotations of one object together (Kubernetes apimachinery, TotalAnnotationSizeLimitB)."""
 
 _SECTION = "NPWG v1.3 §4.1"
+_COMMA_SECTION = "NPWG v1.3 §4.1.1"
 
 
 class PodSelections(Record):
     """The networks that a pod selects by its two annotations.
 
     `networks` has None in the place of an item that cannot be read. `problems` are those of the default network, then
-    those of the networks.
+    those of the networks. `remarks`, in the same order, are about what breaks the letter and is read all the same.
     """
 
     networks: tuple[NetworkSelectionElement | None, ...] = ()
     default: NetworkSelectionElement | None = None
     problems: tuple[SpecError, ...] = ()
+    remarks: tuple[SpecError, ...] = ()
 
     @property
     def size(self) -> int:
@@ -69,20 +88,14 @@ def read_pod(networks: str, default: str, *, namespace: str, network_namespace: 
 
     `network_namespace` is where a bare default network is looked up.
     """
-    elements: tuple[NetworkSelectionElement | None, ...] = ()
-    chosen: NetworkSelectionElement | None = None
-    problems: tuple[SpecError, ...] = ()
-    if default:
-        try:
-            chosen = parse_default_network(default, namespace=network_namespace)
-        except SpecErrors as errors:
-            problems = errors.errors
-    if networks:
-        try:
-            elements = parse(networks, namespace=namespace)
-        except SpecErrors as errors:
-            elements, problems = errors.readable, (*problems, *errors.errors)
-    return PodSelections(networks=elements, default=chosen, problems=problems)
+    first = _read_default(default, namespace=network_namespace) if default else _NOTHING
+    others = _read(networks, namespace=namespace, source=NETWORKS) if networks else _NOTHING
+    return PodSelections(
+        networks=others.elements,
+        default=first.elements[0] if first.elements and not first.problems else None,
+        problems=(*first.problems, *others.problems),
+        remarks=(*first.remarks, *others.remarks),
+    )
 
 
 def parse(text: str, *, namespace: str) -> tuple[NetworkSelectionElement, ...]:
@@ -91,7 +104,7 @@ def parse(text: str, *, namespace: str) -> tuple[NetworkSelectionElement, ...]:
     Raises SpecErrors with the problems (the first PROBLEMS_MAX), in input order, each with a path such as
     `[1].ips[0]`, and the elements that could be read, unless the text has more problems. Linear in the length.
     """
-    return _read(text, namespace=namespace, source=NETWORKS)
+    return _read(text, namespace=namespace, source=NETWORKS).checked()
 
 
 def parse_default_network(text: str, *, namespace: str) -> NetworkSelectionElement | None:
@@ -100,17 +113,39 @@ def parse_default_network(text: str, *, namespace: str) -> NetworkSelectionEleme
     `namespace` is where a bare name is looked up: the cluster's network namespace, not the pod's. The interface
     cannot be chosen: the runtime takes the pod's address from `eth0`. Raises SpecErrors.
     """
-    elements = _read(text, namespace=namespace, source=DEFAULT_NETWORK)
-    if len(elements) > 1:
-        detail = f"{len(elements)} networks are named, and a pod has one default network"
-        raise SpecErrors(
-            [SpecError(rule="default-network-count", source=DEFAULT_NETWORK, detail=detail, allowed="one network")]
-        )
+    elements = _read_default(text, namespace=namespace).checked()
     return elements[0] if elements else None
 
 
-def _read(text: str, *, namespace: str, source: str) -> tuple[NetworkSelectionElement, ...]:
+class _Reading(Record):
+    """What one text says: None stands for an item that cannot be read."""
+
+    elements: tuple[NetworkSelectionElement | None, ...] = ()
+    problems: tuple[SpecError, ...] = ()
+    remarks: tuple[SpecError, ...] = ()
+
+    def checked(self) -> tuple[NetworkSelectionElement, ...]:
+        """Return the elements. Raises SpecErrors if there are problems."""
+        if self.problems:
+            raise SpecErrors(self.problems, readable=self.elements)
+        return tuple(element for element in self.elements if element is not None)
+
+
+_NOTHING = _Reading()
+
+
+def _read_default(text: str, *, namespace: str) -> _Reading:
+    reading = _read(text, namespace=namespace, source=DEFAULT_NETWORK)
+    if reading.problems or len(reading.elements) <= 1:
+        return reading
+    detail = f"{len(reading.elements)} networks are named, and a pod has one default network"
+    error = SpecError(rule="default-network-count", source=DEFAULT_NETWORK, detail=detail, allowed="one network")
+    return reading.replace(problems=(error,))
+
+
+def _read(text: str, *, namespace: str, source: str) -> _Reading:
     problems = Problems(source)
+    elements: list[NetworkSelectionElement | None] = []
     try:
         if any(char in text for char in '[{"'):
             elements = _read_json(text, namespace=namespace, problems=problems)
@@ -118,12 +153,10 @@ def _read(text: str, *, namespace: str, source: str) -> tuple[NetworkSelectionEl
             elements = _read_comma_list(text, namespace=namespace, problems=problems)
         _check_together(elements, problems)
     except SpecErrors as errors:
-        raise SpecErrors([error.replace(source=source) for error in errors]) from None
+        return _Reading(problems=tuple(error.replace(source=source) for error in errors))
     except EnoughProblemsError:
-        raise SpecErrors(problems.errors) from None
-    if problems.errors:
-        raise SpecErrors(problems.errors, readable=elements)
-    return tuple(element for element in elements if element is not None)
+        elements = []
+    return _Reading(elements=tuple(elements), problems=tuple(problems.errors), remarks=tuple(problems.remarks))
 
 
 # The comma form, §4.1.1
@@ -135,6 +168,8 @@ def _read_comma_list(text: str, *, namespace: str, problems: Problems) -> list[N
         problems.add("json-size", "", f"the annotation has {len(text)} characters", allowed=allowed, section=_SECTION)
         return []
     if not trim(text):
+        detail = "the annotation is white space alone, and names no network"
+        problems.remark("blank-annotation", "", detail, fix="remove the annotation", section=_SECTION)
         return []
     return [
         _read_item(trim(item), problems.at(index), namespace=namespace, problems=problems)
@@ -145,48 +180,76 @@ def _read_comma_list(text: str, *, namespace: str, problems: Problems) -> list[N
 def _read_item(item: str, path: str, *, namespace: str, problems: Problems) -> NetworkSelectionElement | None:
     if not item:
         fix = "remove the comma before or after it"
-        problems.add("empty-item", path, "the item is empty", fix=fix, section="NPWG v1.3 §4.1.1")
+        problems.add("empty-item", path, "the item is empty", fix=fix, section=_COMMA_SECTION)
         return None
-    reference, at, interface = item.partition("@")
-    first, slash, second = reference.partition("/")
-    written_namespace, name = (first, second) if slash else (namespace, first)
+    written_namespace, slash, rest = item.rpartition("/")
+    written_name, at, written_interface = rest.partition("@")
+    if "/" in written_namespace or "@" in written_interface:
+        detail = f"more than one '{'/' if '/' in written_namespace else '@'}'"
+        allowed = "[namespace/]name[@interface]"
+        problems.add("network-name", path, detail, value=item, allowed=allowed, section=_COMMA_SECTION)
+        return None
+    own_namespace, name, interface = trim(written_namespace), trim(written_name), trim(written_interface)
     before = len(problems.errors)
-    if "/" in name:
-        detail, allowed = "more than one '/'", "[namespace/]name[@interface]"
-        problems.add("network-name", path, detail, value=item, allowed=allowed, section="NPWG v1.3 §4.1.1")
-        return None
     if not names.is_label_of_any_length(name):
         _add_name_problem(name, item, path, problems)
-    if slash and not names.is_label(written_namespace):
-        _add_namespace_problem(written_namespace, path, problems)
-    if at:
+    if own_namespace and not names.is_label(own_namespace):
+        _add_namespace_problem(own_namespace, path, problems)
+    if interface:
         _check_interface(interface, path, problems)
     if len(problems.errors) > before:
         return None
-    return NetworkSelectionElement(name=name, namespace=written_namespace, interface=interface if at else None)
+    if (slash and not own_namespace) or (at and not interface) or (own_namespace, name, interface) != (
+        written_namespace, written_name, written_interface
+    ):  # fmt: skip
+        short = f"{own_namespace}{'/' if own_namespace else ''}{name}{'@' if interface else ''}{interface}"
+        detail = "white space or an empty part in this item is ignored"
+        problems.remark("item-form", path, detail, value=item, fix=f'write "{short}"', section=_COMMA_SECTION)
+    return NetworkSelectionElement(name=name, namespace=own_namespace or namespace, interface=interface or None)
 
 
 def _add_name_problem(name: str, item: str, path: str, problems: Problems) -> None:
-    fix = ""
-    if names.is_subdomain(name):
-        fix = f'a name with a dot can only be selected in the JSON form: [{{"name":"{name}"}}]'
-    elif has_space(name[: names.SUBDOMAIN_MAX]) or not _SEPARATORS.isdisjoint(name[: names.SUBDOMAIN_MAX]):
-        fix = "separate networks by commas"
     detail = "this does not name a network" if name else "the network's name is missing"
     allowed, section = names.ALLOWED_LABEL, "NPWG v1.3 §3.3"
+    fix = _name_fix(name[: names.SUBDOMAIN_MAX + 1])
     problems.add("network-name", path, detail, value=item, allowed=allowed, fix=fix, section=section)
+
+
+def _name_fix(name: str) -> str:
+    """Return what to do about a name of the comma form. NB: it only rewrites the text, and names no other network."""
+    if names.is_subdomain(name):
+        return f'a name with a dot can only be selected in the JSON form: [{{"name":"{name}"}}]'
+    if has_space(name) or not _SEPARATORS.isdisjoint(name):
+        return "separate networks by commas"
+    return _respelt(name)
+
+
+def _respelt(name: str) -> str:
+    """Return how to write a name with capitals, or with a namespace that is not set off by a slash."""
+    lower = name.lower()
+    if lower != name and names.is_subdomain(lower):
+        return f'names are in lower case: write "{lower}"'
+    for mark in ":\\":
+        namespace, _, own = name.partition(mark)
+        if names.is_label(namespace) and names.is_label_of_any_length(own):
+            return f'a slash follows the namespace: write "{namespace}/{own}"'
+    return ""
 
 
 # The JSON form, §4.1.2
 
 
 def _read_json(text: str, *, namespace: str, problems: Problems) -> list[NetworkSelectionElement | None]:
-    value = jsontext.parse(text, what="the annotation", bytes_max=ANNOTATION_BYTES_MAX, section=_SECTION)
+    value = jsontext.parse(
+        text, what="the annotation", bytes_max=ANNOTATION_BYTES_MAX, section=_SECTION, may_repeat=True
+    )
+    if isinstance(value, dict):
+        detail = "the annotation is one object, and the JSON form is a list of them"
+        problems.add("not-a-list", "", detail, fix='put it into brackets: [{"name": ...}]', section=_SECTION)
+        return []
     if not isinstance(value, list):
-        fix = "put the object into [ ]" if isinstance(value, dict) else ""
-        allowed = "a list of objects"
-        detail = "the JSON form is a list"
-        problems.add("not-a-list", "", detail, value=value, allowed=allowed, fix=fix, section=_SECTION)
+        detail, allowed = "the JSON form is a list", 'a list of objects, such as [{"name": "net"}]'
+        problems.add("not-a-list", "", detail, value=value, allowed=allowed, section=_SECTION)
         return []
     return [
         _read_element(item, problems.at(index), namespace=namespace, problems=problems)
@@ -195,25 +258,38 @@ def _read_json(text: str, *, namespace: str, problems: Problems) -> list[Network
 
 
 def _check_together(elements: list[NetworkSelectionElement | None], problems: Problems) -> None:
-    """Check that one element at most has a default-route, and that each interface name is used once."""
-    holder: str | None = None
+    """Check that one element at most holds the default route of a family, and that interface names differ."""
+    routes: dict[int, str] = {}
     holders: dict[str, int] = {}
     for index, element in enumerate(elements):
         if element is None:
             continue
         path = problems.at(index)
         if element.default_route is not None:
-            if holder is not None:
-                detail = f"default-route is set here and in {holder}, and one attachment holds the default route"
-                fix, section = "keep one of them", "NPWG v1.3 §4.1.2.1.9"
-                problems.add("default-route-holder", f"{path}.default-route", detail, fix=fix, section=section)
-            holder = holder or path
+            _check_holder(route_families(element.default_route), path, routes, problems)
         if element.interface is not None:
             if element.interface in holders:
                 detail = f"the interface name is used by [{holders[element.interface]}] already"
                 fix, section = "choose another name", "NPWG v1.3 §4.1.2.1.5"
                 problems.add("interface-duplicate", path, detail, value=element.interface, fix=fix, section=section)
             holders.setdefault(element.interface, index)
+
+
+def _check_holder(families: frozenset[int], path: str, routes: dict[int, str], problems: Problems) -> None:
+    """Check that no earlier element holds the default route of these families; `routes` has the holders by family.
+
+    NB: the standard allows one element. One for each family is what people write for a pod with two uplinks.
+    """
+    where, section = f"{path}.default-route", "NPWG v1.3 §4.1.2.1.9"
+    other = next((routes[family] for family in sorted(families) if family in routes), None)
+    if other is not None:
+        detail = f"default-route is set here and in {other}, and one attachment holds the default route"
+        problems.add("default-route-holder", where, detail, fix="keep one of them", section=section)
+    elif routes:
+        detail = f"the default routes of IPv4 and IPv6 have different holders, here and {next(iter(routes.values()))}"
+        problems.remark("default-route-families", where, detail, section=section)
+    for family in families:
+        routes.setdefault(family, path)
 
 
 # One element of the JSON form, §4.1.2.1: one reader for each key
@@ -223,7 +299,7 @@ _INT64_MAX = 2**63 - 1
 
 
 def _add_namespace_problem(value: str, path: str, problems: Problems) -> None:
-    detail, section = "this does not name a namespace", "NPWG v1.3 §4.1.1"
+    detail, section = "this does not name a namespace", _COMMA_SECTION
     problems.add("network-namespace", path, detail, value=value, allowed=names.ALLOWED_LABEL, section=section)
 
 
@@ -250,22 +326,83 @@ def _read_element(item: object, path: str, *, namespace: str, problems: Problems
         problems.add("item-not-object", path, detail, value=item, allowed=allowed, section="NPWG v1.3 §4.1.2")
         return None
     before = len(problems.errors)
-    values: dict[str, object] = {}
-    foreign: dict[str, object] = {}
-    for key, value in item.items():
-        if key not in _READERS:
-            _read_foreign(key, value, path, foreign, problems)
-        elif value is not None:
-            values[key] = _READERS[key](value, f"{path}.{key}", problems)
-    if item.get("name") in (None, ""):
+    foreign = {key: value for key, value in item.items() if "." in key and key not in _READERS}
+    known = _known_keys(item, path, _READERS, problems, merged=_MERGED_KEYS)
+    values = {key: _READERS[key](value, where, problems) for key, where, value in known}
+    if "name" not in values or (values["name"] == "" and len(problems.errors) == before):
         _add_missing_name(path, problems)
-    if item.get("ips") and item.get("ipam-claim-reference"):
-        detail = "ips and ipam-claim-reference are both set, and only one can choose the addresses"
+    if values.get("ips") and values.get("ipam-claim-reference"):
+        detail = "the standard forbids ips beside ipam-claim-reference; OVN-Kubernetes takes both, others the ips"
         section = "NPWG v1.3 §4.1.2.1.11.1"
-        problems.add("ipam-claim-ips", path, detail, fix="remove one of them", section=section)
+        problems.remark("ipam-claim-ips", path, detail, fix="remove one of them", section=section)
+    for where, value in ((jsontext.join(path, key), value) for key, value in foreign.items()):
+        _refuse_repeated(value, where, problems)
     if len(problems.errors) > before:
         return None
     return _element(values, foreign, namespace=namespace)
+
+
+def _known_keys(
+    item: dict[str, object],
+    path: str,
+    known: Mapping[str, object],
+    problems: Problems,
+    *,
+    merged: frozenset[str] = frozenset(),
+) -> list[tuple[str, str, object]]:
+    """Return the known keys of an object whose values are not null, as written, each with its path and its value.
+
+    A key in another letter case is read, as by Go. Of several values of one key the last one counts, and all are read;
+    but not of the keys of `merged`, whose values Go would merge.
+    """
+    found: list[tuple[str, str, object]] = []
+    seen: set[str] = set()
+    for key, value in jsontext.pairs_of(item):
+        name = key if key in known else _folded(key, known)
+        where = jsontext.join(path, key)
+        if name is None:
+            if "." not in key:
+                _judge_unknown(key, where, known, problems)
+            continue
+        if name != key:
+            detail = f'this is read as "{name}", though keys are case-sensitive in the standard'
+            problems.remark("key-case", where, detail, fix=f'write "{name}"', section=_KEYS_SECTION)
+        if name in seen:
+            if name in merged or value is None:
+                problems.add_error(jsontext.duplicate_error(where, section=_KEYS_SECTION))
+                continue
+            detail = "the object has this key more than once; the last one counts"
+            problems.remark("json-duplicate-key", where, detail, fix="keep one of them", section=_KEYS_SECTION)
+        seen.add(name)
+        if value is not None:
+            _refuse_repeated(value, where, problems)
+            found.append((name, where, value))
+    return found
+
+
+def _folded(key: str, known: Iterable[str]) -> str | None:
+    """Return the known key that Go's encoding/json reads a key as, whose letter case differs. NB: "ß" is not "ss"."""
+    folded = key.casefold()
+    return next((name for name in known if name.casefold() == folded and len(name) == len(key)), None)
+
+
+def _refuse_repeated(value: object, path: str, problems: Problems) -> None:
+    """Add a problem for each repeated key inside a value: the reader of that value is not known."""
+    if isinstance(value, dict | list):
+        for error in jsontext.duplicate_errors(value, section=_KEYS_SECTION, path=path):
+            problems.add_error(error)
+
+
+def _judge_unknown(key: str, path: str, known: Iterable[str], problems: Problems) -> None:
+    """Refuse a key that resembles a known one: the request would be lost. Remark any other key: nobody reads it."""
+    near = _OLD_KEYS.get(key.lower()) or (names.nearest(key, known) if problems.spend_lookup() else None)
+    if near is None:
+        detail = "nobody reads this key, so it has no effect"
+        allowed = ", ".join(name for name in known if name in STANDARD_KEYS or known is not _READERS)
+        problems.remark("unknown-key", path, detail, fix="remove it", allowed=allowed, section=_KEYS_SECTION)
+        return
+    detail = "nobody reads this key, so what it asks for would be lost"
+    problems.add("unknown-key", path, detail, fix=f'did you mean "{near}"?', section=_KEYS_SECTION)
 
 
 def _element(values: Mapping[str, object], foreign: Mapping[str, object], *, namespace: str) -> NetworkSelectionElement:
@@ -285,26 +422,6 @@ def _add_missing_name(path: str, problems: Problems) -> None:
     problems.add("missing-name", path, detail, fix='add "name"', section="NPWG v1.3 §4.1.2.1.1")
 
 
-def _read_foreign(key: str, value: object, path: str, foreign: dict[str, object], problems: Problems) -> None:
-    """Keep a dotted key; refuse any other (§4.1.2.1)."""
-    if "." in key:
-        foreign[key] = value
-    else:
-        _add_unknown_key(key, path, tuple(_READERS), STANDARD_KEYS, problems)
-
-
-def _add_unknown_key(key: str, path: str, known: Iterable[str], allowed: Iterable[str], problems: Problems) -> None:
-    near = _OLD_KEYS.get(key) or names.nearest(key, known)
-    problems.add(
-        "key-case" if near and near.casefold() == key.casefold() else "unknown-key",
-        jsontext.join(path, key),
-        "unknown key: keys are case-sensitive, and those without a dot are reserved by the specification",
-        fix=f'did you mean "{near}"?' if near else "",
-        allowed=", ".join(allowed),
-        section=_KEYS_SECTION,
-    )
-
-
 def _read_string(value: object, path: str, problems: Problems, *, section: str = _KEYS_SECTION) -> str:
     if not isinstance(value, str):
         problems.add_type(path, value, "a string", section=section)
@@ -316,7 +433,8 @@ def _read_name(value: object, path: str, problems: Problems) -> str:
     name = _read_string(value, path, problems)
     if name and not names.is_subdomain(name):
         detail, section = "this does not name a network", "NPWG v1.3 §3.3"
-        fix = 'write the namespace under its own key, "namespace"' if "/" in name else ""
+        is_qualified = "/" in name or ":" in name
+        fix = 'write the namespace under its own key, "namespace"' if is_qualified else _respelt(name)
         allowed = names.ALLOWED_SUBDOMAIN
         problems.add("network-name", path, detail, value=name, allowed=allowed, fix=fix, section=section)
     return name
@@ -364,7 +482,8 @@ def _list_reader(is_right: Callable[[str], bool], rule: str, detail: str, *, all
 def _read_ips(value: object, path: str, problems: Problems) -> object:
     if value == []:
         section = "NPWG v1.3 §4.1.2.1.3"
-        problems.add("ips-empty", path, "the list is empty", allowed="one address or more", section=section)
+        detail = "the list is empty, and asks for no address"
+        problems.remark("ips-empty", path, detail, fix="remove it", section=section)
     return _read_addresses(value, path, problems)
 
 
@@ -389,13 +508,15 @@ def _read_cni_args(value: object, path: str, problems: Problems) -> Mapping[str,
     return {}
 
 
-def _read_integer(value: object, path: str, highest: int, problems: Problems, *, section: str) -> int | None:
+def _read_integer(
+    value: object, path: str, problems: Problems, *, highest: int, lowest: int = 1, unit: str = "", section: str
+) -> int | None:
     """NB: True is an int in Python, and not an integer in JSON; 1e6 and 1.0 are floats in Go as well."""
-    allowed = f"an integer from 1 to {highest}"
+    allowed = f"an integer{unit} from {lowest} to {highest}"
     if not isinstance(value, int) or isinstance(value, bool):
         problems.add_type(path, value, allowed, section=section)
         return None
-    if not 1 <= value <= highest:
+    if not lowest <= value <= highest:
         problems.add("number-range", path, "the number is out of range", value=value, allowed=allowed, section=section)
         return None
     return value
@@ -407,7 +528,8 @@ def _read_port_mappings(value: object, path: str, problems: Problems) -> tuple[P
         problems.add_type(path, value, "a list of objects", section=section)
         return ()
     if not value:
-        problems.add("port-mappings-empty", path, "the list is empty", allowed="one mapping or more", section=section)
+        detail = "the list is empty, and asks for no port"
+        problems.remark("port-mappings-empty", path, detail, fix="remove it", section=section)
     ports = [_read_port(item, f"{path}[{index}]", problems) for index, item in enumerate(value)]
     return tuple(port for port in ports if port is not None)
 
@@ -417,20 +539,21 @@ def _read_port(item: object, path: str, problems: Problems) -> PortMapping | Non
     if not isinstance(item, dict):
         problems.add_type(path, item, "an object", section=section)
         return None
-    _check_inner_keys(item, path, _PORT_KEYS, problems)
+    known = _known_keys(item, path, _PORT_KEYS, problems, merged=frozenset(_PORT_KEYS))
+    values = {key: value for key, _, value in known}
     host_port, container_port = (
-        _read_port_number(item.get(key), key, path, problems) for key in ("hostPort", "containerPort")
+        _read_port_number(values.get(key), key, path, problems) for key in ("hostPort", "containerPort")
     )
-    protocol, host_ip = item.get("protocol"), item.get("hostIP")
+    protocol, host_ip = values.get("protocol"), values.get("hostIP")
     if protocol is not None and (not isinstance(protocol, str) or protocol.upper() not in {"TCP", "UDP", "SCTP"}):
         where, detail = f"{path}.protocol", "this protocol cannot be mapped"
         allowed = "TCP, UDP, SCTP, in any letter case"
         problems.add("port-protocol", where, detail, value=protocol, allowed=allowed, section=section)
+        return None
     if host_ip is not None and (not isinstance(host_ip, str) or not names.is_ip(host_ip)):
-        where, allowed = f"{path}.hostIP", "an IPv4 or IPv6 address"
-        problems.add(
-            "port-host-ip", where, "this is not an IP address", value=host_ip, allowed=allowed, section=section
-        )
+        where, detail, allowed = f"{path}.hostIP", "this is not an IP address", "an IPv4 or IPv6 address"
+        problems.add("port-host-ip", where, detail, value=host_ip, allowed=allowed, section=section)
+        return None
     if host_port is None or container_port is None:
         return None
     return PortMapping(host_port=host_port, container_port=container_port, protocol=protocol, host_ip=host_ip)
@@ -442,7 +565,7 @@ def _read_port_number(value: object, key: str, path: str, problems: Problems) ->
         detail, allowed = f"{key} is missing", "an integer from 1 to 65535"
         problems.add("port-missing", path, detail, allowed=allowed, section=section)
         return None
-    return _read_integer(value, f"{path}.{key}", 65535, problems, section=section)
+    return _read_integer(value, f"{path}.{key}", problems, highest=65535, section=section)
 
 
 def _read_bandwidth(value: object, path: str, problems: Problems) -> Bandwidth | None:
@@ -450,26 +573,27 @@ def _read_bandwidth(value: object, path: str, problems: Problems) -> Bandwidth |
     if not isinstance(value, dict):
         problems.add_type(path, value, "an object", section=section)
         return None
-    _check_inner_keys(value, path, tuple(BANDWIDTH_FIELDS), problems)
-    rates = {key: value[key] for key in BANDWIDTH_FIELDS if value.get(key) is not None}
-    if not rates:
-        allowed = ", ".join(BANDWIDTH_FIELDS)
-        problems.add("bandwidth-empty", path, "no rate is given", allowed=allowed, section=section)
+    before = len(problems.errors)
     read = {
-        key: _read_integer(rate, f"{path}.{key}", _INT64_MAX, problems, section=section) for key, rate in rates.items()
+        key: _read_integer(number, where, problems, highest=_INT64_MAX, lowest=0, unit=_BITS[key], section=section)
+        for key, where, number in _known_keys(value, path, BANDWIDTH_FIELDS, problems)
     }
+    if len(problems.errors) > before:
+        return None
+    if not any(read.values()):
+        detail = "no rate is given, so nothing is limited"
+        problems.remark("bandwidth-empty", path, detail, allowed=", ".join(BANDWIDTH_FIELDS), section=section)
+        return None
     for direction in ("ingress", "egress"):
-        if f"{direction}Burst" in rates and f"{direction}Rate" not in rates:
-            where, fix = f"{path}.{direction}Burst", f"add {direction}Rate"
+        if read.get(f"{direction}Burst") and not read.get(f"{direction}Rate"):
+            where, fix = f"{path}.{direction}Burst", f"add {direction}Rate, in bits per second"
             detail = f"{direction}Burst is set without {direction}Rate"
             problems.add("bandwidth-burst", where, detail, fix=fix, section=section)
-    return Bandwidth(**{BANDWIDTH_FIELDS[key]: rate for key, rate in read.items()})
+    return Bandwidth(**{BANDWIDTH_FIELDS[key]: rate or None for key, rate in read.items()})
 
 
-def _check_inner_keys(item: Mapping[str, object], path: str, known: tuple[str, ...], problems: Problems) -> None:
-    for key in item:
-        if key not in known and "." not in key:
-            _add_unknown_key(key, path, known, known, problems)
+_BITS = {key: " of bits" if key.endswith("Burst") else " of bits per second" for key in BANDWIDTH_FIELDS}
+"""The unit of each number of `bandwidth`."""
 
 
 _read_addresses = _list_reader(
@@ -479,7 +603,9 @@ _read_addresses = _list_reader(
     allowed=names.ALLOWED_IP,
     section="NPWG v1.3 §4.1.2.1.3",
 )
-_PORT_KEYS = ("hostPort", "containerPort", "protocol", "hostIP")
+_PORT_KEYS = dict.fromkeys(("hostPort", "containerPort", "protocol", "hostIP"))
+_MERGED_KEYS = frozenset({"cni-args", "portMappings", "bandwidth"})
+"""Keys whose values Go decodes into what an earlier value of the same key has left."""
 
 _READERS: dict[str, Reader] = {
     "name": _read_name,  # §4.1.2.1.1
@@ -529,5 +655,5 @@ _FIELDS = {
     "interfaceRequest": "interface_request",
     "deviceID": "device_id",
 }
-_OLD_KEYS = {"ipRequest": "ips", "macRequest": "mac", "ip": "ips"}
-"""Keys from before v1.0 of the standard, and the most frequent mistake."""
+_OLD_KEYS = {"iprequest": "ips", "macrequest": "mac", "ip": "ips"}
+"""Keys from before v1.0 of the standard, and the most frequent mistake, in lower case."""

@@ -46,6 +46,7 @@ class Fact(Record):
 CNI_ARGS = "cni-args"
 NUMBERED = "numbered-by-position"
 BURST = "burst-filled-in"
+PROTOCOL = "protocol-filled-in"
 ROUTE_MOVES = "default-route-moves"
 GATEWAYS = "several-gateways"
 BLANK = "blank-annotation"
@@ -71,6 +72,12 @@ FACTS: Mapping[str, Fact] = {
         nadmit=YES,
         multus=NO,
         source="types/conf.go mergeCNIRuntimeConfig; run",
+    ),
+    PROTOCOL: Fact(
+        what="a port mapping without a protocol is for TCP",
+        nadmit=YES,
+        multus=NO,
+        source="types/types.go PortMapEntry; portmap 1.1.1 run",
     ),
     ROUTE_MOVES: Fact(
         what="`default-route` moves the default route of the pod",

@@ -16,6 +16,12 @@ PROBLEMS_MAX = 100
 """Problems of one text that are gathered; a message shows 20. A hostile text of 256 KiB has 130,000 of them, and each
 takes 5 microseconds."""
 
+REMARKS_MAX = 16
+"""Remarks about one text that are kept: the API server shows 4,096 characters of warnings."""
+
+LOOKUPS_MAX = 64
+"""Unknown words of one text that are compared with known ones: each takes a tenth of a millisecond."""
+
 SHOWN_VALUE_MAX = 80
 """Characters of an offending value that are quoted; a message has at most 1,024 bytes (Kubernetes events)."""
 
@@ -67,14 +73,21 @@ class EnoughProblemsError(Exception):
 class Problems:
     """Gathers the problems of one text, in input order; `source` names the text.
 
-    `item`: the position of the list item that is being read. Adding the last of PROBLEMS_MAX raises
-    EnoughProblemsError.
+    `item`: the position of the list item that is being read. `remarks`: what breaks the letter of the standard and is
+    read all the same; the first REMARKS_MAX of them. Adding the last of PROBLEMS_MAX raises EnoughProblemsError.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.item: int | None = None
         self.errors: list[SpecError] = []
+        self.remarks: list[SpecError] = []
+        self._lookups = LOOKUPS_MAX
+
+    def spend_lookup(self) -> bool:
+        """Take one comparison of an unknown word with the known ones, and say whether there was one left."""
+        self._lookups -= 1
+        return self._lookups >= 0
 
     def at(self, item: int) -> str:
         """Return the path of a list item; the problems from here on are its own."""
@@ -83,9 +96,20 @@ class Problems:
 
     def add(self, rule: str, path: str, detail: str, **more: Any) -> None:
         """Add one problem; the arguments are fields of SpecError."""
-        self.errors.append(SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more))
+        self.add_error(SpecError(rule=rule, path=path, detail=detail, **more))
+
+    def add_error(self, error: SpecError) -> None:
+        """Add a problem that another module has made, with the source and the item of this one."""
+        self.errors.append(error.replace(source=self.source, item=self.item))
         if len(self.errors) >= PROBLEMS_MAX:
             raise EnoughProblemsError
+
+    def remark(self, rule: str, path: str, detail: str, **more: Any) -> None:
+        """Add one remark; the arguments are those of `add`."""
+        if len(self.remarks) < REMARKS_MAX:
+            self.remarks.append(
+                SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more)
+            )
 
     def add_type(self, path: str, value: object, allowed: str, *, section: str) -> None:
         """Add a value of the wrong JSON type."""

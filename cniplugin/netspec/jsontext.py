@@ -12,7 +12,7 @@ from .rawjson import WHITE_SPACE, Decoder, dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any, NoReturn
 
     Trail = tuple["Trail", str | int] | tuple[()]
@@ -47,18 +47,25 @@ class _NotJsonError(ValueError):
     """A number or constant that `json` reads and RFC 8259 or Go does not. Its arguments are (detail, text)."""
 
 
-class _Duplicates(dict[str, object]):
-    """An object that repeats keys; `twice` lists them. Never leaves this module."""
+class Repeating(dict[str, object]):
+    """An object that repeats keys; its values are the last ones. `twice` lists the keys, `pairs` has all as written."""
 
     twice: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, object], ...] = ()
 
 
-def parse(text: str, *, what: str, bytes_max: int, section: str = "RFC 8259") -> object:
+def pairs_of(value: dict[str, object]) -> Iterable[tuple[str, object]]:
+    """Return the keys and values of an object as written."""
+    return value.pairs if isinstance(value, Repeating) else value.items()
+
+
+def parse(text: str, *, what: str, bytes_max: int, section: str = "RFC 8259", may_repeat: bool = False) -> object:
     """Return the JSON value of `text`: dict, list, str, int, float, bool or None.
 
     `what` names the text in messages ("the annotation"). Raises SpecErrors with one of the rules `json-size`,
     `json-syntax`, `json-number`, `json-depth`, `json-encoding`, `json-duplicate-key` (the first PROBLEMS_MAX).
-    Linear in the length of the text.
+    `may_repeat`: an object may repeat a key; it is `Repeating` then, and the caller judges it. Linear in the length of
+    the text.
     """
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if size > bytes_max:
@@ -75,9 +82,10 @@ def parse(text: str, *, what: str, bytes_max: int, section: str = "RFC 8259") ->
         raise SpecErrors([_syntax_error(text, error, what=what, section=section)]) from None
     if "\\u" in text or not text.isascii():
         _check_encoding(value, what=what, section=section)
-    if reader.has_duplicates:
-        raise SpecErrors(_duplicate_errors(value, section=section))
-    _spare.append(reader)
+    if reader.has_duplicates and not may_repeat:
+        raise SpecErrors(list(duplicate_errors(value, section=section)))
+    if not reader.has_duplicates:
+        _spare.append(reader)
     return value
 
 
@@ -139,8 +147,9 @@ class _Reader:
             if key in seen:
                 again[key] = None
             seen.add(key)
-        marked = _Duplicates(value)
+        marked = Repeating(value)
         marked.twice = tuple(again)
+        marked.pairs = tuple(pairs)
         return marked
 
 
@@ -315,15 +324,23 @@ def _has_surrogate(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _duplicate_errors(value: object, *, section: str) -> list[SpecError]:
-    duplicates = ((trail, key) for trail, item in walk(value) if isinstance(item, _Duplicates) for key in item.twice)
-    return [
-        SpecError(
-            rule="json-duplicate-key",
-            path=join(path_of(trail), key),
-            detail="the object has this key more than once, and readers differ on which one counts",
-            fix="keep one of them",
-            section=section,
-        )
-        for (trail, key), _ in zip(duplicates, range(PROBLEMS_MAX), strict=False)
-    ]
+def duplicate_errors(value: object, *, section: str, path: str = "") -> Iterator[SpecError]:
+    """Yield a problem for each repeated key below and including `value`, which is at `path`; PROBLEMS_MAX at most."""
+    duplicates = ((trail, key) for trail, item in walk(value) if isinstance(item, Repeating) for key in item.twice)
+    for (trail, key), _ in zip(duplicates, range(PROBLEMS_MAX), strict=False):
+        yield duplicate_error(join(_below(path, path_of(trail)), key), section=section)
+
+
+def duplicate_error(path: str, *, section: str) -> SpecError:
+    """Return the problem of a key that an object has more than once, in any letter case."""
+    return SpecError(
+        rule="json-duplicate-key",
+        path=path,
+        detail="the object has this key more than once, and readers differ on which one counts",
+        fix="keep one of them",
+        section=section,
+    )
+
+
+def _below(path: str, inner: str) -> str:
+    return f"{path}{'' if not path or not inner or inner.startswith('[') else '.'}{inner}"

@@ -4,24 +4,34 @@ The node executes a plan; the webhook admits a pod only if the plan can be made.
 cluster's further default networks, then the selected ones as written. Requested interface names are assigned first. The
 others get `net<position>`, or a number above all positions if that name is taken. At admission the default network is
 unknown, so `default` may be None; its interface name counts as taken in any case.
+
+A request needs a way to the plugin: the capability; for `ips` and `mac` also CNI_ARGS, if a plugin of the network reads
+them there; or a plugin that takes the request from the pod's annotation itself. A request without any way is a problem.
+What differs between those who attach is in `attachers.FACTS`.
 """
 
 from __future__ import annotations
 
+from .attachers import ALWAYS, CNI_ARGS, GATEWAYS, MULTUS, NADMIT, NAMES, NEVER, NUMBERED, YES, value_of
 from .errors import SpecError, SpecErrors
 from .record import Record
-from .selection import DEFAULT_NETWORK, NETWORKS
+from .selection import DEFAULT_NETWORK, NETWORKS, route_families
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from .cniconfig import NetworkConfigList, PluginConfig
     from .netattachdef import NetworkAttachmentDefinition
     from .selection import Bandwidth, NetworkSelectionElement, PortMapping
 
     Lookup = Callable[[str, str], NetworkAttachmentDefinition | None]
     """(namespace, name) -> the definition, or None if there is none."""
+
+    Reads = Callable[[str], Sequence[str] | None]
+    """Plugin type -> what it reads besides capabilities: "IP" and "MAC" of CNI_ARGS, keys of the pod's annotation; None
+    for a plugin of which that is not known."""
 
 DEFAULT_INTERFACE = "eth0"
 """CNI_IFNAME of every kubelet runtime."""
@@ -36,7 +46,9 @@ class Attachment(Record):
 
     `item` is the position in the networks annotation, None for default networks. `runtime_config` holds the capability
     arguments that the element asks for (§4.1.2.1.x), `cni_args` the object for `args.cni`, None if there is none.
-    `device` is the one that the node chooses of the network's resource; in a plan of this module it is None.
+    `arguments` are the requests that may travel in CNI_ARGS: each a capability and its argument, such as
+    ("mac", "MAC=02:00:00:00:00:01"); plugins that declare the capability do not get it. `device` is the one that the
+    node chooses of the network's resource; in a plan of this module it is None.
     """
 
     element: NetworkSelectionElement
@@ -46,13 +58,25 @@ class Attachment(Record):
     is_default: bool = False
     runtime_config: dict[str, object]
     cni_args: dict[str, object] | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
     device: str | None = None
 
 
 class Plan(Record):
-    """The attachments of a pod, in the order in which they are made."""
+    """The attachments of a pod, in the order in which they are made.
+
+    `remarks`: what works in another way than the pod's author may think; rule `capability-undeclared`.
+    """
 
     attachments: tuple[Attachment, ...] = ()
+    remarks: tuple[SpecError, ...] = ()
+
+
+def known_reads(kind: str) -> Sequence[str] | None:
+    """Return what a plugin of this project's table reads; see Reads."""
+    from .pluginreads import READS  # noqa: PLC0415  # only for a request without a capability
+
+    return READS.get(kind)
 
 
 class _Selected(Record):
@@ -77,27 +101,34 @@ def plan(
     default: NetworkSelectionElement | None = None,
     more_defaults: Sequence[NetworkSelectionElement] = (),
     default_interface: str = DEFAULT_INTERFACE,
+    attached_by: str = NADMIT,
+    reads: Reads = known_reads,
 ) -> Plan:
-    """Return the attachments of a pod in order.
+    """Return the attachments of a pod in order, if one of `attachers.ATTACHERS` makes them.
 
     Raises SpecErrors with every reason why the plan cannot be made, in input order; `source` is the annotation and
     `path` the item. Rules: `network-not-found`, `network-unreadable`, `capability-missing`, `default-route-holder`,
-    `interface-taken`. Selections have None in the place of an unreadable item; the others are valid, because
-    `annotation` made them.
+    `interface-taken`, `default-route-gateways`. Selections have None in the place of an unreadable item; the others are
+    valid, because `annotation` made them.
     """
     ordered = _order(selections, default, more_defaults)
     errors: list[SpecError] = []
+    remarks: list[SpecError] = []
     networks = [_find(selected, lookup, errors) for selected in ordered]
-    _check_default_route(ordered, errors)
-    interfaces = _name_interfaces(ordered, default_interface, errors)
+    for selected, network in zip(ordered, networks, strict=True):
+        if network is not None and network.config is not None:
+            _judge_requests(selected, network.reference, network.config, attached_by, reads, errors, remarks)
+    _check_default_route(ordered, errors, attached_by)
+    interfaces = _name_interfaces(ordered, default_interface, errors, attached_by)
     if errors:
         raise SpecErrors(errors)
     return Plan(
         attachments=tuple(
-            _attach(selected, network, interface)
+            _attach(selected, network, interface, attached_by)
             for selected, network, interface in zip(ordered, networks, interfaces, strict=True)
             if network is not None
-        )
+        ),
+        remarks=tuple(remarks),
     )
 
 
@@ -113,7 +144,7 @@ def _order(
 
 
 def _find(selected: _Selected, lookup: Lookup, errors: list[SpecError]) -> NetworkAttachmentDefinition | None:
-    """Look the definition up and check that it can be attached with the requests."""
+    """Look the definition up and check that it can be attached."""
     element = selected.element
     network = lookup(element.namespace, element.name)
     if network is None:
@@ -122,8 +153,6 @@ def _find(selected: _Selected, lookup: Lookup, errors: list[SpecError]) -> Netwo
     elif network.problems:
         detail = f"the configuration of {network.reference} cannot be read"
         errors.append(selected.error("network-unreadable", detail))
-    else:
-        errors.extend(_missing_capabilities(selected, network))
     return network
 
 
@@ -134,41 +163,112 @@ _CAPABILITIES = (
     ("bandwidth", "bandwidth", "bandwidth", "§4.1.2.1.8.2"),
     ("infiniband_guid", "infiniband-guid", "infinibandGUID", "§4.1.2.1.10.2"),
 )
-"""(field, annotation key, capability, section): requests that fail unless a plugin has the capability."""
+"""(field, annotation key, capability, section): requests that need a way to the plugin."""
+ARGUMENTS = {"ips": "IP", "mac": "MAC"}
+"""Requests that may travel in CNI_ARGS, and their names there."""
+
+_ASKED = {
+    "ips": "addresses",
+    "mac": "MAC address",
+    "portMappings": "port mappings",
+    "bandwidth": "limits",
+    "infinibandGUID": "GUID",
+}
+"""What a request asks for, in words."""
+
+# Ways of a request to a plugin.
+BY_CAPABILITY, BY_POD, BY_ARGUMENT, UNKNOWN, LOST = "capability", "pod", "CNI_ARGS", "unknown", "lost"
 
 
-def _missing_capabilities(selected: _Selected, network: NetworkAttachmentDefinition) -> list[SpecError]:
+def way_of(request: str, config: NetworkConfigList, attached_by: str, reads: Reads = known_reads) -> str:
+    """Return the way that a request, a capability's name, takes to a plugin of a network.
+
+    UNKNOWN: a plugin may read it, and nobody knows. NB: several plugins of a network may each take another way.
+    """
+    if request in config.capabilities:
+        return BY_CAPABILITY
+    known = {kind: reads(kind) for kind in config.types}
+    if any(read is not None and request in read for read in known.values()):
+        return BY_POD
+    argument = ARGUMENTS.get(request, "") if value_of(CNI_ARGS, attached_by) != NEVER else ""
+    if argument and any(read is not None and argument in read for read in known.values()):
+        return BY_ARGUMENT
+    return UNKNOWN if argument and None in known.values() else LOST
+
+
+def argument_reaches(request: str, plugin: PluginConfig, attached_by: str) -> bool:
+    """Say whether a plugin, with the IPAM plugin that it runs, gets a request of ARGUMENTS in CNI_ARGS."""
+    passed = value_of(CNI_ARGS, attached_by)
+    return passed == ALWAYS or (passed != NEVER and request not in plugin.capabilities)
+
+
+def _judge_requests(
+    selected: _Selected,
+    reference: str,
+    config: NetworkConfigList,
+    attached_by: str,
+    reads: Reads,
+    errors: list[SpecError],
+    remarks: list[SpecError],
+) -> None:
     """NB: a configuration on the node's disk is unknown at admission; the node checks it."""
-    if network.config is None:
-        return []
-    capabilities = network.config.capabilities
-    return [
-        selected.error(
-            "capability-missing",
-            f'no plugin of {network.reference} has the capability "{capability}"',
-            key=key,
-            fix=f'remove "{key}", or set "capabilities": {{"{capability}": true}} on a plugin that supports it',
-            section=f"NPWG v1.3 {section}",
-        )
-        for field, key, capability, section in _CAPABILITIES
-        if getattr(selected.element, field) and capability not in capabilities
-    ]
+    for field, key, capability, section in _CAPABILITIES:
+        if not getattr(selected.element, field):
+            continue
+        way = way_of(capability, config, attached_by, reads)
+        where = f"NPWG v1.3 {section}"
+        declare = f'"capabilities": {{"{capability}": true}}'
+        if way == LOST:
+            detail = f"no plugin of {reference} reads {key}, so {_lost(capability, attached_by)}"
+            fix = f'remove "{key}", or set {declare} on a plugin that supports it'
+            errors.append(selected.error("capability-missing", detail, key=key, fix=fix, section=where))
+        elif way in (BY_ARGUMENT, UNKNOWN):
+            detail = (
+                f"a plugin of {reference} reads {key} as {ARGUMENTS[capability]} in CNI_ARGS, without the capability"
+                if way == BY_ARGUMENT
+                else f"{reference} has a plugin that is not known, which may not read {key}"
+            )
+            fix = f"the standard asks for {declare}"
+            remarks.append(selected.error("capability-undeclared", detail, key=key, fix=fix, section=where))
 
 
-def _check_default_route(ordered: list[_Selected], errors: list[SpecError]) -> None:
-    """One attachment holds the default route (§4.1.2.1.9). NB: the parser has checked it within one annotation."""
-    holders = [selected for selected in ordered if selected.element.default_route is not None]
-    for selected in holders[1:]:
-        detail = f"default-route is set here and for {holders[0].element.name}, and one attachment holds it"
-        section = "NPWG v1.3 §4.1.2.1.9"
-        errors.append(selected.error("default-route-holder", detail, key="default-route", section=section))
+def _lost(capability: str, attached_by: str) -> str:
+    what = f"the {_ASKED[capability]}"
+    return f"Multus would start this pod without {what}" if attached_by == MULTUS else f"the pod would not get {what}"
 
 
-def _name_interfaces(ordered: list[_Selected], default_interface: str, errors: list[SpecError]) -> list[str]:
-    """Return each attachment's interface name: requested ones first, then `net<position>` as Multus does.
+def _check_default_route(ordered: list[_Selected], errors: list[SpecError], attached_by: str) -> None:
+    """One attachment holds the default route of a family (§4.1.2.1.9). NB: the parser checks it in one annotation."""
+    section = "NPWG v1.3 §4.1.2.1.9"
+    holders: dict[int, _Selected] = {}
+    for selected in ordered:
+        gateways = selected.element.default_route
+        if gateways is None:
+            continue
+        families = route_families(gateways)
+        other = next((holders[family] for family in sorted(families) if family in holders), None)
+        if other is not None:
+            detail = f"default-route is set here and for {other.element.name}, and one attachment holds it"
+            errors.append(selected.error("default-route-holder", detail, key="default-route", section=section))
+        elif len(gateways) > len(families) and gateways and value_of(GATEWAYS, attached_by) != YES:
+            detail = f"{NAMES[attached_by]} starts no pod with several gateways of one address family"
+            fix = "keep one gateway of each family"
+            errors.append(
+                selected.error("default-route-gateways", detail, key="default-route", fix=fix, section=section)
+            )
+        for family in families:
+            holders.setdefault(family, selected)
+
+
+def _name_interfaces(
+    ordered: list[_Selected], default_interface: str, errors: list[SpecError], attached_by: str
+) -> list[str]:
+    """Return each attachment's interface name: requested ones first, then `net<position>`.
 
     A position whose name is taken gets a number above all positions: other names do not move, and the cost is linear.
+    Where the position is the name in any case, a taken one is a problem.
     """
+    is_fixed = value_of(NUMBERED, attached_by) == YES
     taken = {default_interface, "lo"}
     given: dict[int, str] = {}
     for position, selected in enumerate(ordered):
@@ -187,6 +287,11 @@ def _name_interfaces(ordered: list[_Selected], default_interface: str, errors: l
         if number - first in given:
             continue
         name = f"net{number}"
+        if is_fixed and name in taken:
+            detail = f"{NAMES[attached_by]} names this interface by its position, and another network asks for the name"
+            fix, section = "name this interface as well, or choose another name there", "NPWG v1.3 §4.1.2.1.5"
+            selected = ordered[number - first]
+            errors.append(selected.error("interface-taken", detail, fix=fix, section=section, value=name))
         while name in taken:
             spare += 1
             name = f"net{spare}"
@@ -195,7 +300,7 @@ def _name_interfaces(ordered: list[_Selected], default_interface: str, errors: l
     return [given[position] for position in range(len(ordered))]
 
 
-def _attach(selected: _Selected, network: NetworkAttachmentDefinition, interface: str) -> Attachment:
+def _attach(selected: _Selected, network: NetworkAttachmentDefinition, interface: str, attached_by: str) -> Attachment:
     return Attachment(
         element=selected.element,
         network=network,
@@ -204,7 +309,13 @@ def _attach(selected: _Selected, network: NetworkAttachmentDefinition, interface
         is_default=selected.is_default,
         runtime_config=_runtime_config(selected.element),
         cni_args=_cni_args(selected.element),
+        arguments=_arguments(selected.element) if value_of(CNI_ARGS, attached_by) != NEVER else (),
     )
+
+
+def _arguments(element: NetworkSelectionElement) -> tuple[tuple[str, str], ...]:
+    asked = {"ips": ",".join(element.ips), "mac": element.mac}
+    return tuple((request, f"{ARGUMENTS[request]}={text}") for request, text in asked.items() if text)
 
 
 def _runtime_config(element: NetworkSelectionElement) -> dict[str, object]:

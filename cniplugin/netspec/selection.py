@@ -7,7 +7,7 @@ from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
 """NPWG v1.3 §4.1."""
@@ -67,6 +67,11 @@ BANDWIDTH_FIELDS = {
     "egressBurst": "egress_burst",
 }
 """Keys of `bandwidth` and the fields that hold them."""
+
+
+def route_families(gateways: Sequence[str]) -> frozenset[int]:
+    """Return the families, 4 and 6, whose default route an element holds; an empty list holds both."""
+    return frozenset(6 if ":" in gateway else 4 for gateway in gateways) or frozenset((4, 6))
 
 
 def to_json(element: NetworkSelectionElement) -> dict[str, object]:

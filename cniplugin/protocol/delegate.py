@@ -15,6 +15,7 @@ Integers and the order of keys are kept as written. As libcni, with these differ
 - ADD looks for all executables first, so that a missing one leaves nothing behind.
 - CHECK of a version without CHECK succeeds; in libcni it fails.
 - `args.cni` gets the cni-args of the pod's element, key by key; the element wins (NPWG v1.3 §4.1.2.1.6).
+- `ips` and `mac` reach plugins without the capability in CNI_ARGS, at ADD, as with Multus.
 
 NB: this module does not undo a failed ADD. The caller has the record and takes the attachments back.
 """
@@ -59,8 +60,9 @@ def add_list(config: NetworkConfigList, runtime: RuntimeConf, meanwhile: Callabl
     previous: Conf | None = None
     for plugin, executable in zip(config.plugins, executables, strict=True):
         request = _request(config, plugin, runtime, previous)
+        given = _with_arguments(runtime, plugin) if runtime.arguments else runtime
         stdout = _execute(
-            "ADD", config, plugin, request=request, runtime=runtime, executable=executable, meanwhile=meanwhile
+            "ADD", config, plugin, request=request, runtime=given, executable=executable, meanwhile=meanwhile
         )
         previous = _result(stdout, config, plugin)
         meanwhile = None
@@ -145,6 +147,19 @@ def _request(config: NetworkConfigList, plugin: PluginConfig, runtime: RuntimeCo
     if previous is not None:
         request["prevResult"] = previous
     return request
+
+
+def _with_arguments(runtime: RuntimeConf, plugin: PluginConfig) -> RuntimeConf:
+    """Return the runtime with the requests that a plugin gets in CNI_ARGS, because it declares no capability for them.
+
+    NB: a plugin refuses arguments that it does not know, unless IgnoreUnknown is there (cni pkg/types/args.go).
+    """
+    arguments = [argument for capability, argument in runtime.arguments if capability not in plugin.capabilities]
+    if not arguments:
+        return runtime
+    if "IgnoreUnknown=" not in runtime.args:
+        arguments.append("IgnoreUnknown=1")
+    return runtime.replace(args=";".join([*filter(None, runtime.args.split(";")), *arguments]))
 
 
 def _find(plugin: PluginConfig, config: NetworkConfigList, runtime: RuntimeConf, *, command: str) -> str:

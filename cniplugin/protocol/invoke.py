@@ -56,7 +56,8 @@ class RuntimeConf(Record):
     `path` has the directories of CNI_PATH. `environ` is the runtime's environment, which delegates inherit. `deadline`
     is in seconds of `time.monotonic`. These hold for a whole verb; GC and STATUS need no others. For an attachment,
     `args` is CNI_ARGS, `capability_args` become `runtimeConfig`, each for the plugins that declare it, and `cni_args`
-    go to `args.cni`.
+    go to `args.cni`. `arguments` are pairs of a capability and an argument of CNI_ARGS for the plugins that do not
+    declare it.
     """
 
     container_id: str = ""
@@ -65,6 +66,7 @@ class RuntimeConf(Record):
     args: str = ""
     capability_args: Mapping[str, object] = {}  # never changed
     cni_args: Mapping[str, object] | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
     path: tuple[str, ...]
     environ: Mapping[str, str]
     deadline: float

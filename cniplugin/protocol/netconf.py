@@ -43,9 +43,9 @@ GLOBAL_NAMESPACES = ("default",)
 class NetConf(Record):
     """The plugin's configuration. A path is absolute or ""; an object is as written and never changed.
 
-    `namespace_isolation` and `global_namespaces` are None if the configuration does not set them. `multus_dir` is
-    `cniDir`, in which Multus recorded its attachments. `valid_attachments`: pairs of container ID and interface that
-    the runtime passes to GC, None if it does not.
+    `strict`: `ips` and `mac` of pods reach plugins by capabilities alone. `namespace_isolation` and `global_namespaces`
+    are None if the configuration does not set them. `multus_dir` is `cniDir`, in which Multus recorded its attachments.
+    `valid_attachments`: pairs of container ID and interface that the runtime passes to GC, None if it does not.
     """
 
     name: str
@@ -67,6 +67,7 @@ class NetConf(Record):
     auxiliary_cni_chain_name: str = ""
     kubelet_dir: str = "/var/lib/kubelet"
     device_info_dir: str = "/var/run/k8s.cni.cncf.io/devinfo"
+    strict: bool = False
     deadline_s: float = 30
     log_file: str = ""
     log_level: str = "verbose"
@@ -335,6 +336,7 @@ _KEYS: Mapping[str, tuple[str, Read]] = {
     "logToStderr": ("log_to_stderr", _Reader.flag),
     "logOptions": ("log_options", _Reader.log_options),
     # ours
+    "strict": ("strict", _Reader.flag),
     "deadline": ("deadline_s", _Reader.deadline),
     "statusNetworks": ("status_networks", _Reader.texts),
     "recordDir": ("record_dir", _Reader.directory),

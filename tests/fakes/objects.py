@@ -21,8 +21,13 @@ def network(name: str, namespace: str = "team-a", config: object = '{"type": "br
 
 
 def pod(name: str, networks: str | None = None, namespace: str = "team-a", phase: str = "Running") -> Object:
-    """A pod as a watch of metadata brings it, with its phase, which the field selector reads."""
+    """A pod as a watch of metadata brings it, with its phase, which the field selector reads.
+
+    The node has written the network-status of a running pod.
+    """
     annotations = {} if networks is None else {"k8s.v1.cni.cncf.io/networks": networks}
+    if networks and phase == "Running":
+        annotations["k8s.v1.cni.cncf.io/network-status"] = "[]"
     metadata = {"namespace": namespace, "name": name, "annotations": annotations, "labels": {"app": "x"}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"phase": phase}}
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from webhook.admission.checks import (
     definitions,
     deviceclaims,
+    hostnetwork,
+    hostports,
+    hotplug,
     namespaces,
     networkuse,
     podclaims,
@@ -14,6 +17,7 @@ from webhook.admission.checks import (
     policies,
     reservedannotations,
     shortfalls,
+    workloads,
 )
 from webhook.admission.model.kinds import (
     BINDING,
@@ -49,17 +53,22 @@ def _check_pod(request: Request, context: DecisionContext) -> Decision:
     status = reservedannotations.check_status(request, context.rules.config)
     if not status.is_allowed:
         return status
-    judged = _check_networks(request, context)
+    judged = hotplug.check(request, _check_networks(request, context), context)
     decided = judged if context.configuration.injection is None else shortfalls.check(request, judged, context)
     return _with_unknown(reservedannotations.join(status, decided), judged)
 
 
 def _check_networks(request: Request, context: DecisionContext) -> Decision:
     """Judge the networks of a pod or of a pod template: those of its annotations, and those of its claims."""
-    judged = podnetworks.check(request, context)
+    judged = hostnetwork.check(request, podnetworks.check(request, context))
+    judged = hostports.check(request, judged, context)
     if context.configuration.drivers is None:
         return judged
     return _with_unknown(podclaims.check(request, judged, context), judged)
+
+
+def _check_workload(request: Request, context: DecisionContext) -> Decision:
+    return workloads.check(request, _check_networks(request, context), context)
 
 
 def _check_definition(request: Request, context: DecisionContext) -> Decision:
@@ -69,7 +78,7 @@ def _check_definition(request: Request, context: DecisionContext) -> Decision:
 
 _CHECKS: Mapping[GroupKind, Callable[[Request, DecisionContext], Decision]] = {
     POD: _check_pod,
-    **dict.fromkeys(WORKLOADS, _check_networks),
+    **dict.fromkeys(WORKLOADS, _check_workload),
     NETWORK: _check_definition,
     **dict.fromkeys(DEVICE_KINDS, deviceclaims.check),
     BINDING: reservedannotations.check_binding,

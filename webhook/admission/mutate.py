@@ -49,7 +49,8 @@ def _answer(request: Request, mutation: Mutation, context: DecisionContext, inje
         return _allowed(mutation.operations, mutation.notes)
     annotations = podspec.annotations_of(mutation.pod)
     after = request._replace(object=(request.object or Object())._replace(annotations=annotations))
-    judging = Configuration(injection=None, limits=context.configuration.limits)  # the rest is for /validate
+    given = context.configuration
+    judging = Configuration(injection=None, limits=given.limits, attached_by=given.attached_by)  # not for /validate
     judged = evaluate(after, context._replace(configuration=judging))
     answer = _judged(after, mutation, judged, context, injection)
     return answer._replace(unknown=judged.unknown) if judged.unknown else answer

@@ -65,6 +65,7 @@ def check(
     network_namespace: str,
     config: Path | None,
     plugin_schemas: Path | None,
+    attached_by: str,
     **rules_given: Any,
 ) -> None:
     """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
@@ -104,7 +105,7 @@ def check(
     if not documents and not problems:
         fail_unreadable([*skipped, manifests.nothing_found(paths)])
     cluster = builder.build(documents, problems)
-    rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas)
+    rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas, attached_by)
     webhook = Webhook(context=DecisionContext(cluster, rules, configuration, network_namespace))
     judgements = list(judge(documents, webhook, problems))
     findings = [Finding(one.position, ERROR, one.rule, one.text) for one in problems]

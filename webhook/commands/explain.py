@@ -1,40 +1,68 @@
-"""`nadmit explain`: the meaning of a code, an example, and what to do."""
+"""`nadmit explain`: the meaning of a code, an example, and what to do; or what is known of a CNI plugin."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from operator import eq
+from pathlib import Path
 
 import click
 
+from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import show
+from cniplugin.netspec.names import nearest
 from webhook.admission.plugins.findings import SEVERITIES
-from webhook.report import explained
+from webhook.admission.plugins.schema import PluginChecks
+from webhook.plugindata.pluginfiles import load_schemas
+from webhook.report import explained, plugintypes
 from webhook.report.titles import TITLES
 
-from .options import EXIT_UNREADABLE, paint
+from .options import EXIT_UNREADABLE, configuration_of, paint, schemas_option
 
 NAMES = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
 """The names that can be explained, by their upper case."""
 
 
-@click.command("explain", short_help="Explain a code such as NAD101, and what to do.")
+@click.command("explain", short_help="Explain a code such as NAD101, or a CNI plugin.")
 @click.argument("codes", nargs=-1, metavar="[CODE...]")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    help="Explain a CNI plugin instead: its keys, and what is known of it; may be repeated.",
+)
+@click.option("--types", "list_types", is_flag=True, help="List the CNI plugins that are known.")
 @click.option(
     "-o",
     "--output",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: a list of code, title, severity, meaning, example, output and fix; other rules have code, title, page.",
+    help="json: a list of code, title, severity, meaning, example, output and fix; other rules have code, title, page. "
+    "With --type or --types: a list of plugins.",
 )
-def explain(*, codes: tuple[str, ...], output: str) -> None:
+@schemas_option
+def explain(
+    *,
+    codes: tuple[str, ...],
+    types: tuple[str, ...],
+    list_types: bool,
+    output: str,
+    config: Path | None,
+    plugin_schemas: Path | None,
+) -> None:
     """Explain the CODEs of messages about CNI plugins, with an example, the output of kubectl, and what to do.
 
     Without a CODE, list all codes. An error refuses the object, a warning does not. docs/messages.md has the same on
     one page. A CODE may also be another rule that `nadmit check`, the log or metrics name, such as PostureIsolated;
     other rules have only a title.
+
+    With --type, print what is known of a CNI plugin: its keys with types, limits and meaning, its IPAM, capabilities
+    and CNI versions, and what it touches on the node. Plugins of --config and --plugin-schemas count; docs/plugins.md
+    says how to read it.
 
     \b
     Examples:
@@ -42,31 +70,63 @@ def explain(*, codes: tuple[str, ...], output: str) -> None:
       nadmit explain NAD101 NAD303
       nadmit explain PostureIsolated
       nadmit explain -o json         everything about all codes
+      nadmit explain --types         all plugins, a line for each
+      nadmit explain --type bridge
+      nadmit explain --type my-plugin --plugin-schemas schemas/
 
     \b
     Exit codes:
       0  explained
-      2  there is no such code, or an option is wrong
+      2  there is no such code or plugin, or an option is wrong
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    if codes and (types or list_types):
+        raise click.UsageError("CODE and --type exclude each other; give one of them")
+    if types or list_types:
+        checks = configuration_of(config, plugin_schemas, MULTUS).plugins or PluginChecks(schemas={})
+        click.echo(_explain_types(types, plugintypes.known_plugins(checks), output))
+    else:
+        click.echo(_explain_codes(codes, output))
+
+
+def _explain_codes(codes: Sequence[str], output: str) -> str:
     unknown = [code for code in dict.fromkeys(codes) if code.upper() not in NAMES]
-    for code in unknown:
-        click.echo(_no_such_code(code), err=True)
-    if unknown:
-        sys.exit(EXIT_UNREADABLE)
+    _end_with([_no_such_code(code) for code in unknown])
     names = list(dict.fromkeys(NAMES[code.upper()] for code in codes))
     if output == "json":
-        click.echo(explained.render_json(names or NAMES.values()))
-    elif names:
-        click.echo(explained.render_text(names, paint))
-    else:
-        click.echo(explained.render_list(paint))
+        return explained.render_json(names or NAMES.values())
+    return explained.render_text(names, paint) if names else explained.render_list(paint)
+
+
+def _explain_types(types: Sequence[str], known: plugintypes.Plugins, output: str) -> str:
+    """Without types, it is a list of all."""
+    _end_with([_no_such_type(name, known) for name in dict.fromkeys(types) if name not in known])
+    chosen = {known[name].schema.type: known[name] for name in types or known}
+    if output == "json":
+        return plugintypes.render_json(chosen.values())
+    return plugintypes.render_text(chosen.values(), paint) if types else plugintypes.render_list(known, paint)
+
+
+def _end_with(mistakes: Sequence[str]) -> None:
+    """Print mistakes and end the command, if there are any."""
+    for mistake in mistakes:
+        click.echo(mistake, err=True)
+    if mistakes:
+        sys.exit(EXIT_UNREADABLE)
 
 
 def _no_such_code(code: str) -> str:
     """Suggest the nearest name: for a code, the one with most characters at the same place."""
-    if code[:3].upper() == "NAD":
+    if code in load_schemas():
+        meant = [f"--type {code}"]
+    elif code[:3].upper() == "NAD":
         meant = [max(SEVERITIES, key=lambda known: sum(map(eq, known, code.upper())))]
     else:
         meant = get_close_matches(code, TITLES, n=1)
     hint = f'did you mean "{meant[0]}"? ' if meant else ""
     return f"nadmit: there is no such code: {show(code)}; {hint}allowed: those that `nadmit explain` lists"
+
+
+def _no_such_type(name: str, known: Iterable[str]) -> str:
+    meant = nearest(name, known)
+    hint = f'did you mean "{meant}"? ' if meant else ""
+    return f"nadmit: no such plugin is known: {show(name)}; {hint}allowed: those that `nadmit explain --types` lists"

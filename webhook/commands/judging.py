@@ -157,7 +157,7 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
     if not is_review(document) and isinstance(error, UnreadableError):
         field = error.path.removeprefix(_IN_REVIEW)
         if field != error.path:
-            return Problem(document.locate(field), "unreadable-object", f"{field}: {error.problem}; correct it")
+            return Problem(document.locate(field), "unreadable-object", f"{field}: {error.problem}")
     return Problem(document.locate(), "unreadable-object", f"{error.text}; correct it")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from cniplugin.access.model.decision import NETWORK_STATUS_MODES, POSTURES, Config, Rules
+from cniplugin.netspec.attachers import ATTACHERS, MULTUS
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.view.decisioncontext import Cluster, CompiledRules
@@ -105,11 +106,16 @@ def output_option(help_text: str) -> Callable[[Command], Command]:
 
 
 def config_option(command: Command) -> Command:
-    """Add --config and --plugin-schemas, as the parameters `config` and `plugin_schemas`."""
+    """Add --config, --plugin-schemas and --attached-by, as the parameters `config`, `plugin_schemas`, `attached_by`."""
+    return add_options(command, (*_CONFIG_OPTIONS, _ATTACHED_BY))
+
+
+def schemas_option(command: Command) -> Command:
+    """Add --config and --plugin-schemas alone, as the parameters `config` and `plugin_schemas`."""
     return add_options(command, _CONFIG_OPTIONS)
 
 
-def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Configuration:
+def configuration_of(config: Path | None, plugin_schemas: Path | None, attached_by: str) -> Configuration:
     """Return the configuration that the values of `config_option` name; ends the command if a file cannot be used."""
     # NB: imported here, because some commands have neither YAML nor schemas.
     from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415
@@ -124,11 +130,12 @@ def configuration_of(config: Path | None, plugin_schemas: Path | None) -> Config
 
             own = load_directory(plugin_schemas)
         if config is None:
-            return Configuration(plugins=PluginChecks(schemas={**load_schemas(), **own}), drivers=default_drivers())
+            plugins = PluginChecks(schemas={**load_schemas(), **own}, attached_by=attached_by)
+            return Configuration(plugins=plugins, drivers=default_drivers(), attached_by=attached_by)
         from webhook.configuration.filesource import read_file  # noqa: PLC0415
         from webhook.configuration.parsing import read  # noqa: PLC0415
 
-        return read(read_file(config), where=str(config)).to_value(own)
+        return read(read_file(config), where=str(config)).to_value(own, attached_by)
     except ManifestError as error:
         fail_unreadable(error.problems)
 
@@ -216,6 +223,14 @@ _CONFIG_OPTIONS = (
         metavar="DIR",
         help="Schemas of CNI plugins of your own, a file of JSON or YAML for each (docs/plugins.md).",
     ),
+)
+_ATTACHED_BY = click.option(
+    "--attached-by",
+    type=click.Choice(ATTACHERS),
+    default=MULTUS,
+    show_default=True,
+    help="Who attaches pods on the nodes, unless the NadmitConfiguration says so. What one of them refuses or "
+    "loses, the other may attach. nadmit-strict is the plugin of nadmit with strict in its configuration.",
 )
 _ATTACHMENT_OPTIONS = (_POSTURE, _GLOBAL_NAMESPACES, _CONTACT)
 """The options about attachments of pods."""

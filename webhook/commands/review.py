@@ -75,6 +75,7 @@ def review(  # noqa: PLR0913 - one parameter per option
     network_namespace: str,
     config: Path | None,
     plugin_schemas: Path | None,
+    attached_by: str,
     **rules_given: Any,
 ) -> None:
     """Say what the webhook would answer if the objects in FILEs were created.
@@ -110,7 +111,7 @@ def review(  # noqa: PLR0913 - one parameter per option
     if not problems and not any(map(is_judged, documents)):
         text = "no file has a pod, network, workload or policy, and nothing else is judged; name a file that has one"
         problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
-    rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas)
+    rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas, attached_by)
     context = DecisionContext(cluster, rules, configuration, network_namespace)
     webhook = Webhook(context=context, user=User(user_name, (*groups, *NOBODY.groups)))
     judgements = list(judge(documents, webhook, problems))

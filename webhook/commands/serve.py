@@ -130,7 +130,7 @@ _CLUSTER_SETTINGS_NAMES = (
 """Their parameters, which are the fields of `compose.ClusterSettings`."""
 _SETTINGS_NAMES = (
     "manifests", "kubeconfig", "listen", "probe_listen", "cert_dir", "cert_names", "client_ca", "client_names",
-    "path_token_file", "config", "plugin_schemas", "network_namespace",
+    "path_token_file", "config", "plugin_schemas", "attached_by", "network_namespace",
 )  # fmt: skip
 """Parameters that are fields of `compose.Settings`."""
 

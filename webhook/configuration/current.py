@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Literal
 
+from cniplugin.netspec.attachers import MULTUS
 from webhook.admission.plugins.schema import PluginSchema
 from webhook.plugindata.pluginfiles import load_schemas
 
@@ -70,11 +71,17 @@ class State:
 class CurrentConfiguration:
     """Reviews use `value`: read it once per review. Any thread may call any method."""
 
-    def __init__(self, *, now: Callable[[], float], own_schemas: Mapping[str, PluginSchema]) -> None:
-        """`now`: Unix seconds. `own_schemas`: of --plugin-schemas. Until a text comes the defaults are in force."""
+    def __init__(
+        self, *, now: Callable[[], float], own_schemas: Mapping[str, PluginSchema], attached_by: str = MULTUS
+    ) -> None:
+        """`now`: Unix seconds. `own_schemas`: of --plugin-schemas. `attached_by`: of --attached-by.
+
+        Until a text comes the defaults are in force.
+        """
         self.state = State(Loaded(defaults(), DEFAULTS, None, now()))
-        self.value = self.state.loaded.configuration.to_value(own_schemas)
+        self.value = self.state.loaded.configuration.to_value(own_schemas, attached_by)
         self._own_schemas = own_schemas
+        self._attached_by = attached_by
         self.reloads: Tally[str] = Tally({"ok": 0, "error": 0})
         self._now = now
         self._lock = Lock()
@@ -133,6 +140,7 @@ class CurrentConfiguration:
         refused = state.refused
         return {
             "configuration": state.loaded.configuration.shown(),
+            "attachedBy": self.value.attached_by,
             "pluginTypes": self._plugin_types(state.loaded.configuration),
             "source": state.loaded.source,
             "since": _timestamp(state.loaded.since),
@@ -183,7 +191,7 @@ class CurrentConfiguration:
     def _swap(self, state: State) -> None:
         """NB: `value` is the same object as long as the text is the same: caches of reviews depend on it."""
         if state.loaded is not self.state.loaded:
-            self.value = state.loaded.configuration.to_value(self._own_schemas)
+            self.value = state.loaded.configuration.to_value(self._own_schemas, self._attached_by)
         self.state = state
 
 

@@ -24,6 +24,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from cniplugin.access.model.labels import is_key
 from cniplugin.netspec import annotation
+from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import SpecErrors, show
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
@@ -226,25 +227,35 @@ class NadmitConfiguration(Section):
 
     api_version: Literal["config.nadmit.io/v1alpha1"]
     kind: Literal["NadmitConfiguration"]
-    attached_by: AttachedBy = "multus"
+    attached_by: AttachedBy | None = None
+    hotplug: bool = False
     injection: InjectionSection = Field(default_factory=InjectionSection)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     drivers: DriversSection = Field(default_factory=DriversSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
 
-    def to_value(self, own_schemas: Mapping[str, PluginSchema]) -> Configuration:
-        """Return the value that reviews use. `own_schemas`: of --plugin-schemas, {} without the option."""
+    def to_value(self, own_schemas: Mapping[str, PluginSchema], attached_by: str = MULTUS) -> Configuration:
+        """Return the value that reviews use.
+
+        `own_schemas`: of --plugin-schemas, {} without the option. `attached_by`: of --attached-by, which counts if the
+        text does not say who attaches.
+        """
+        attached_by = self.attached_by or attached_by
         return Configuration(
             injection=self.injection.to_value(),
-            plugins=self.plugins.to_value(own_schemas, self.attached_by),
+            plugins=self.plugins.to_value(own_schemas, attached_by),
             drivers=self.drivers.to_value(),
             limits=ReviewLimits(**self.limits.model_dump()),
-            attached_by=self.attached_by,
+            attached_by=attached_by,
+            hotplug=self.hotplug,
         )
 
     def shown(self) -> dict[str, Any]:
         """Return the configuration as an administrator would write it, without schemas, which are long."""
-        return self.model_dump(mode="json", by_alias=True, exclude={"plugins": {"schemas"}, "drivers": {"schemas"}})
+        hidden: dict[str, Any] = {"plugins": {"schemas"}, "drivers": {"schemas"}}
+        if self.attached_by is None:
+            hidden["attached_by"] = True
+        return self.model_dump(mode="json", by_alias=True, exclude=hidden)
 
 
 def defaults() -> NadmitConfiguration:

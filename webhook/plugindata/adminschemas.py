@@ -33,7 +33,7 @@ def read_schemas(written: Sequence[object]) -> AdminSchemas:
     for index, value in enumerate(written):
         schema, found = read_value(value, PluginSchema)
         if schema is not None:
-            found = list(_schema_mistakes(schema, shapes)) or list(_repeated(schema, by_type))
+            found = list(_mistakes(schema, shapes)) or list(_repeated(schema, by_type))
             if not found:
                 by_type |= dict.fromkeys((schema.type, *schema.also), with_shapes(schema, shapes))
         mistakes += [Mistake((index, *mistake.steps), mistake.text) for mistake in found]
@@ -52,6 +52,13 @@ def _repeated(schema: PluginSchema, known: Mapping[str, PluginSchema]) -> Iterat
         if name in names:
             yield Mistake(steps, f"the type has a schema already: {name}; keep one of them")
         names.add(name)
+
+
+def _mistakes(schema: PluginSchema, shapes: Shapes) -> Iterator[Mistake]:
+    yield from _schema_mistakes(schema, shapes)
+    if schema.as_ipam is not None:
+        for mistake in _mistakes(schema.as_ipam, shapes):
+            yield Mistake(("as_ipam", *mistake.steps), mistake.text)
 
 
 def _schema_mistakes(schema: PluginSchema, shapes: Shapes) -> Iterator[Mistake]:

@@ -20,7 +20,8 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `pod`: for NAD6xx, the networks annotation of a pod that has exactly this finding; it names `net`, a network in its
     own namespace with the configuration `example`. `other_pod`: the annotation of a pod of this namespace that runs
-    already, None if the finding needs no other pod.
+    already, None if the finding needs no other pod. `other_network`: the configuration of a definition that exists
+    already, `other` in the same namespace, None if the finding needs no other definition.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fix: str
     pod: list[Any] | None = None
     other_pod: list[Any] | None = None
+    other_network: dict[str, Any] | None = None
     checks: dict[str, Any] = {}
 
 

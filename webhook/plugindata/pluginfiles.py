@@ -36,6 +36,12 @@ def load_schemas() -> Mapping[str, PluginSchema]:
     return by_type
 
 
+@cache
+def load_unchecked() -> tuple[PluginSchema, ...]:
+    """Return the plugins of which only `touches` is known. The files are read once."""
+    return tuple(load_folder(UNCHECKED))
+
+
 def load_folder(folder: Path) -> list[PluginSchema]:
     """Return the schemas of a folder of this package, by file name."""
     shapes = load_shapes()
@@ -51,12 +57,15 @@ def load_shapes() -> Shapes:
 
 def with_shapes(schema: PluginSchema, shapes: Shapes) -> PluginSchema:
     """Return a schema with each shape replaced by the key of that name, which exists."""
-    return replace(schema, keys={name: _resolve(key, shapes) for name, key in schema.keys.items()})
+    keys = {name: _resolve(key, shapes) for name, key in schema.keys.items()}
+    as_ipam = with_shapes(schema.as_ipam, shapes) if schema.as_ipam is not None else None
+    return replace(schema, keys=keys, as_ipam=as_ipam)
 
 
 def _resolve(key: Key, shapes: Shapes) -> Key:
     if key.shape:
-        return replace(_resolve(shapes[key.shape], shapes), touches=key.touches, meaning=key.meaning)
+        shape = _resolve(shapes[key.shape], shapes)
+        return replace(shape, touches=key.touches, meaning=key.meaning or shape.meaning)
     if key.items is None and not key.keys:
         return key
     items = _resolve(key.items, shapes) if key.items is not None else None

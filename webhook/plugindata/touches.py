@@ -6,6 +6,9 @@ it imports `cniplugin/access/content/plugintable.py`, which this module writes (
     entry  = kind / keys / (kind, keys, default, default_when, separator, in_container)
     keys   = {folded key: entry}            ; the keys of an object, or of each object of a list
     plugin = (kind of plugin, "ipam" / "", keys, keys beside `ipam`)
+
+The kind is that of the schema, or "both" for a program that makes interfaces and is an IPAM program as well; then the
+keys are those of both.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cniplugin.access.content import plugintable
-from cniplugin.access.content.facts import fold
+from cniplugin.access.content.facts import BOTH, fold
 from webhook.admission.plugins.schema import Key, PluginSchema, ReadKey, Touch, TouchKind
 
 from .pluginfiles import FOLDER, UNCHECKED, load_folder
@@ -51,9 +54,11 @@ def compile_plugins(files: Iterable[PluginSchema]) -> dict[str, Plugin]:
     """Return the table of `plugintable`: by type, other names included."""
     table: dict[str, Plugin] = {}
     for file in files:
-        keys = _merge(_entries(file.keys), _entries(file.also_reads))
+        keys, kind = _merge(_entries(file.keys), _entries(file.also_reads)), str(file.kind)
+        if file.as_ipam is not None:
+            keys, kind = _merge(keys, _entries(file.as_ipam.keys)), BOTH
         reads = "" if file.ipam == "unused" else "ipam"
-        table |= dict.fromkeys((file.type, *file.also), (file.kind, reads, keys, _entries(file.beside)))
+        table |= dict.fromkeys((file.type, *file.also), (kind, reads, keys, _entries(file.beside)))
     return table
 
 

@@ -132,12 +132,15 @@ def bindings() -> tuple[Condition, ...]:
 def workloads() -> tuple[Condition, ...]:
     """Return the conditions of objects with a pod template: networks or devices, on UPDATE if they have changed.
 
+    Networks of the object itself, or of the jobs of a CronJob, are in the wrong place, and get a warning.
+
     The template of a PodTemplate is at the top, that of a CronJob inside its Job's, all others are in the spec. A kind
     has only one of the three, so one expression covers all.
     """
     terms = [
-        f"({_template('object', key)}.hasValue() && (request.operation == 'CREATE' || "
-        f"{_template('object', key)}.orValue('') != {_template('oldObject', key)}.orValue('')))"
+        f"({place('object', key)}.hasValue() && (request.operation == 'CREATE' || "
+        f"{place('object', key)}.orValue('') != {place('oldObject', key)}.orValue('')))"
+        for place in (_template, _workload, _jobs)
         for key in (NETWORKS, DEFAULT_NETWORK)
     ]
     spec = f"{_template_of('object')}.?spec"
@@ -304,6 +307,14 @@ def _or(terms: Sequence[str]) -> str:
 
 def _template(of: str, key: str) -> str:
     return f"{_template_of(of)}.?metadata.?annotations[?'{key}']"
+
+
+def _workload(of: str, key: str) -> str:
+    return f"{of}.metadata.?annotations[?'{key}']"
+
+
+def _jobs(of: str, key: str) -> str:
+    return f"{of}.?spec.?jobTemplate.?metadata.?annotations[?'{key}']"
 
 
 def _template_of(of: str) -> str:

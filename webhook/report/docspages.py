@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cniplugin.access.content.facts import KINDS
-from webhook.admission.plugins.outcomes import ERROR
+from webhook.admission.model.ruleids import RULES
+from webhook.admission.plugins.outcomes import ERROR, SEEN
 from webhook.admission.plugins.schema import Key, PluginSchema, ReadKey, Touch
 from webhook.plugindata.codes import load_codes
 from webhook.plugindata.touches import load_files
 
+from . import effects
+from .effects import BOTH, WORDS
 from .explained import NETWORK_NAME, POD_NAME, Explained, explain
 
 CODE_GROUPS = {
@@ -26,20 +29,25 @@ CODE_GROUPS = {
 """The first digit of a code means its subject."""
 
 MESSAGES_HEAD = """\
-# Messages about plugins The messages of the webhook and of `nadmit check` about configurations of CNI plugins, and
-about what pods ask of their networks. Each message has a code, whose meaning never changes. The code is the rule in the
-log, in metrics, in JSON and in SARIF. `nadmit explain CODE` prints the same text. [plugins.md](plugins.md) says what is
-checked, and how to describe plugins of your own. `make golden` writes this page.
+# Messages about plugins
+The messages of the webhook and of `nadmit check` about configurations of CNI plugins, and about what pods ask of their
+networks. Each message has a code, whose meaning never changes. The code is the rule in the log, in metrics, in JSON and
+in SARIF. `nadmit explain CODE` prints the same text. [plugins.md](plugins.md) says what is checked, and how to describe
+plugins of your own. `make golden` writes this page.
 
-An **error** refuses the object, because the plugin would fail on every node, or (`NAD407`) because the network would
-promise pods something that it never does. A **warning** allows it.
+What would happen on the node decides the severity. An **error** refuses the object: the pod would not start, would
+not get what it asks for, or may not have it. A **warning** allows it. "On the node" says what happens if the mistake
+passes, under nadmit and under Multus, and how that was seen:
+
+{seen}
 """
 
 
 def render_messages() -> str:
     """Return docs/messages.md."""
     explained = [explain(name) for name in load_codes()]
-    return "\n".join([MESSAGES_HEAD, *_contents(explained), *_sections(explained)])
+    head = MESSAGES_HEAD.format(seen="\n".join(f"- {word}: {meaning}" for word, meaning in SEEN.items()))
+    return "\n".join([head, *_contents(explained), *_sections(explained), *_rules()])
 
 
 def _contents(explained: list[Explained]) -> Iterator[str]:
@@ -60,15 +68,38 @@ def _sections(explained: list[Explained]) -> Iterator[str]:
         yield f"### {one.name}"
         yield f"**{one.severity.capitalize()}: {one.code.title}.** {one.code.meaning}"
         yield ""
+        yield one.on_the_node
+        yield ""
         yield from _example(one)
         yield f"{'Fix' if one.severity == ERROR else 'What to do'}: {one.code.fix}"
         yield ""
+
+
+RULES_HEAD = """\
+## What rules refuse, and what would happen
+Rules without a code, as `nadmit explain RULE` prints them. A rule that is not in the table refuses nothing, or is about
+objects that are neither pods nor definitions.
+
+| rule | about | severity | on the node, if it passed | seen |
+| --- | --- | --- | --- | --- |"""
+
+
+def _rules() -> Iterator[str]:
+    """Yield the table of the rules without a code."""
+    yield RULES_HEAD
+    for rule in sorted(RULES, key=str.casefold):
+        for one in effects.judged(rule):
+            what = " / ".join(dict.fromkeys(WORDS[one.outcome.effect(attacher)] for attacher in BOTH))
+            yield f"| `{rule}` | {one.subject} | {one.severity} | {what} | {one.outcome.seen} |"
+    yield ""
 
 
 def _example(one: Explained) -> Iterator[str]:
     yield from _block("json", one.config, f"A network `{NETWORK_NAME}`:" if one.pod else "")
     if one.other_pod:
         yield from _block("json", one.other_pod, "The networks of a pod that runs:")
+    if one.other_network:
+        yield from _block("json", one.other_network, "The configuration of another definition:")
     if one.pod:
         yield from _block("json", one.pod, "The networks of a pod that is created:")
     yield from _block("console", f"$ kubectl create -f {POD_NAME if one.pod else NETWORK_NAME}.yaml\n{one.output}", "")
@@ -141,7 +172,8 @@ def _code(names: str) -> str:
 def _row(file: PluginSchema) -> str:
     inside = "ipam." if file.kind == "ipam" else ""
     by_kind: dict[str, list[str]] = {}
-    for kind, text in (*_walk(file.keys, inside), *_walk(file.also_reads, inside), *_walk(file.beside, "")):
+    as_ipam = _walk(file.as_ipam.keys, "ipam.") if file.as_ipam is not None else ()
+    for kind, text in (*_walk(file.keys, inside), *_walk(file.also_reads, inside), *_walk(file.beside, ""), *as_ipam):
         by_kind.setdefault(kind, []).append(text)
     listed = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in by_kind.items())
     return f"| {', '.join((file.type, *file.also))} | {listed} |" if listed else ""

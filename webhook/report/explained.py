@@ -24,11 +24,11 @@ from webhook.plugindata.codes import Code, load_codes
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.trees import builder, documents
 
-from . import kubectl
+from . import effects, kubectl
 from .lint import Paint
 from .titles import TITLES, page_of
 
-NAMESPACE, NETWORK_NAME, POD_NAME, OTHER_POD_NAME = "blue", "net", "web", "other"
+NAMESPACE, NETWORK_NAME, POD_NAME, OTHER_NAME = "blue", "net", "web", "other"
 """Namespace and names of the objects in examples."""
 
 WIDTH = 100
@@ -38,8 +38,9 @@ WIDTH = 100
 class Explained:
     """One code with its example as texts.
 
-    `config`: of the example's network. `pod`, `other_pod`: networks annotations, "" for none; the other pod runs
-    already. `output`: of kubectl, when the network is created, or the pod if there is one.
+    `config`: of the example's network; `other_network`: of one that exists, "" for none. `pod`, `other_pod`: networks
+    annotations, "" for none; the other pod runs already. `output`: of kubectl, when the network is created, or the pod
+    if there is one.
     """
 
     name: str
@@ -48,14 +49,22 @@ class Explained:
     config: str
     pod: str
     other_pod: str
+    other_network: str
     output: str
+
+    @property
+    def on_the_node(self) -> str:
+        """What happens on the node if the mistake passes."""
+        return effects.of_code(self.name)
 
 
 def explain(name: str) -> Explained:
     """Explain a code such as NAD101."""
     code = load_codes()[name]
-    config, pod, other_pod = (json.dumps(value) if value else "" for value in (code.example, code.pod, code.other_pod))
-    request, decision = _judge(config, pod, other_pod, example_checks(code))
+    values = (code.example, code.pod, code.other_pod, code.other_network)
+    config, pod, other_pod, other_network = (json.dumps(value) if value else "" for value in values)
+    existing = _existing(config if pod else "", other_pod, other_network)
+    request, decision = _judge(config, pod, existing, example_checks(code))
     return Explained(
         name=name,
         severity=SEVERITIES[name],
@@ -63,6 +72,7 @@ def explain(name: str) -> Explained:
         config=config,
         pod=pod,
         other_pod=other_pod,
+        other_network=other_network,
         output="\n".join(kubectl.render_warnings(decision))
         if decision.is_allowed
         else kubectl.render(request, decision, webhook_name=kubectl.webhook_name(request.kind)),
@@ -74,26 +84,29 @@ def example_checks(code: Code) -> PluginChecks:
     return PluginChecks(schemas=load_schemas(), **code.checks)
 
 
-def _judge(config: str, pod: str, other_pod: str, checks: PluginChecks) -> tuple[Request, Decision]:
+def _judge(
+    config: str, pod: str, existing: Iterable[Mapping[str, Any]], checks: PluginChecks
+) -> tuple[Request, Decision]:
     if pod:
         created = Object(name=POD_NAME, annotations={NETWORKS: pod})
         request = Request("", POD, "CREATE", NAMESPACE, POD_NAME, object=created)
     else:
-        created = Object(name=NETWORK_NAME, config=config)
+        created = Object(name=NETWORK_NAME, namespace=NAMESPACE, config=config)
         request = Request("", NETWORK, "CREATE", NAMESPACE, NETWORK_NAME, object=created)
-    existing = {"apiVersion": "v1", "kind": "List", "items": [*_existing(config if pod else "", other_pod)]}
-    cluster = builder.build(documents.parse(json.dumps(existing), file="example", problems=[]), [])
-    configuration = Configuration(injection=None, plugins=checks)
+    objects = {"apiVersion": "v1", "kind": "List", "items": [*existing]}
+    cluster = builder.build(documents.parse(json.dumps(objects), file="example", problems=[]), [])
+    configuration = Configuration(injection=None, plugins=checks, attached_by=checks.attached_by)
     return request, evaluate(request, DecisionContext(cluster, Rules(), configuration))
 
 
-def _existing(config: str, other_pod: str) -> Iterator[Mapping[str, Any]]:
+def _existing(config: str, other_pod: str, other_network: str) -> Iterator[Mapping[str, Any]]:
     """Yield the objects that exist before the example's object is created."""
-    if config:
-        metadata: dict[str, Any] = {"name": NETWORK_NAME, "namespace": NAMESPACE}
-        yield {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": metadata, "spec": {"config": config}}
+    for name, text in ((NETWORK_NAME, config), (OTHER_NAME, other_network)):
+        if text:
+            metadata: dict[str, Any] = {"name": name, "namespace": NAMESPACE}
+            yield {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": metadata, "spec": {"config": text}}
     if other_pod:
-        metadata = {"name": OTHER_POD_NAME, "namespace": NAMESPACE, "annotations": {NETWORKS: other_pod}}
+        metadata = {"name": OTHER_NAME, "namespace": NAMESPACE, "annotations": {NETWORKS: other_pod}}
         yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": []}}
 
 
@@ -104,17 +117,18 @@ def render_json(names: Iterable[str]) -> str:
 
 
 def _rule_json(rule: str) -> dict[str, object]:
-    return {"code": rule, "title": TITLES[rule], "page": page_of(rule)}
+    return {"code": rule, "title": TITLES[rule], "page": page_of(rule), "outcomes": effects.as_json(rule)}
 
 
 def _code_json(one: Explained) -> dict[str, object]:
-    pods = {"pod": one.pod, "otherPod": one.other_pod}
+    others = {"pod": one.pod, "otherPod": one.other_pod, "otherNetwork": one.other_network}
     return {
         "code": one.name,
         "title": one.code.title,
         "severity": one.severity,
         "meaning": one.code.meaning,
-        "example": {"config": one.config, **{key: text for key, text in pods.items() if text}},
+        "outcomes": effects.as_json(one.name),
+        "example": {"config": one.config, **{key: text for key, text in others.items() if text}},
         "output": one.output,
         "fix": one.code.fix,
     }
@@ -141,6 +155,7 @@ def render_text(names: Iterable[str], paint: Paint) -> str:
 
 def _rule_lines(rule: str, paint: Paint) -> Iterator[str]:
     yield f"{paint(f'{rule}:', 'place')} {TITLES[rule]}"
+    yield from effects.lines(rule)
     page = page_of(rule)
     yield f"The message says where, what is allowed and what to do{f'; {page} says more' if page else ''}."
 
@@ -148,10 +163,13 @@ def _rule_lines(rule: str, paint: Paint) -> Iterator[str]:
 def _code_lines(one: Explained, paint: Paint) -> Iterator[str]:
     yield f"{paint(f'{one.name}:', 'place')} {paint(f'{one.severity}:', one.severity)} {one.code.title}"
     yield from textwrap.wrap(one.code.meaning, WIDTH)
+    yield from textwrap.wrap(one.on_the_node, WIDTH)
     yield ""
     yield from _block("example, network net:" if one.pod else "example:", one.config)
     if one.other_pod:
-        yield from _block(f"networks of a pod that runs, {OTHER_POD_NAME}:", one.other_pod)
+        yield from _block(f"networks of a pod that runs, {OTHER_NAME}:", one.other_pod)
+    if one.other_network:
+        yield from _block(f"spec.config of a definition that exists, {OTHER_NAME}:", one.other_network)
     if one.pod:
         yield from _block("networks of a pod that is created:", one.pod)
     yield from _block("kubectl says:", one.output)

@@ -9,10 +9,12 @@ import json
 from pathlib import PurePath
 from urllib.parse import quote
 
+from cniplugin.netspec.attachers import MULTUS
 from webhook.admission.plugins.findings import SEVERITIES
 from webhook.plugindata.codes import load_codes
 
-from .lint import Finding, Report
+from . import effects
+from .lint import ERROR, WARNING, Finding, Report
 from .titles import TITLES, page_of
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -35,7 +37,14 @@ def _rule(rule: str) -> dict[str, object]:
     if rule not in SEVERITIES:
         text, page = {"text": TITLES.get(rule, rule)}, page_of(rule)
         more = f"{TITLES.get(rule, rule)}{f'; {page} says more' if page else ''}"
-        return {"id": rule, "shortDescription": text, "fullDescription": text, "help": {"text": more}}
+        value: dict[str, object] = {
+            "id": rule,
+            "shortDescription": text,
+            "fullDescription": text,
+            "help": {"text": more},
+        }
+        levels = {one.severities[MULTUS] for one in effects.judged(rule)}
+        return {**value, "defaultConfiguration": {"level": ERROR if ERROR in levels else WARNING}} if levels else value
     code = load_codes()[rule]
     return {
         "id": rule,

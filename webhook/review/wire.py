@@ -10,11 +10,13 @@ something changes (§2).
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable
+import re
+from collections.abc import Hashable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from cniplugin.netspec.selection import NETWORK_STATUS_KEYS
 from webhook.admission.model import kinds
 from webhook.admission.model.kinds import BINDING, DEVICE_KINDS, NAMESPACE, NETWORK, POD, POLICIES, GroupKind
 from webhook.admission.model.requests import NOTHING, ClaimReference, Decision, Object, Read, Request, User
@@ -36,11 +38,14 @@ AUDIT_MAX = 1024
 
 POLICY_KINDS = frozenset(kind.kind for kind in POLICIES)
 WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NAMESPACE.kind, NETWORK.kind})
+TEMPLATE_STEPS = {"CronJob": ("spec", "jobTemplate", "spec", "template"), "PodTemplate": ("template",)}
+"""Where a kind has its pod template, if not in `spec.template`."""
 JUDGED = {(kind.group, kind.kind): kind for kind in kinds.JUDGED}
 
 
 class _Metadata(msgspec.Struct, rename="camel", frozen=True, gc=False):
     name: str | None = None
+    namespace: str | None = None
     generate_name: str | None = None
     labels: Texts = msgspec.UNSET
     annotations: Texts = msgspec.UNSET
@@ -55,6 +60,7 @@ class _TemplateSpec(msgspec.Struct, rename="camel", frozen=True, gc=False):
     containers: msgspec.Raw = msgspec.Raw(b"")
     init_containers: msgspec.Raw = msgspec.Raw(b"")
     resource_claims: msgspec.Raw = msgspec.Raw(b"")
+    host_network: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Template(msgspec.Struct, frozen=True, gc=False):
@@ -69,6 +75,7 @@ class _JobSpec(msgspec.Struct, frozen=True, gc=False):
 
 
 class _JobTemplate(msgspec.Struct, frozen=True, gc=False):
+    metadata: _Metadata | None = None
     spec: _JobSpec | None = None
 
 
@@ -87,6 +94,13 @@ class _Object(msgspec.Struct, frozen=True, gc=False):
     metadata: _Metadata = _NO_METADATA
     spec: _Spec | None = None
     template: _Template | None = None  # PodTemplate
+    status: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Status(msgspec.Struct, frozen=True, gc=False):
+    """PodStatus."""
+
+    phase: Any = None
 
 
 class _Unread(msgspec.Struct, frozen=True, gc=False):
@@ -181,10 +195,12 @@ _definition_review = msgspec.json.Decoder(_Review[_Definition])
 _unread_review = msgspec.json.Decoder(_Review[_Unread])
 _spec_review = msgspec.json.Decoder(_Review[_WithSpec])
 _whole_review = msgspec.json.Decoder(_WholeReview)
+_decode_status = msgspec.json.Decoder(_Status).decode
 _decode_claims = msgspec.json.Decoder(tuple[_ResourceClaim, ...] | None).decode
 _decode_requesting = msgspec.json.Decoder(tuple[_Requesting, ...] | None).decode
 _encode = msgspec.json.Encoder().encode
 
+_TRUE = msgspec.Raw(b"true")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -209,7 +225,28 @@ def _unreadable(error: Exception) -> UnreadableError:
     if isinstance(error, RecursionError):
         return UnreadableError("it nests too deeply")
     problem, _, path = str(error).rpartition(_AT)
-    return UnreadableError((problem or path).replace("`", "'"), path.rstrip("`") if problem else "")
+    return UnreadableError(_in_words(problem or path), path.rstrip("`") if problem else "")
+
+
+_WRONG_TYPE = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_TYPES = {
+    "object": "an object",
+    "array": "a list",
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+}
+
+
+def _in_words(problem: str) -> str:
+    """Return a problem of msgspec in the words of other messages; it has no other form than text."""
+    match = _WRONG_TYPE.fullmatch(problem)
+    if match is None:
+        return problem.replace("`", "'")
+    allowed = [_TYPES.get(name, name) for name in match[1].split(" | ") if name != "null"]
+    return f"wrong type: {_TYPES.get(match[2], match[2])}; allowed: {', or '.join(allowed)}"
 
 
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
@@ -269,6 +306,29 @@ class _SentPod:
     def sketch_requests(self) -> Hashable | None:
         """Return the fields that determine the requests of the pod."""
         return None if self._known.spec is None else sketch_requests(self._known.spec)
+
+
+class _SentTemplate:
+    """Implements `SentPod` for the pod of a template. NB: it has no sketch, because few templates are reviewed."""
+
+    __slots__ = ("_body", "_kind")
+
+    def __init__(self, body: bytes, kind: str) -> None:
+        self._body = body
+        self._kind = kind
+
+    def read(self) -> dict[str, Any]:
+        """Return the template as a pod; {} if it is no object. Raises UnreadableError."""
+        value: Any = _decode(_whole_review, self._body).request.object
+        for key in TEMPLATE_STEPS.get(self._kind, ("spec", "template")):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value if isinstance(value, dict) else {}
+
+    def sketch(self, read: Read) -> None:
+        """Return None."""
+
+    def sketch_requests(self) -> None:
+        """Return None."""
 
 
 class _SentDevices:
@@ -362,9 +422,13 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
         )
     judged: _Metadata = own
     spec: _TemplateSpec | _Spec | None = read.spec
+    sent: _SentPod | _SentTemplate | None = None
     if kind not in WITHOUT_TEMPLATE:
         template = _template(read, kind) or _Template()
         judged, spec = template.metadata, template.spec
+        sent = None if body is None else _SentTemplate(body, kind)
+    elif kind == POD.kind and body is not None:
+        sent = _SentPod(body, read)
     return Object(
         own.name or "",
         own.generate_name or "",
@@ -374,11 +438,35 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
         read.spec.config if read.spec else None,
         own.deletion_timestamp is not None,
         None,
-        _SentPod(body, read) if body is not None and kind == POD.kind else None,
+        sent,
         node if isinstance(node := read.spec.node_name if read.spec else None, str) else "",
         None if spec is None else _SentDevices(spec),
+        own.namespace or "",
+        NO_OWN if judged is own else _own_annotations(read, kind),
+        spec is not None and spec.host_network == _TRUE,
+        body is None and kind == POD.kind and _has_started(read, own),
         read.spec is not None and read.spec.config is None and read.spec.capital_config is not None,
     )
+
+
+NO_OWN: Mapping[str, Mapping[str, str]] = {}
+
+
+def _own_annotations(workload: _Object, kind: str) -> Mapping[str, Mapping[str, str]]:
+    """Return the annotations of a workload, and of the jobs of a CronJob, which no pod gets."""
+    job = workload.spec.job_template if kind == "CronJob" and workload.spec else None
+    places = (("metadata", workload.metadata), ("spec.jobTemplate.metadata", job.metadata if job else None))
+    return {f"{path}.annotations": one.annotations for path, one in places if one is not None and one.annotations}
+
+
+def _has_started(pod: _Object, metadata: _Metadata) -> bool:
+    """Say whether a stored pod has its networks: it runs, or the node has written their status."""
+    if any(key in (metadata.annotations or NOTHING) for key in NETWORK_STATUS_KEYS):
+        return True
+    try:
+        return bool(pod.status) and _decode_status(pod.status).phase == "Running"
+    except _UNREADABLE:
+        return False
 
 
 def _template(read: _Object, kind: str) -> _Template | None:

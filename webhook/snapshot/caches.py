@@ -27,7 +27,7 @@ from webhook.kube.responses import Item, Key
 from .copyonwrite import ByName, ByNamespace
 from .devicespecs import UNREADABLE, keep_spec
 from .pods import Pods
-from .snapshot import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, is_shared, kept_texts
+from .snapshot import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, find_network, is_shared, kept_texts
 
 SHARED_TEXTS = 4096
 """Sets of labels and annotations that are shared between objects."""
@@ -85,13 +85,16 @@ class Networks(ByNamespace[Definition]):
 
 def definition_of(item: Item) -> Definition:
     """Return the kept parts of a NetworkAttachmentDefinition."""
-    metadata = item.metadata
+    metadata, config = item.metadata, _config_of(item.spec)
+    kind, network = find_network(config, metadata.name)
     return Definition(
         namespace=metadata.namespace,
         name=metadata.name,
-        config=_config_of(item.spec),
+        config=config,
         labels=_texts_of(metadata.labels),
         annotations=_texts_of(metadata.annotations),
+        kind=kind,
+        network=network,
     )
 
 

@@ -3,8 +3,9 @@
 The kept parts of a pod: the namespace and name of each definition that its two network annotations refer to, and the
 addresses that it asks for (`addresses`). Equal references are one tuple, because the pods of a ReplicaSet are alike. A
 pod without references is not kept. An annotation that cannot be read has no references: no network was attached by it.
-A pod runs until its phase is Succeeded or Failed; the API server leaves those pods out. Pending and terminating pods
-count.
+A pod runs until its phase is Succeeded or Failed; the API server leaves those pods out. Terminating pods count. A pod
+waits until it has a network-status, which the node writes when the networks are attached: nothing is attached yet, and
+the pod will get its networks as they are then. NB: only metadata is known of the pods of a cluster.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from heapq import nsmallest
 from typing import NamedTuple
 
 from cniplugin.netspec.annotation import read_pod, texts_of
-from cniplugin.netspec.selection import NETWORKS
+from cniplugin.netspec.selection import NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.model.requests import NO_USERS, NetworkUsers
 from webhook.kube.responses import Item, Key
 from webhook.snapshot.copyonwrite import ByNamespace
@@ -43,6 +44,7 @@ class PodNetworks(NamedTuple):
 
     references: References
     claims: Claims = ()
+    is_waiting: bool = False
 
 
 NO_NETWORKS = PodNetworks(())
@@ -75,10 +77,13 @@ def _share(namespace: str, name: str) -> Key:
     return namespace, name
 
 
+NOBODY: Mapping[str, Mapping[str, References]] = {}
+
+
 class PodUse:
     """The pods of one snapshot. Never changed."""
 
-    __slots__ = ("_addresses", "_counts", "_pods", "size")
+    __slots__ = ("_addresses", "_counts", "_pods", "_waiting", "size")
 
     def __init__(
         self,
@@ -86,20 +91,26 @@ class PodUse:
         counts: Mapping[str, Mapping[str, int]],
         addresses: Users,
         size: int,
+        waiting: Mapping[str, Mapping[str, References]] = NOBODY,
     ) -> None:
         self._pods = pods
+        self._waiting = waiting
         self._counts = counts
         self._addresses = addresses
         self.size = size
 
     def users(self, namespace: str, name: str) -> NetworkUsers:
-        """Return the users of a network. If there are any, this walks over the pods of the network's namespace."""
+        """Return the users of a network.
+
+        If there are any, this walks over the pods of the network's namespace, and over all pods that wait.
+        """
         total = self._counts.get(namespace, {}).get(name, 0)
         if not total:
             return NO_USERS
         reference = (namespace, name)
         own = [pod for pod, references in self._pods.get(namespace, {}).items() if reference in references]
-        return NetworkUsers(total=total, own=len(own), names=tuple(nsmallest(NAMES_MAX, own)))
+        waiting = sum(reference in one for pods in self._waiting.values() for one in pods.values())
+        return NetworkUsers(total=total, own=len(own), names=tuple(nsmallest(NAMES_MAX, own)), waiting=waiting)
 
     def address_users(self, namespace: str, name: str, address: str) -> tuple[Key, ...]:
         """Return the pods that claim an address of a network."""
@@ -111,11 +122,15 @@ NO_PODS = PodUse({}, {}, {}, 0)
 
 
 class Pods:
-    """Implements `informers.Cache`: the references of each pod, the number of users of each network, and all claims."""
+    """Implements `informers.Cache`: the references of each pod, the number of users of each network, and all claims.
+
+    The references of pods that wait are kept twice, because few pods wait.
+    """
 
     def __init__(self, network_namespace: str) -> None:
         self._network_namespace = network_namespace
         self._pods: ByNamespace[References] = ByNamespace()
+        self._waiting: ByNamespace[References] = ByNamespace()
         self._counts: ByNamespace[int] = ByNamespace()
         self._addresses = Addresses()
         self._size = 0
@@ -127,16 +142,21 @@ class Pods:
         metadata = item.metadata
         return self.read(metadata.annotations or {}, metadata.namespace)
 
-    def read(self, annotations: Mapping[str, str], namespace: str) -> PodNetworks | None:
-        """Return the networks of a pod with these annotations; None if there are none."""
+    def read(self, annotations: Mapping[str, str], namespace: str, *, is_running: bool = False) -> PodNetworks | None:
+        """Return the networks of a pod with these annotations; None if there are none. `is_running`: by its phase."""
         networks = networks_of(annotations, namespace, self._network_namespace)
-        return networks if networks.references else None
+        if not networks.references:
+            return None
+        is_waiting = not (is_running or any(annotations.get(key) for key in NETWORK_STATUS_KEYS))
+        return networks._replace(is_waiting=True) if is_waiting else networks
 
     def replace(self, values: Mapping[Key, PodNetworks]) -> bool:
         """Keep these pods and drop all others."""
         has_new_claims = self._addresses.replace({pod: networks.claims for pod, networks in values.items()})
+        waiting = {pod: networks.references for pod, networks in values.items() if networks.is_waiting}
+        has_news = self._waiting.replace(waiting) or has_new_claims
         if not self._pods.replace({pod: networks.references for pod, networks in values.items()}):
-            return has_new_claims
+            return has_news
         counts: dict[Key, int] = {}
         for networks in values.values():
             for reference in networks.references:
@@ -148,9 +168,10 @@ class Pods:
     def put(self, key: Key, value: PodNetworks) -> bool:
         """Keep a pod, or its new networks."""
         has_new_claims = self._addresses.put(key, value.claims)
+        is_new = self._waiting.put(key, value.references) if value.is_waiting else self._waiting.remove(key)
         before = self._pods.get(key)
         if not self._pods.put(key, value.references):
-            return has_new_claims
+            return has_new_claims or is_new
         self._count(before or (), -1)
         self._count(value.references, 1)
         self._size += before is None
@@ -162,16 +183,18 @@ class Pods:
         if before is None or not self._pods.remove(key):
             return False
         self._addresses.put(key, ())
+        self._waiting.remove(key)
         self._count(before, -1)
         self._size -= 1
         return True
 
     def copy(self) -> PodUse:
         """Return the pods of a snapshot; the same object until the next change."""
-        pods, counts, addresses = self._pods.copy(), self._counts.copy(), self._addresses.copy()
-        if not self._copied or pods is not self._copied[0] or addresses is not self._copied[1]:
-            self._copied = (pods, addresses)
-            self._use = PodUse(pods, counts, addresses, self._size)
+        copied = (self._pods.copy(), self._addresses.copy(), self._waiting.copy())
+        if not self._copied or any(new is not old for new, old in zip(copied, self._copied, strict=True)):
+            self._copied = copied
+            pods, addresses, waiting = copied
+            self._use = PodUse(pods, self._counts.copy(), addresses, self._size, waiting)
         return self._use
 
     def _count(self, references: Iterable[Key], change: int) -> None:

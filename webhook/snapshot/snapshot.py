@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import partial
+from sys import intern
 from typing import NamedTuple, Self, TypeVar, cast
+
+import msgspec
 
 from cniplugin.access.compile import NO_POLICIES, Policies
 from cniplugin.access.content.facts import facts_of
@@ -47,13 +50,19 @@ T = TypeVar("T")
 
 
 class Definition(NamedTuple):
-    """The kept parts of a NetworkAttachmentDefinition."""
+    """The kept parts of a NetworkAttachmentDefinition.
+
+    `kind`, `network`: its first plugin's type and the name of its network, as `find_network` returns them. They are
+    read when the object arrives, so that an index over 50,000 definitions looks at no text.
+    """
 
     namespace: str
     name: str
     config: str | None
     labels: Texts
     annotations: Texts
+    kind: str = ""
+    network: str = ""
 
 
 def kept_texts(texts: Mapping[str, str] | None) -> Texts:
@@ -248,6 +257,20 @@ class Snapshot:
             text for definition in shared for key, text in definition.annotations if key == ALLOWED_SELECTOR
         )
 
+    def networks_named(self, name: str, kind: str) -> Sequence[tuple[str, str]]:
+        """Return the definitions that may be of a network, sorted. The index is made once per snapshot and kind."""
+        return self.recall((_NAMED, kind), partial(self._find_named, kind)).get(name, ())
+
+    def _find_named(self, kind: str) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Return the definitions of a plugin type by the name of their network."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for named in self._definitions.values():
+            for definition in named.values():
+                if definition.kind == kind:
+                    name = definition.network or definition.name
+                    found.setdefault(name, []).append((definition.namespace, definition.name))
+        return {name: sorted(keys) for name, keys in found.items()}
+
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the remembered result for a key, else call `make`. The snapshot remembers it as long as it lives."""
         remembered = self._remembered
@@ -272,12 +295,41 @@ class Snapshot:
         }
 
 
+_NAMED = "networks by name"
 _SHARED = "shared networks"
 _CONSENTS = "consents by labels"
 _LEVELS = "levels by labels"
 """Keys of remembered results."""
 
 EMPTY = Snapshot({}, {})
+
+
+class _Plugin(msgspec.Struct, gc=False):
+    type: str = ""
+
+
+class _Config(msgspec.Struct, gc=False):
+    """The keys of a configuration, or of a list, that the index of networks reads."""
+
+    name: str = ""
+    type: str = ""
+    plugins: list[_Plugin] = []
+
+
+_decode_config = msgspec.json.Decoder(_Config).decode
+
+
+def find_network(config: str | None, name: str) -> tuple[str, str]:
+    """Return the type of a configuration's first plugin, and the name of its network if that is not `name`.
+
+    Both are "" for a text that is not a configuration. Not a parser: it decides which definitions are worth parsing.
+    """
+    try:
+        found = _decode_config(config or "")
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return "", ""
+    kind = found.plugins[0].type if found.plugins else found.type
+    return intern(kind), "" if found.name == name else found.name
 
 
 def _key(definition: Definition) -> Hashable:

@@ -17,10 +17,11 @@ from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
 from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.model.podspec import is_host_network
 from webhook.admission.wording import policytext
 from webhook.snapshot.devicespecs import UNREADABLE, read_spec
 from webhook.snapshot.pods import ENDED, Pods
-from webhook.snapshot.snapshot import NOT_TEXT, Definition, Snapshot, Texts, kept_texts
+from webhook.snapshot.snapshot import NOT_TEXT, Definition, Snapshot, Texts, find_network, kept_texts
 
 from .documents import Document
 from .problems import Problem
@@ -86,9 +87,13 @@ class _Builder:
 
     def _add_pod(self, document: Document) -> None:
         status = document.object.get("status")
-        has_ended = isinstance(status, dict) and status.get("phase") in ENDED
-        networks = self._pods.read(document.object["metadata"].get("annotations") or {}, document.namespace)
-        if networks is not None and not has_ended:
+        phase = status.get("phase") if isinstance(status, dict) else None
+        spec = document.object.get("spec")
+        if phase in ENDED or (isinstance(spec, dict) and is_host_network({"spec": spec})):
+            return
+        annotations = document.object["metadata"].get("annotations") or {}
+        networks = self._pods.read(annotations, document.namespace, is_running=phase == "Running")
+        if networks is not None:
             self._pods.put((document.namespace, document.name), networks)
 
     def _unreadable(self, policies: Policies) -> Iterator[Problem]:
@@ -113,12 +118,16 @@ class _Builder:
         metadata: dict[str, Any] = document.object["metadata"]
         spec = document.object.get("spec")
         config = spec.get("config") if isinstance(spec, dict) else None
+        text = config if isinstance(config, str | None) else NOT_TEXT
+        kind, network = find_network(text, document.name)
         return Definition(
             namespace=document.namespace,
             name=document.name,
-            config=config if isinstance(config, str | None) else NOT_TEXT,
+            config=text,
             labels=self._share(metadata.get("labels")),
             annotations=self._share(metadata.get("annotations")),
+            kind=kind,
+            network=network,
         )
 
     def _share(self, texts: Mapping[str, str] | None) -> Texts:

@@ -212,6 +212,9 @@ _UNKNOWN: Mapping[str, Any] = {
 _NAME = "{name}"
 """A default value of the table: the network's name."""
 
+IPAM, BOTH = "ipam", "both"
+"""Kinds of plugins in the table; BOTH: the program makes interfaces, and is an IPAM program as well."""
+
 _ENDS = ("address-net", "address-first", "address-last")
 _NODE_ADDRESS = "node-address"
 """The gateway that IPAM names: the node itself has the address if the plugin assigns it (ptp, isGateway)."""
@@ -227,7 +230,7 @@ def attaching_keys() -> tuple[str, ...]:
     """Return the keys by which plugins choose the part of the node that they attach to, each as plugins spell it."""
     from .plugintable import PLUGINS, SPELLINGS  # noqa: PLC0415  # as above
 
-    plugins = (_UNKNOWN, *(known[2] for known in PLUGINS.values() if known[0] != "ipam"))
+    plugins = (_UNKNOWN, *(known[2] for known in PLUGINS.values() if known[0] != IPAM))
     folded = _unique(key for keys in plugins for key, entry in keys.items() if key != "args" and _attaches(entry))
     return tuple(spelling for key in folded for spelling in SPELLINGS.get(key, (key,)))
 
@@ -313,7 +316,7 @@ class _Collector:
         table = self._tables.get(kind)
         if table is None:
             known = self._plugins.get(kind)
-            own = known[2] if known is not None and known[0] != "ipam" else {}
+            own = known[2] if known is not None and known[0] != IPAM else {}
             table = self._tables[kind] = _UNKNOWN if known is None else {**_ANY, **own}
         return table
 
@@ -330,13 +333,13 @@ class _Collector:
             known = self._plugins.get(kind)
             if known is None:
                 self._unknown_ipam[kind] = None
-            elif is_run and known[0] == "ipam":
+            elif is_run and known[0] in (IPAM, BOTH):
                 self._add_ipam_keys(conf, path, ipam, ipam_path, known)
             elif is_run:
                 self._types[kind] = None
                 self._read(conf, known[2], path)
         for kind, known in zip(kinds, plugins, strict=True):
-            if known is not None and known[0] == "ipam":
+            if known is not None and known[0] == IPAM:
                 self._plugin = kind
                 self._add_ipam_keys(conf, path, ipam, ipam_path, known)
 

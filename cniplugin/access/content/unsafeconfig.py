@@ -16,7 +16,7 @@ from cniplugin.netspec.errors import PROBLEMS_MAX, SpecError, show
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.record import remember
 
-from .facts import RUNTIME_KEYS, fold, is_written, nested
+from .facts import BOTH, IPAM, RUNTIME_KEYS, fold, is_written, nested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from .facts import Keys
 
 IPAM_PROGRAMS = frozenset(
-    ("azure-vnet-ipam", "calico-ipam", "dhcp", "host-local", "nv-ipam", "spiderpool", "static", "whereabouts")
+    (
+        *("antrea", "azure-vnet-ipam", "calico-ipam", "dhcp", "host-local", "kube-ovn", "nv-ipam"),
+        *("spiderpool", "static", "whereabouts"),
+    )
 )
 """The IPAM programs of `plugintable`, so that most configurations do not load it."""
 
@@ -111,4 +114,4 @@ def _is_main_plugin(kind: str, plugin: Keys) -> bool:
     known = PLUGINS.get(kind)
     readers = [PLUGINS.get(name) for _, name in plugin.get("type", ()) if isinstance(name, str)]
     is_run = not readers or any(reader is None or reader[1] for reader in readers)
-    return known is not None and known[0] != "ipam" and is_run
+    return known is not None and known[0] not in (IPAM, BOTH) and is_run

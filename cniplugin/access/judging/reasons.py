@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
 TEXT_BYTES_MAX = 1024
-ITEMS_MAX = 5
 
 
 class Refusal(Record):
@@ -53,32 +52,42 @@ def _posture_as_decider(config: Config) -> tuple[str, str]:
     return f"default posture {config.posture}", "no rule covers this pod and network"
 
 
-def _refuse_by_posture(config: Config, code: str, reason: str, fix: str) -> Verdict:
+def _refuse_by_posture(config: Config, code: str, reason: str, fix: str, *, fix_of_all: str = "") -> Verdict:
     decider, basis = _posture_as_decider(config)
     return Verdict(
-        is_allowed=False, code=code, reason=reason, decider=decider, basis=basis, fix=fix, posture=config.posture
+        is_allowed=False,
+        code=code,
+        reason=reason,
+        decider=decider,
+        basis=basis,
+        fix=fix,
+        fix_of_all=fix_of_all,
+        posture=config.posture,
     )
 
 
 def refuse_isolated(subject: Subject, item: Item, config: Config) -> Verdict:
     """The network belongs to another namespace."""
+    fix = f"use an allowed network, or ask {config.whom_to_ask} for an Allow rule from {subject.namespace} to"
     return _refuse_by_posture(
         config,
         "PostureIsolated",
         f'the network belongs to namespace "{item.element.namespace}", '
         f'which namespace "{subject.namespace}" may not use',
-        f"use an allowed network, or ask {config.whom_to_ask} "
-        f"for an Allow rule from {subject.namespace} to {item.reference}",
+        f"{fix} {item.reference}",
+        fix_of_all=f"{fix} these",
     )
 
 
 def refuse_strict(subject: Subject, item: Item, config: Config) -> Verdict:
     """Nothing is allowed without a rule."""
+    fix = f"ask {config.whom_to_ask} for an Allow rule from {subject.namespace} to"
     return _refuse_by_posture(
         config,
         "PostureStrict",
         f'no rule lets this pod of namespace "{subject.namespace}" use the network',
-        f"ask {config.whom_to_ask} for an Allow rule from {subject.namespace} to {item.reference}",
+        f"{fix} {item.reference}",
+        fix_of_all=f"{fix} these",
     )
 
 
@@ -328,25 +337,52 @@ def render_parts(
     """Return the first line of a refusal, and its other lines.
 
     `who`: the object, such as `pod blue/web-0`; `judged`: the number of items that were judged; `also`: problems of the
-    items that are not refused. Refusals beyond ITEMS_MAX or beyond the size are only counted.
+    items that are not refused. Refusals with the same facts are one entry, and each network is named once. Entries
+    beyond ENTRIES_MAX, and networks beyond the size, are only counted.
     """
     what = refusals[0].reference if len(refusals) == 1 else f"{len(refusals)} of {judged} networks"
     head = f"network access denied: {who} may not attach to {what}"
     room = TEXT_BYTES_MAX - len(head.encode()) - 1
     tail = [f"also wrong: {render_error(error)}" for error in also]
-    for shown in range(min(len(refusals), ITEMS_MAX), 0, -1):
-        left = len(refusals) - shown
+    groups = _grouped(refusals)
+    for shown, names in _SIZES:
+        chosen = [group[:names] for group in groups[:shown]]
+        left = len(refusals) - sum(map(len, chosen))
         rest = [f"and {left} more"] if left else []
-        lines = [*(line for refusal in refusals[:shown] for line in _render_item(refusal)), *rest]
+        lines = [*(line for group in chosen for line in _render_group(group)), *rest]
         for text in ("\n".join([*lines, *tail]), "\n".join(lines)):
             if len(text.encode()) <= room:
                 return head, text
-    return head, cut("\n".join(_render_item(refusals[0].replace(allowed=()))), room)
+    return head, cut("\n".join(_render_group([refusals[0].replace(allowed=())])), room)
 
 
-def _render_item(refusal: Refusal) -> list[str]:
-    where = refusal.where or ("default-network" if refusal.item is None else f"item {refusal.item + 1}")
-    return [f"- {refusal.reference} ({where})", *render_facts(refusal)]
+ENTRIES_MAX = 5
+_SIZES = tuple((shown, names) for shown in range(ENTRIES_MAX, 0, -1) for names in (64, 16, 8, 4, 2, 1))
+"""Numbers of entries, and of networks in each, from the fullest text to the shortest."""
+
+
+def _grouped(refusals: Sequence[Refusal]) -> list[list[Refusal]]:
+    """Return the refusals with the same facts together, in the order of the first of each."""
+    groups: dict[tuple[object, ...], list[Refusal]] = {}
+    for refusal in refusals:
+        verdict = refusal.verdict
+        fix = verdict.fix_of_all or verdict.fix
+        facts = (verdict.reason, verdict.decided, verdict.allowed, refusal.allowed, refusal.has_more_allowed, fix)
+        groups.setdefault(facts, []).append(refusal)
+    return list(groups.values())
+
+
+def _render_group(group: Sequence[Refusal]) -> list[str]:
+    """Return one entry: its networks with their places, and the facts that they share."""
+    places: dict[str, list[str]] = {}
+    for refusal in group:
+        where = refusal.where or ("default-network" if refusal.item is None else f"item {refusal.item + 1}")
+        places.setdefault(refusal.reference, []).append(where)
+    names = ", ".join(f"{name} ({', '.join(where)})" for name, where in places.items())
+    first = group[0]
+    if len(places) > 1 and first.verdict.fix_of_all:
+        first = first.replace(verdict=first.verdict.replace(fix=first.verdict.fix_of_all))
+    return [f"- {names}", *render_facts(first)]
 
 
 def render_facts(refusal: Refusal) -> list[str]:

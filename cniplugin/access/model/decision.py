@@ -191,7 +191,8 @@ class Verdict(Record):
     `decider` names who decided, `basis` says on what grounds. `policy` and `rule` are set if a rule decided, `posture`
     if the default posture did. `contact`: whom the rule's policy says to ask. `allowed`: what the deciding rule allows
     on this network; "" where a list of the pod's networks is the better answer. `keys`: the keys of a definition that
-    decided, each with what is wrong.
+    decided, each with what is wrong. `fix_of_all`: the fix for several networks with the same other facts, "" if each
+    has a fix of its own.
     """
 
     is_allowed: bool
@@ -200,6 +201,7 @@ class Verdict(Record):
     decider: str = ""
     basis: str = ""
     fix: str = ""
+    fix_of_all: str = ""
     allowed: str = ""
     policy: str = ""
     rule: str = ""

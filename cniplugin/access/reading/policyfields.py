@@ -48,9 +48,10 @@ def names(item: Read, *, least: int = 1) -> Read:
 
 
 def ranges(reader: Reader, value: object, path: str) -> matchers.Ranges:
-    """Read number ranges."""
+    """Read number ranges. NB: in YAML, a number is written without quotes."""
     item = text(longest=11, is_right=matchers.parse_range, allowed="a number or a range such as 100-199")
-    written = texts(most=NAMES_MAX, least=1, item=item)(reader, value, path)
+    listed = [str(one) if type(one) is int else one for one in value] if isinstance(value, list) else value
+    written = texts(most=NAMES_MAX, least=1, item=item)(reader, listed, path)
     parsed = map(matchers.parse_range, written)
     return matchers.Ranges(texts=written, ranges=tuple(filter(None, parsed)))
 

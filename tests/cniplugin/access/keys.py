@@ -28,6 +28,8 @@ def keys_of(file: PluginSchema) -> Iterator[Key]:
     for is_beside, keys in ((False, file.keys), (False, file.also_reads), (True, file.beside)):
         for steps, kind in walk(keys, ()):
             yield Key(file.type, file.kind, is_beside, steps, kind)
+    if file.as_ipam is not None:
+        yield from keys_of(file.as_ipam)
 
 
 def walk(keys: Any, above: tuple[tuple[str, int], ...]) -> Iterator[tuple[tuple[tuple[str, int], ...], str]]:

@@ -378,17 +378,37 @@ def test_10_cni_args(servers: Servers, arguments: dict[str, Any], spellings: tup
 @pytest.mark.parametrize(
     ("networks", "rule"),
     [
-        ('[{"name":"lan","Namespace":"infra"}]', "key-case"),
-        ('[{"name":"lan","namespace":"blue","namespace":"infra"}]', "json-duplicate-key"),
-        ('[{"Name":"storage","name":"lan"}]', "key-case"),
         ("[null]", "item-not-object"),
         ('[{"name":"lan","cni-args":{"a":1,"a":2}}]', "json-duplicate-key"),
+        ('[{"name":"lan","cni-args":{"a":1},"CNI-args":{"a":2}}]', "json-duplicate-key"),
     ],
 )
 def test_11_tricks_of_parsers(plain: Server, networks: str, rule: str) -> None:
     decision = ask(plain, pod(networks))
     assert (decision.code, decision.reason) == (422, "Invalid")
     assert decision.rules == (rule,)
+
+
+@pytest.mark.parametrize(
+    ("networks", "attached"),
+    [
+        ('[{"name":"lan","Namespace":"infra"}]', "infra/lan"),
+        ('[{"name":"lan","namespace":"blue","namespace":"infra"}]', "infra/lan"),
+        ('[{"name":"lan","namespace":"blue","NAMESPACE":"infra"}]', "infra/lan"),
+        ('[{"name":"lan","nameſpace":"infra"}]', "infra/lan"),
+        ("infra / lan", "infra/lan"),
+    ],
+)
+def test_11_the_network_that_go_reads_is_judged(plain: Server, networks: str, attached: str) -> None:
+    decision = ask(plain, pod(networks))
+    assert (decision.code, decision.rules) == (403, ("PostureIsolated",))
+    assert f"may not attach to {attached}" in decision.message
+
+
+def test_11_the_last_name_counts(plain: Server) -> None:
+    decision = ask(plain, pod('[{"namespace":"infra","name":"lan","Namespace":"blue"}]'))
+    assert decision.is_allowed
+    assert decision.rules == ("Posture", "key-case", "json-duplicate-key")
 
 
 def test_11_tricks_in_a_definition(plain: Server) -> None:

@@ -27,8 +27,8 @@ def entry(resource: str, ids: object, *, uid: str = "u", container: str = "c") -
     return {"PodUID": uid, "ContainerName": container, "ResourceName": resource, "DeviceIDs": ids, "AllocResp": "Cg=="}
 
 
-def checkpoint(*entries: object) -> bytes:
-    data = {"PodDeviceEntries": list(entries), "RegisteredDevices": {A: VF}}
+def checkpoint(*entries: object, registered: object = {}) -> bytes:
+    data = {"PodDeviceEntries": list(entries), "RegisteredDevices": registered}
     return json.dumps({"Data": data, "Checksum": 1}).encode()
 
 
@@ -50,7 +50,9 @@ READ: list[tuple[str, bytes, Mapping[str, tuple[str, ...]]]] = [
         {A: (VF[0], VF[1], VF[2])},
     ),
     ("nothing", checkpoint(), {}),
-    ("nothing, as Go writes it", b'{"Data":{"PodDeviceEntries":null,"RegisteredDevices":{}},"Checksum":1}', {}),
+    ("nothing, as Go writes it", b'{"Data":{"PodDeviceEntries":null,"RegisteredDevices":null},"Checksum":1}', {}),
+    ("resources of device plugins, and nothing of them", checkpoint(registered={A: VF, B: None}), {A: (), B: ()}),
+    ("one of two resources", checkpoint(entry(B, [VF[4]]), registered={A: VF, B: VF}), {A: (), B: (VF[4],)}),
 ]
 
 
@@ -68,6 +70,7 @@ DAMAGED: list[tuple[bytes, str]] = [
     (b'{"v2":{}}', 'the checkpoint has no "Data" that is an object'),
     (b'{"Data":{}}', 'Data has no "PodDeviceEntries" that is a list'),
     (b'{"Data":{"PodDeviceEntries":{}}}', 'Data has no "PodDeviceEntries" that is a list'),
+    (checkpoint(registered=[]), 'Data has no "RegisteredDevices" that is an object'),
     (checkpoint(7), 'Data.PodDeviceEntries[0] has no "PodUID" that is a string'),
     (checkpoint({"PodUID": "u"}), 'Data.PodDeviceEntries[0] has no "ResourceName" that is a string'),
     (checkpoint(entry(A, []), entry(A, "x")), "Data.PodDeviceEntries[1].DeviceIDs is neither a list of strings"),
@@ -164,10 +167,10 @@ def test_who_gets_which_device(text: str, expected: list[str | None]) -> None:
 EXHAUSTED: list[tuple[str, Mapping[str, tuple[str, ...]], tuple[str, ...]]] = [
     (
         "a",
-        {},
+        {A: ()},
         ("network ns/a (net1)", f'resource "{A}"', "none of it, and 1 attachment needs one (net1)", "request 1 of"),
     ),
-    ("a", {B: (VF[0],)}, ("none of it",)),
+    ("a", {A: (), B: (VF[0],)}, ("none of it",)),
     (
         "a,plain,a2",
         {A: (VF[0],)},
@@ -194,6 +197,17 @@ def test_no_device_is_left(text: str, own: Mapping[str, tuple[str, ...]], parts:
         devices.assign(made(text), own)
     assert refused.value.code == 101
     assert [part for part in parts if part not in refused.value.msg] == []
+
+
+@pytest.mark.parametrize("own", [{}, {B: (VF[5],)}])
+def test_a_resource_without_a_device_plugin_needs_no_device(own: Mapping[str, tuple[str, ...]]) -> None:
+    """It counts places on the node, as `bridge.network.kubevirt.io/br1` does."""
+    attachments = devices.assign(made("a,b,a" if own else "a"), own).attachments
+    assert [(item.device, item.runtime_config) for item in attachments if item.network.name != "b"] == [
+        (None, {}) for item in attachments if item.network.name != "b"
+    ]
+    asked = made('[{"name":"a","deviceID":"0000:03:02.1"}]')
+    assert [item.interface for item in devices.find_foreign(asked, own)] == ["net1"]
 
 
 def test_an_id_means_something_within_its_resource() -> None:

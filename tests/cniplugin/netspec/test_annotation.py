@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cniplugin.netspec import annotation, selection
 from cniplugin.netspec.annotation import PodSelections
-from cniplugin.netspec.errors import SpecErrors, render
+from cniplugin.netspec.errors import REMARKS_MAX, SpecErrors, render
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, Bandwidth, NetworkSelectionElement, PortMapping
 from tests.paths import VECTORS
 
@@ -39,6 +39,24 @@ def test_vector(case: dict[str, Any]) -> None:
         return
     elements = annotation.parse(case["annotation"], namespace=case["pod_namespace"])
     assert [selection.to_json(element) for element in elements] == [_contract(item) for item in case["networks"]]
+    read = annotation.read_pod(case["annotation"], "", namespace=case["pod_namespace"], network_namespace="kube-system")
+    assert [remark.rule for remark in read.remarks] == case.get("remarks", [])
+
+
+LATE = {"missing-name", "interface-name", "interface-reserved", "port-protocol", "empty-item", "network-name",
+        "interface-duplicate", "item-not-object", "network-namespace"}  # fmt: skip
+"""What Multus parses and fails on later: at the look-up, in libcni, in the plugin, or by a crash."""
+
+
+@pytest.mark.parametrize("case", DATA, ids=lambda case: case["id"])
+def test_what_multus_reads_is_read(case: dict[str, Any]) -> None:
+    """Only a key that resembles one that matters is a problem here, and is ignored there."""
+    read = annotation.read_pod(case["annotation"], "", namespace=case["pod_namespace"], network_namespace="kube-system")
+    rules = {error.rule for error in read.problems}
+    if case["multus"] == "ok":
+        assert rules <= LATE | {"unknown-key"}
+    else:
+        assert rules
 
 
 def _contract(item: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +82,6 @@ ONE_FAULT = [
     ("json-depth", "", '[{"name":"a","cni-args":{"x":' + "[" * 70 + "]" * 70 + "}}]"),
     ("json-encoding", "[0].cni-args.x", '[{"name":"a","cni-args":{"x":"\\ud800"}}]'),
     ("json-encoding", "[0].cni-args", '[{"name":"a","cni-args":{"\\udfff":1}}]'),
-    ("json-duplicate-key", "[0].name", '[{"name":"a","name":"b"}]'),
     ("json-duplicate-key", '[0].cni-args["a.b"]', '[{"name":"a","cni-args":{"a.b":1,"a.b":2}}]'),
     ("json-size", "", "[" + " " * annotation.ANNOTATION_BYTES_MAX + "]"),
     ("json-size", "", "a" * (annotation.ANNOTATION_BYTES_MAX + 1)),
@@ -79,22 +96,30 @@ ONE_FAULT = [
     ("network-name", "[0]", "Net"),
     ("network-name", "[0].name", '[{"name":"ns/a"}]'),
     ("network-namespace", "[0]", "Ns/a"),
-    ("network-namespace", "[0]", "/a"),
+    ("network-name", "[0]", "a@b@c"),
+    ("network-name", "[0]", "ns:a"),
+    ("unknown-key", "[0].ip", '[{"name":"a","ip":["10.0.0.1"]}]'),
+    ("unknown-key", "[0].IPRequest", '[{"name":"a","IPRequest":"10.0.0.1"}]'),
+    ("unknown-key", "[0].defaultRoute", '[{"name":"a","defaultRoute":["10.0.0.1"]}]'),
+    ("unknown-key", "[0].name_space", '[{"name":"a","name_space":"b"}]'),
+    ("json-duplicate-key", "[0].cni-args", '[{"name":"a","cni-args":{"x":1},"cni-args":{"y":1}}]'),
+    (
+        "json-duplicate-key",
+        "[0].Bandwidth",
+        '[{"name":"a","bandwidth":{"ingressRate":1},"Bandwidth":{"egressRate":1}}]',
+    ),
+    ("json-duplicate-key", "[0].ips", '[{"name":"a","ips":["10.0.0.1"],"ips":null}]'),
+    ("json-duplicate-key", '[0]["a.b"].x', '[{"name":"a","a.b":{"x":1,"x":2}}]'),
+    ("wrong-type", "[0].name", '[{"name":1,"name":"a"}]'),
     ("network-namespace", "[0].namespace", '[{"name":"a","namespace":"a.b"}]'),
-    ("interface-name", "[0]", "a@"),
-    ("interface-name", "[0]", "a@b@c/"),
     ("interface-name", "[0].interfaceRequest", '[{"name":"a","interfaceRequest":"a b"}]'),
     ("interface-reserved", "[0]", "a@lo"),
     ("interface-duplicate", "[2]", "a@x,b,c@x"),
-    ("unknown-key", "[0].foo", '[{"name":"a","foo":1}]'),
-    ("unknown-key", '[0]["a b"]', '[{"name":"a","a b":1}]'),
     (
         "unknown-key",
         "[0].portMappings[0].host",
         '[{"name":"a","portMappings":[{"hostPort":1,"containerPort":1,"host":1}]}]',
     ),
-    ("key-case", "[0].Namespace", '[{"name":"a","Namespace":"b"}]'),
-    ("key-case", "[0].bandwidth.ingressrate", '[{"name":"a","bandwidth":{"ingressRate":1,"ingressrate":1}}]'),
     ("wrong-type", "[0].name", '[{"name":5}]'),
     ("wrong-type", "[0].ips", '[{"name":"a","ips":"10.0.0.1"}]'),
     ("wrong-type", "[0].ips[0]", '[{"name":"a","ips":[null]}]'),
@@ -105,7 +130,6 @@ ONE_FAULT = [
     ("wrong-type", "[0].bandwidth", '[{"name":"a","bandwidth":[]}]'),
     ("wrong-type", "[0].default-route", '[{"name":"a","default-route":"10.0.0.1"}]'),
     ("wrong-type", "[0].deviceID", '[{"name":"a","deviceID":1}]'),
-    ("ips-empty", "[0].ips", '[{"name":"a","ips":[]}]'),
     ("ips-value", "[0].ips[1]", '[{"name":"a","ips":["10.0.0.1","10.0.0.1/024"]}]'),
     ("mac-value", "[0].mac", '[{"name":"a","mac":"02:00:00:00:00"}]'),
     ("guid-value", "[0].infiniband-guid", '[{"name":"a","infiniband-guid":"02:00:00:00:00:01"}]'),
@@ -115,9 +139,7 @@ ONE_FAULT = [
         "[1].default-route",
         '[{"name":"a","default-route":[]},{"name":"b","default-route":[]}]',
     ),
-    ("ipam-claim-ips", "[0]", '[{"name":"a","ips":["10.0.0.1"],"ipam-claim-reference":"c"}]'),
     ("ipam-claim-name", "[0].ipam-claim-reference", '[{"name":"a","ipam-claim-reference":"A/B"}]'),
-    ("port-mappings-empty", "[0].portMappings", '[{"name":"a","portMappings":[]}]'),
     ("port-missing", "[0].portMappings[0]", '[{"name":"a","portMappings":[{"hostPort":1}]}]'),
     (
         "port-protocol",
@@ -140,7 +162,6 @@ ONE_FAULT = [
         '[{"name":"a","portMappings":[{"hostPort":65536,"containerPort":1}]}]',
     ),
     ("number-range", "[0].bandwidth.egressRate", '[{"name":"a","bandwidth":{"egressRate":-1}}]'),
-    ("bandwidth-empty", "[0].bandwidth", '[{"name":"a","bandwidth":{}}]'),
     (
         "bandwidth-burst",
         "[0].bandwidth.egressBurst",
@@ -154,14 +175,92 @@ def test_one_fault(rule: str, path: str, text: str) -> None:
     assert errors_of(text) == [(rule, path)]
 
 
+REMARKS = [
+    # text, rules and paths of the remarks, the element as it is read
+    (" \t ", [("blank-annotation", "")], None),
+    ("/a", [("item-form", "[0]")], {"name": "a", "namespace": "ns"}),
+    ("a@", [("item-form", "[0]")], {"name": "a", "namespace": "ns"}),
+    ("other / a @ x", [("item-form", "[0]")], {"name": "a", "namespace": "other", "interface": "x"}),
+    ('[{"name":"a","name":"b"}]', [("json-duplicate-key", "[0].name")], {"name": "b", "namespace": "ns"}),
+    (
+        '[{"Name":"b","name":"a","Name":"c"}]',
+        [
+            ("key-case", "[0].Name"),
+            ("json-duplicate-key", "[0].name"),
+            ("key-case", "[0].Name"),
+            ("json-duplicate-key", "[0].Name"),
+        ],
+        {"name": "c", "namespace": "ns"},
+    ),
+    ('[{"name":"a","foo":1}]', [("unknown-key", "[0].foo")], {"name": "a", "namespace": "ns"}),
+    ('[{"name":"a","gateway":["10.0.0.1"]}]', [("unknown-key", "[0].gateway")], {"name": "a", "namespace": "ns"}),
+    ('[{"name":"a","resourceName":"x/y"}]', [("unknown-key", "[0].resourceName")], {"name": "a", "namespace": "ns"}),
+    ('[{"name":"a","a b":1}]', [("unknown-key", '[0]["a b"]')], {"name": "a", "namespace": "ns"}),
+    ('[{"name":"a","Namespace":"b"}]', [("key-case", "[0].Namespace")], {"name": "a", "namespace": "b"}),
+    ('[{"name":"a","ips":[]}]', [("ips-empty", "[0].ips")], {"name": "a", "namespace": "ns"}),
+    (
+        '[{"name":"a","portMappings":[]}]',
+        [("port-mappings-empty", "[0].portMappings")],
+        {"name": "a", "namespace": "ns"},
+    ),
+    ('[{"name":"a","bandwidth":{}}]', [("bandwidth-empty", "[0].bandwidth")], {"name": "a", "namespace": "ns"}),
+    (
+        '[{"name":"a","bandwidth":{"egressRate":0}}]',
+        [("bandwidth-empty", "[0].bandwidth")],
+        {"name": "a", "namespace": "ns"},
+    ),
+    (
+        '[{"name":"a","bandwidth":{"IngressRate":5,"egressRate":0}}]',
+        [("key-case", "[0].bandwidth.IngressRate")],
+        {"name": "a", "namespace": "ns", "bandwidth": {"ingressRate": 5}},
+    ),
+    (
+        '[{"name":"a","ips":["10.0.0.1"],"ipam-claim-reference":"c"}]',
+        [("ipam-claim-ips", "[0]")],
+        {"name": "a", "namespace": "ns", "ips": ["10.0.0.1"], "ipam-claim-reference": "c"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "rules", "element"), REMARKS)
+def test_what_breaks_the_letter_is_read_with_a_remark(
+    text: str, rules: list[tuple[str, str]], element: dict[str, Any] | None
+) -> None:
+    read = annotation.read_pod(text, "", namespace="ns", network_namespace="kube-system")
+    assert read.problems == ()
+    assert [(remark.rule, remark.path) for remark in read.remarks] == rules
+    assert [selection.to_json(one) for one in read.networks if one] == ([element] if element else [])
+    assert all(remark.source == NETWORKS and render(remark) for remark in read.remarks)
+
+
+def test_ss_is_not_another_letter_case() -> None:
+    """Go folds letter by letter; `str.casefold` makes two letters of one."""
+    read = annotation.read_pod('[{"name":"a","\ufb01x":1}]', "", namespace="ns", network_namespace="kube-system")
+    assert [remark.rule for remark in read.remarks] == ["unknown-key"]
+
+
+def test_remarks_and_comparisons_are_bounded() -> None:
+    keys = ",".join(f'"zz{number:05}":1' for number in range(9000))
+    read = annotation.read_pod(f'[{{"name":"a",{keys}}}]', "", namespace="ns", network_namespace="kube-system")
+    assert read.problems == ()
+    assert len(read.remarks) == REMARKS_MAX
+
+
+def test_one_holder_of_the_default_route_for_each_family() -> None:
+    text = '[{"name":"a","default-route":["10.0.0.1"]},{"name":"b","default-route":["fd00::1"]}]'
+    read = annotation.read_pod(text, "", namespace="ns", network_namespace="kube-system")
+    assert read.problems == ()
+    assert [remark.rule for remark in read.remarks] == ["default-route-families"]
+
+
 def test_all_problems_are_found_in_one_pass_and_in_order() -> None:
-    text = '[{"name":"A","mac":"x","ips":["1.2.3.4.5","ok"],"Mac":1},null,{"name":"b","bandwidth":{"ingressRate":0}}]'
+    text = '[{"name":"A","mac":"x","ips":["1.2.3.4.5","ok"],"Mac":1},null,{"name":"b","bandwidth":{"ingressRate":-1}}]'
     assert errors_of(text) == [
         ("network-name", "[0].name"),
         ("mac-value", "[0].mac"),
         ("ips-value", "[0].ips[0]"),
         ("ips-value", "[0].ips[1]"),
-        ("key-case", "[0].Mac"),
+        ("wrong-type", "[0].Mac"),
         ("item-not-object", "[1]"),
         ("number-range", "[2].bandwidth.ingressRate"),
     ]

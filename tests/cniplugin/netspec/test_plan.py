@@ -10,10 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.netspec import annotation, netattachdef
+from cniplugin.netspec.attachers import ATTACHERS, FACTS, MULTUS, NADMIT, STRICT, value_of
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.plan import UNLIMITED_BURST, Plan, plan
+from cniplugin.netspec.plan import (
+    BY_ARGUMENT,
+    BY_CAPABILITY,
+    BY_POD,
+    LOST,
+    UNKNOWN,
+    UNLIMITED_BURST,
+    Plan,
+    plan,
+    way_of,
+)
 from cniplugin.netspec.selection import NetworkSelectionElement
+from tests.paths import ROOT
 
 ALL = ["ips", "mac", "portMappings", "bandwidth", "infinibandGUID"]
 
@@ -80,11 +92,16 @@ def test_more_default_networks_come_before_the_selected_ones() -> None:
 
 
 def refused(
-    text: str, *networks: NetworkAttachmentDefinition, default: str = "", interface: str = "eth0"
+    text: str,
+    *networks: NetworkAttachmentDefinition,
+    default: str = "",
+    interface: str = "eth0",
+    attached_by: str = NADMIT,
 ) -> list[SpecError]:
     chosen = annotation.parse_default_network(default, namespace="ns")
+    asked = annotation.parse(text, namespace="ns")
     with pytest.raises(SpecErrors) as caught:
-        plan(annotation.parse(text, namespace="ns"), lookup(*networks), default=chosen, default_interface=interface)
+        plan(asked, lookup(*networks), default=chosen, default_interface=interface, attached_by=attached_by)
     return list(caught.value)
 
 
@@ -110,11 +127,89 @@ def test_a_network_that_cannot_be_read() -> None:
     ],
 )
 def test_a_request_needs_the_capability(key: str, value: object, capability: str) -> None:
-    """§4.1.2.1.x: if no plugin has the capability, the attachment fails."""
+    """§4.1.2.1.x: if no plugin has the capability, the attachment fails; `strict` knows no other way."""
     text = json.dumps([{"name": "a", key: value}])
-    (error,) = refused(text, network("a", capabilities=[item for item in ALL if item != capability]))
+    without = network("a", capabilities=[item for item in ALL if item != capability])
+    (error,) = refused(text, without, attached_by=STRICT)
     assert (error.rule, error.path) == ("capability-missing", f"[0].{key}")
     assert plan(annotation.parse(text, namespace="ns"), lookup(network("a", capabilities=[capability]))).attachments
+
+
+def of_plugins(*plugins: dict[str, object]) -> NetworkAttachmentDefinition:
+    return netattachdef.build(
+        namespace="ns", name="a", config=json.dumps({"cniVersion": "1.0.0", "plugins": list(plugins)})
+    )
+
+
+BRIDGE, DHCP, TUNING = {"type": "bridge"}, {"type": "dhcp"}, {"type": "tuning"}
+HOST_LOCAL = {"type": "host-local", "subnet": "10.1.0.0/24"}
+
+
+@pytest.mark.parametrize(
+    ("plugins", "request_", "ways"),
+    [
+        ([BRIDGE], "mac", [BY_ARGUMENT, BY_ARGUMENT, LOST]),
+        ([BRIDGE], "ips", [LOST, LOST, LOST]),
+        ([BRIDGE], "portMappings", [LOST, LOST, LOST]),
+        ([{**BRIDGE, "ipam": HOST_LOCAL}], "ips", [BY_ARGUMENT, BY_ARGUMENT, LOST]),
+        ([{**BRIDGE, "ipam": DHCP}], "ips", [LOST, LOST, LOST]),
+        ([{**BRIDGE, "ipam": {"type": "my-ipam"}}], "ips", [UNKNOWN, UNKNOWN, LOST]),
+        ([{"type": "ipvlan"}, TUNING], "mac", [BY_ARGUMENT, BY_ARGUMENT, LOST]),
+        ([{"type": "ipvlan", "ipam": HOST_LOCAL}], "mac", [LOST, LOST, LOST]),
+        ([{"type": "ovn-k8s-cni-overlay"}], "ips", [BY_POD, BY_POD, BY_POD]),
+        ([{"type": "my-plugin"}], "mac", [UNKNOWN, UNKNOWN, LOST]),
+        ([{"type": "my-plugin"}], "bandwidth", [LOST, LOST, LOST]),
+        ([{"type": "my-plugin", "capabilities": {"mac": True}}], "mac", [BY_CAPABILITY] * 3),
+    ],
+    ids=repr,
+)
+def test_the_ways_of_a_request(plugins: list[dict[str, object]], request_: str, ways: list[str]) -> None:
+    config = of_plugins(*plugins).config
+    assert config is not None
+    assert [way_of(request_, config, attacher) for attacher in (MULTUS, NADMIT, STRICT)] == ways
+
+
+def test_a_request_in_cni_args_is_remarked() -> None:
+    text = '[{"name":"a","mac":"02:00:00:00:00:01","ips":["10.1.0.5"]}]'
+    for attacher in (MULTUS, NADMIT):
+        made = plan(
+            annotation.parse(text, namespace="ns"),
+            lookup(of_plugins({**BRIDGE, "ipam": HOST_LOCAL, "capabilities": {"ips": True}})),
+            attached_by=attacher,
+        )
+        assert [(remark.rule, remark.path, remark.item) for remark in made.remarks] == [
+            ("capability-undeclared", "[0].mac", 0)
+        ]
+        assert made.attachments[0].arguments == (("ips", "IP=10.1.0.5"), ("mac", "MAC=02:00:00:00:00:01"))
+
+
+def test_multus_numbers_by_position() -> None:
+    (error,) = refused("a@net2,b", network("a"), network("b"), attached_by=MULTUS)
+    assert (error.rule, error.path, error.value) == ("interface-taken", "[1]", "net2")
+    assert not plan(annotation.parse("a@net2,b@net1", namespace="ns"), lookup(network("a"), network("b"))).remarks
+
+
+@pytest.mark.parametrize(
+    ("gateways", "is_refused"),
+    [(["10.0.0.1"], False), (["10.0.0.1", "fd00::1"], False), (["10.0.0.1", "10.0.0.2"], True), ([], False)],
+)
+def test_multus_takes_one_gateway_of_a_family(gateways: list[str], *, is_refused: bool) -> None:
+    asked = annotation.parse(json.dumps([{"name": "a", "default-route": gateways}]), namespace="ns")
+    assert plan(asked, lookup(network("a")), attached_by=NADMIT).attachments
+    if is_refused:
+        with pytest.raises(SpecErrors, match="several gateways"):
+            plan(asked, lookup(network("a")), attached_by=MULTUS)
+    else:
+        assert plan(asked, lookup(network("a")), attached_by=MULTUS).attachments
+
+
+def test_every_row_of_the_table_says_what_differs_and_is_in_the_page() -> None:
+    page = (ROOT / "docs/conformance.md").read_text()
+    for name, fact in FACTS.items():
+        assert len({value_of(name, attacher) for attacher in ATTACHERS}) > 1
+        assert f"| {fact.what} | {fact.nadmit}" in page
+        assert f"| {fact.multus} | {fact.source} |" in page
+    assert page.partition("## Who attaches")[2].partition("\n\nNot in")[0].count("\n| ") == len(FACTS) + 2
 
 
 def test_a_configuration_on_disk_is_checked_by_the_node() -> None:

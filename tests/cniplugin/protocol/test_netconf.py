@@ -75,6 +75,7 @@ RIGHT: list[tuple[str, Any, str, Any]] = [
     ("multusNamespace", "infra", "multus_namespace", "infra"),
     ("multusNamespace", "", "multus_namespace", "kube-system"),
     ("namespaceIsolation", True, "namespace_isolation", True),
+    ("strict", True, "strict", True),
     ("globalNamespaces", "a, b ,,c", "global_namespaces", ("a", "b", "c")),
     ("globalNamespaces", "", "global_namespaces", ("default",)),
     ("kubeconfig", "/k", "kubeconfig", "/k"),

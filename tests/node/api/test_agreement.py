@@ -28,6 +28,7 @@ from cniplugin.cluster.accessrules import Remark
 from cniplugin.cluster.objects import Pod
 from cniplugin.cnierrors import ACCESS_DENIED, CniError, NotFoundError
 from cniplugin.netspec import annotation, netattachdef
+from cniplugin.netspec.attachers import NADMIT
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.selection import NETWORKS
 from cniplugin.protocol import netconf
@@ -35,7 +36,7 @@ from tests.paths import VECTORS
 from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
-from webhook.admission.view.decisioncontext import DecisionContext
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 Case = Mapping[str, Any]
 
@@ -154,7 +155,12 @@ def webhook_says(pod: Pod, world: World) -> Decision:
     )
     asked = request(thing)._replace(namespace=pod.namespace)
     cluster = world.snapshot()
-    return evaluate(asked, DecisionContext(cluster, compile_rules(cluster.policies, Config())))
+    return evaluate(
+        asked,
+        DecisionContext(
+            cluster, compile_rules(cluster.policies, Config()), Configuration(injection=None, attached_by=NADMIT)
+        ),
+    )
 
 
 def node_conf(directory: Path) -> netconf.NetConf:

@@ -132,3 +132,13 @@ def test_a_network_without_interface_cannot_hold_it(node: Node) -> None:
     text = node.add(delegates=[dual(node, "a")]).refused(7)
     assert "network blue/none (net1)" in text
     assert node.left() == []
+
+
+def test_each_family_may_have_a_holder_of_its_own(node: Node) -> None:
+    """A pod with two uplinks: Multus counts gateways by family as well."""
+    node.api.put_network("blue", "four", node.bridge_conf("b", isGateway=True))
+    node.api.put_network("blue", "six", node.bridge_conf("c", subnets=("fd09::/64",), isGateway=True))
+    node.api.put_pod([{"name": "four", "default-route": ["10.77.98.1"]}, {"name": "six", "default-route": ["fd09::1"]}])
+    node.add().expect()
+    assert node.default_routes() == [("net1", "10.77.98.1")]
+    assert node.default_routes("-6") == [("net2", "fd09::1")]

@@ -77,7 +77,8 @@ def put_checkpoint(node: Node, *entries: tuple[str, object], uid: str = "") -> P
             *((uid or node.api.uid, *entry) for entry in entries),
         ]
     ]
-    path.write_text(json.dumps({"Data": {"PodDeviceEntries": found, "RegisteredDevices": {}}, "Checksum": 1}))
+    registered = {A: VF, B: VF}
+    path.write_text(json.dumps({"Data": {"PodDeviceEntries": found, "RegisteredDevices": registered}, "Checksum": 1}))
     return path
 
 
@@ -121,6 +122,22 @@ def told(plugins: Plugins, verb: str) -> list[Told]:
         for call in plugins.calls()
         if call["command"] == verb
     ]
+
+
+def test_a_counted_resource_is_no_device(node: Node, plugins: Plugins) -> None:
+    """bridge-marker counts places on the node; the kubelet has no device of it to give."""
+    put_network(node, "br", "bridge.network.kubevirt.io/br1", caps={})
+    put_network(node, "fast", A, caps={})
+    put_checkpoint(node, (A, [VF[0]]))
+    node.api.put_pod("br,fast")
+    node.add().expect()
+    assert [call[:3] for call in told(plugins, "ADD") if call[1] == "vf"] == [
+        ("net1", "vf", None),
+        ("net2", "vf", VF[0]),
+    ]
+    node.delete().expect()
+    put_checkpoint(node)
+    assert "none of it" in node.add().refused(101)
 
 
 def test_from_the_checkpoint_to_the_plugins_and_the_status(node: Node, plugins: Plugins) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cniplugin.cnierrors import INVALID_NETWORK_CONFIG
+
 from .podnode import Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -66,6 +68,38 @@ def test_the_json_form(node: Node) -> None:
     assert node.record("DEL", "data0")["conf"]["args"] == conf["args"]
 
 
+def test_requests_without_a_capability_travel_in_cni_args(node: Node) -> None:
+    """KubeVirt asks for the MAC address of its machine on networks that declare no capability (kubevirt#2115)."""
+    node.api.put_network("blue", "lan", node.chain("b", {"type": "recorder"}, {"type": "tuning"}))
+    node.api.put_pod([{"name": "lan", "ips": ["10.77.98.77"], "mac": "02:23:45:67:89:01"}])
+    node.add().expect()
+    assert node.addresses()["net1"] == ["10.77.98.77/24"]
+    assert node.mac("net1") == "02:23:45:67:89:01"
+    pairs = node.record("ADD", "net1")["environ"]["CNI_ARGS"].split(";")
+    assert {"IP=10.77.98.77", "MAC=02:23:45:67:89:01"} <= set(pairs)
+    assert "runtimeConfig" not in node.record("ADD", "net1")["conf"]
+    node.delete().expect()
+    assert "IP=" not in node.record("DEL", "net1")["environ"]["CNI_ARGS"]
+
+
+def test_strict_knows_capabilities_alone(node: Node) -> None:
+    node.api.put_network("blue", "lan", node.bridge_conf("b"))
+    node.api.put_pod([{"name": "lan", "mac": "02:23:45:67:89:01"}])
+    said = node.add(strict=True).refused(INVALID_NETWORK_CONFIG)
+    assert "no plugin of blue/lan reads mac, so the pod would not get the MAC address" in said
+
+
+def test_a_plugin_with_the_capability_gets_no_argument(node: Node) -> None:
+    """So two addresses work, which IPAM host-local cannot read in CNI_ARGS."""
+    subnets = ("10.77.98.0/24", "fd09::/64")
+    chain = node.chain("b", {"type": "recorder"}, subnets=subnets, capabilities={"ips": True})
+    node.api.put_network("blue", "lan", chain)
+    node.api.put_pod([{"name": "lan", "ips": ["10.77.98.77", "fd09::77"]}])
+    node.add().expect()
+    assert node.addresses()["net1"] == ["10.77.98.77/24", "fd09::77/64"]
+    assert "IP=10.77.98.77,fd09::77" in node.record("ADD", "net1")["environ"]["CNI_ARGS"]
+
+
 def test_the_environment_of_a_delegate(node: Node) -> None:
     node.api.put_network("blue", "lan", node.chain("b", {"type": "recorder"}))
     node.api.put_pod("lan")
@@ -116,7 +150,7 @@ def test_a_definition_gets_its_name(node: Node) -> None:
     ("networks", "said"),
     [
         ("nowhere", 'no NetworkAttachmentDefinition "nowhere" in namespace "blue"'),
-        ([{"name": "lan", "mac": "02:00:00:00:00:01"}], 'no plugin of blue/lan has the capability "mac"'),
+        ([{"name": "lan", "bandwidth": {"ingressRate": 1}}], "no plugin of blue/lan reads bandwidth, so the pod"),
         ("lan@eth0", "eth0"),
     ],
 )

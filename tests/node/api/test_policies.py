@@ -253,7 +253,7 @@ def test_a_grant_is_no_device_of_another_pod(node: Node) -> None:
     node.api.put_rules(policy("devices", rule))
     checkpoint = node.directory / "kubelet" / "device-plugins" / "kubelet_internal_checkpoint"
     checkpoint.parent.mkdir(parents=True)
-    checkpoint.write_text('{"Data": {"PodDeviceEntries": null}}')
+    checkpoint.write_text('{"Data": {"PodDeviceEntries": null, "RegisteredDevices": {}}}')
     assert "is not one that the pod has" in node.add().refused(100)
 
 

@@ -14,13 +14,14 @@ from cniplugin.cluster.accessrules import Remark
 from cniplugin.cluster.objects import Pod
 from cniplugin.cnierrors import CniError, NotFoundError
 from cniplugin.netspec import annotation, netattachdef
+from cniplugin.netspec.attachers import NADMIT
 from cniplugin.netspec.errors import SpecErrors, render
 from cniplugin.protocol import netconf
 from tests.paths import VECTORS
 from tests.webhook.admission.world import FakeCluster, request
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Decision, Object
-from webhook.admission.view.decisioncontext import DecisionContext
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 from .podnode import DEFAULT, NETWORKS, Node
 
@@ -45,7 +46,8 @@ def webhook_says(
         }
     )
     asked = request(Object(name="web-0", annotations=annotations))._replace(namespace=namespace)
-    return evaluate(asked, DecisionContext(world, rules))
+    configuration = Configuration(injection=None, attached_by=NADMIT)
+    return evaluate(asked, DecisionContext(world, rules, configuration))
 
 
 ISOLATED = Rules()

@@ -13,11 +13,13 @@ from cniplugin.access.model.decision import NamespaceLabels
 from cniplugin.access.model.levels import BaselineLists
 from cniplugin.access.model.matchers import names
 from cniplugin.access.model.policyrules import AuthorMatch
+from cniplugin.netspec.selection import NETWORKS
 from tests import golden_files as golden
 from tests.webhook.admission.mutation import injecting
 from tests.webhook.admission.plugins.checking import CHECKS
 from tests.webhook.admission.world import RULES, attach, cluster, decide, definition, pod, request, rules
 from webhook.admission.evaluate import evaluate
+from webhook.admission.model.injection import Injection
 from webhook.admission.model.kinds import BINDING, NAMESPACE, NETWORK, POLICY, POLICY_CONFIG, GroupKind
 from webhook.admission.model.requests import Decision, NetworkUsers, Object, Request, User
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
@@ -59,6 +61,9 @@ def many(count: int) -> str:
 USERS = NetworkUsers(total=1207, own=7, names=("web-0", "web-1", "web-2", "web-3", "web-4"))
 
 
+WAITING = NetworkUsers(total=2, own=1, names=("web-0",), waiting=2)
+
+
 def in_use(operation: str, mode: str, users: NetworkUsers = USERS) -> Decision:
     old = Object(name="lan", config='{"type":"macvlan","master":"bond1"}')
     new = (
@@ -70,6 +75,18 @@ def in_use(operation: str, mode: str, users: NetworkUsers = USERS) -> Decision:
     world.users["blue", "lan"] = users
     asked = request(new, old=old, kind=NETWORK, operation=operation, name="lan")
     return evaluate(asked, DecisionContext(world, RULES, network_in_use=mode))
+
+
+def templated(networks: str | None, **spec: Any) -> Object:
+    made = injecting.pod_of(networks, **spec)
+    return Object(annotations=made["metadata"].get("annotations", {}), sent=injecting.Sent(made))
+
+
+def workload(template: Object) -> Decision:
+    """Decide a Deployment in a namespace whose default network is missing."""
+    world = injecting.cluster_of(injecting.network("b", selector="rack=2"), defaults={"blue": "nosuch"})
+    context = DecisionContext(world, RULES, Configuration(injection=Injection()))
+    return evaluate(request(template._replace(name="web"), kind=DEPLOYMENT), context)
 
 
 def checked(config: object) -> Decision:
@@ -239,6 +256,18 @@ CASES: dict[str, Callable[[], Decision]] = {
     "in-use-changed": lambda: in_use("UPDATE", "Warn"),
     "in-use-changed-refused": lambda: in_use("UPDATE", "Deny"),
     "in-use-by-one": lambda: in_use("DELETE", "Warn", NetworkUsers(total=1, own=1, names=("web-0",))),
+    "in-use-waiting-deleted": lambda: in_use("DELETE", "Warn", WAITING),
+    "in-use-waiting-deleted-refused": lambda: in_use("DELETE", "Deny", WAITING),
+    "in-use-waiting-changed": lambda: in_use("UPDATE", "Deny", WAITING),
+    "in-use-and-waiting-deleted": lambda: in_use("DELETE", "Warn", USERS._replace(waiting=2)),
+    "in-use-and-waiting-changed": lambda: in_use("UPDATE", "Warn", USERS._replace(waiting=2)),
+    # pods and workloads as a whole
+    "host-network": lambda: decide(request(pod("nosuch")._replace(is_host_network=True))),
+    "host-network-template": lambda: decide(request(pod("lan")._replace(is_host_network=True), kind=CRON_JOB)),
+    "annotation-place": lambda: workload(Object(own_annotations={"metadata.annotations": {NETWORKS: "lan"}})),
+    "template-pods": lambda: workload(templated("b", nodeSelector={"rack": "1"})),
+    "template-pods-given": lambda: workload(templated(None)),
+    "no-hotplug": lambda: decide(request(pod("lan,lan"), old=pod("lan")._replace(has_started=True))),
     # policies
     "policy-many": lambda: decide(
         policy(

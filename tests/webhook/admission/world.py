@@ -13,6 +13,7 @@ from cniplugin.access.model.levels import LABELS
 from cniplugin.access.reading.consent import ALLOWED_SELECTOR
 from cniplugin.access.reading.consent import ANNOTATIONS as CONSENT
 from cniplugin.netspec import netattachdef
+from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORKS
 from webhook.admission.dra.claims import NO_DEVICES, Devices
@@ -48,6 +49,10 @@ class FakeCluster:
 
     def network_names(self, namespace: str) -> Sequence[str]:
         return sorted(name for where, name in self.networks if where == namespace)
+
+    def networks_named(self, name: str, kind: str) -> Sequence[tuple[str, str]]:
+        named = ((key, network.config) for key, network in self.networks.items() if network.config is not None)
+        return sorted(key for key, config in named if config.name == name and kind in config.types)
 
     def network_namespaces(self) -> Sequence[str]:
         return sorted({namespace for namespace, _ in self.networks})
@@ -148,7 +153,10 @@ def decide(
     rules: Rules = RULES,
     plugins: PluginChecks | None = None,
 ) -> Decision:
-    return evaluate(asked, DecisionContext(world or cluster(), rules, Configuration(injection=None, plugins=plugins)))
+    """Decide a request; who attaches is that of the plugins' checks, Multus without these."""
+    attached_by = plugins.attached_by if plugins is not None else MULTUS
+    configuration = Configuration(injection=None, plugins=plugins, attached_by=attached_by)
+    return evaluate(asked, DecisionContext(world or cluster(), rules, configuration))
 
 
 def attach(networks: str | None, *, world: FakeCluster | None = None, rules: Rules = RULES) -> Decision:

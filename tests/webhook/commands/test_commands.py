@@ -281,7 +281,7 @@ def test_a_large_tree_shows_progress_on_a_terminal(tmp_path: Path, terminal: tup
 
 
 def test_a_review_of_a_deletion_warns_of_pods_in_the_tree(tmp_path: Path) -> None:
-    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: team-a, annotations: {%s: on-disk}}\n"
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: team-a, annotations: {%s: on-disk}}\nstatus: {phase: Running}\n"
     (tmp_path / "pod.yaml").write_text(pod % "k8s.v1.cni.cncf.io/networks")
     recording = ROOT / "examples/recordings/delete-network-attachment-definitions-on-disk.json"
     done = run("review", "--manifests", str(tmp_path), str(recording))

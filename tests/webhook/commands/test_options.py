@@ -18,14 +18,33 @@ from webhook.plugindata.pluginfiles import load_schemas
 
 @click.command()
 @config_option
-def judge(config: Path | None, plugin_schemas: Path | None) -> None:
-    value = configuration_of(config, plugin_schemas)
+def judge(config: Path | None, plugin_schemas: Path | None, attached_by: str) -> None:
+    value = configuration_of(config, plugin_schemas, attached_by)
     assert value.plugins is not None
-    click.echo(f"{value.injection!r} {sorted(set(value.plugins.schemas) - set(load_schemas()))}")
+    assert value.plugins.attached_by == value.attached_by
+    who = "" if value.attached_by == "multus" else f" {value.attached_by}"
+    click.echo(f"{value.injection!r}{who} {sorted(set(value.plugins.schemas) - set(load_schemas()))}")
 
 
 def test_without_the_options_the_defaults_apply() -> None:
     assert CliRunner().invoke(judge, []).output == f"{Configuration().injection!r} []\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "who"),
+    [
+        ("", ["--attached-by", "nadmit"], " nadmit"),
+        ("attachedBy: nadmit-strict", [], " nadmit-strict"),
+        ("attachedBy: multus", ["--attached-by", "nadmit"], ""),
+    ],
+)
+def test_the_configuration_says_who_attaches_and_else_the_option(
+    tmp_path: Path, text: str, options: list[str], who: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"apiVersion: config.nadmit.io/v1alpha1\nkind: NadmitConfiguration\n{text}\n")
+    result = CliRunner().invoke(judge, [*options, "--config", str(file)])
+    assert result.output == f"{Configuration().injection!r}{who} []\n"
 
 
 @pytest.mark.parametrize("config", [[], ["--config", "config.yaml"]])

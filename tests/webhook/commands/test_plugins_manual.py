@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.paths import ROOT
+from webhook.admission.plugins.schema import Key, PluginSchema
 from webhook.cli import nadmit
+from webhook.plugindata.pluginfiles import load_schemas
 
 LAN = """\
 apiVersion: k8s.cni.cncf.io/v1
@@ -32,7 +35,7 @@ def test_the_steps_of_the_manual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         Path(directory).mkdir()
         Path(directory, "my-plugin.yaml").write_text(text)
     Path("networks").mkdir()
-    config = '{"type": "my-plugin", "uplink": "eth1", "speed": 200}'
+    config = '{"type": "my-plugin", "uplink": "eth1", "speed": 200, "cniVersion": "1.0.0"}'
     Path("networks/lan.yaml").write_text(f"{LAN}  config: '{config}'\n")
     steps = [
         f"$ nadmit check --plugin-schemas {directory} networks/\n"
@@ -47,3 +50,24 @@ def test_the_readme(tmp_path: Path) -> None:
     ipam = '{"type": "host-local", "subnet": "10.1.0.1/24"}'
     path.write_text(f'{LAN}  config: \'{{"type": "bridge", "ipam": {ipam}}}\'\n')
     assert " ".join(printed("review", str(path)).split()) in " ".join((ROOT / "README.md").read_text().split())
+
+
+def test_the_manual_shows_what_is_known_of_a_plugin() -> None:
+    manual = (ROOT / "docs" / "plugins.md").read_text()
+    shown = re.search(r"```console\n\$ nadmit explain --type (\S+)\n(.*?)```", manual, re.DOTALL)
+    assert shown
+    assert printed("explain", "--type", shown[1]) == shown[2]
+
+
+def test_the_manual_lists_every_plugin_that_is_checked() -> None:
+    manual = (ROOT / "docs" / "plugins.md").read_text()
+    listed = re.search(r"^Known: (.*?)\.$", manual, re.DOTALL | re.MULTILINE)
+    assert listed
+    names = re.sub(r" \(and [^)]*\)", "", listed[1]).replace("\n", " ").split(", ")
+    assert names == sorted({schema.type for schema in load_schemas().values()})
+
+
+def test_every_field_of_a_schema_is_in_the_manual() -> None:
+    manual = (ROOT / "docs" / "plugins.md").read_text()
+    fields = {field.name for form in (PluginSchema, Key) for field in dataclasses.fields(form)}
+    assert sorted(name for name in fields if f"`{name}`" not in manual) == []

@@ -142,6 +142,7 @@ def test_the_configuration_is_shown_as_it_is_written(current: CurrentConfigurati
         "configuration": {
             "apiVersion": "config.nadmit.io/v1alpha1",
             "kind": "NadmitConfiguration",
+            "hotplug": False,
             "injection": {
                 "enabled": True,
                 "mode": "topUp",
@@ -161,6 +162,7 @@ def test_the_configuration_is_shown_as_it_is_written(current: CurrentConfigurati
                 "policyValues": 16_384,
             },
         },
+        "attachedBy": "multus",
         "pluginTypes": dict.fromkeys(sorted(load_schemas()), "nadmit"),
         "source": "f",
         "since": "1970-01-01T00:00:00Z",

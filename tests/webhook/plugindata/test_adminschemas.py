@@ -124,6 +124,13 @@ def test_other_names() -> None:
             ("constraints", 0, "when", "a", "not"),
             "it is missing; allowed: a list",
         ),
+        (
+            {"as_ipam": {"type": "x", "kind": "ipam", "source": "here", "rules": ["x"]}},
+            ("as_ipam", "rules", 0),
+            'there is no such rule: "x"; allowed: ',
+        ),
+        ({"as_ipam": {"type": "x", "kind": "ipm", "source": ""}}, ("as_ipam", "kind"), 'unknown value: "ipm"; did you'),
+        ({"agree_on": {"mtu": None}}, ("agree_on", "mtu"), "wrong type: null; allowed: a string, or an integer, or true"),
         ({"source": "\ud800"}, (), "it nests too deep, or a text has half a character"),
         ({"rules": ["x"]}, ("rules", 0), 'there is no such rule: "x"; allowed: accelerated-bridge-names, '),
         (
@@ -179,6 +186,15 @@ def test_both_libraries_read_the_same_value(value: object, field: str | None) ->
         assert read is None
     else:
         assert read == msgspec.convert(written, PluginSchema)
+
+
+def test_one_program_for_both_jobs() -> None:
+    as_ipam = {"type": "my-plugin", "kind": "ipam", "source": "here", "keys": {"pool": {"shape": "address"}}}
+    both = checks({**MINE, "as_ipam": as_ipam})
+    used = {"type": "bridge", "ipam": {"type": "my-plugin", "pool": "x"}}
+    assert [finding.path for finding in findings_of(used, checks=both)] == ["ipam.pool"]
+    assert [finding.code for finding in findings_of(used, checks=checks(MINE))] == ["NAD403"]
+    assert [finding.path for finding in findings_of({"type": "my-plugin", "speed": 11}, checks=both)] == ["speed"]
 
 
 @pytest.mark.parametrize("rule", RULES)

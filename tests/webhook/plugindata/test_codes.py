@@ -12,18 +12,22 @@ from tests.webhook.admission.plugins.pods import codes, judge
 from webhook.admission.plugins.findings import SEVERITIES
 from webhook.admission.plugins.outcomes import WARNING
 from webhook.plugindata.codes import load_codes
-from webhook.report.explained import example_checks
+from webhook.report.explained import example_checks, explain
 
 
 @pytest.mark.parametrize("code", SEVERITIES)
 def test_the_example_has_only_this_code(code: str) -> None:
     known = load_codes()[code]
     findings = findings_of(known.example, checks=example_checks(known))
-    if not known.pod:
+    if known.other_network:
+        assert findings == []
+        assert [name for name in SEVERITIES if f" {name}: " in explain(code).output] == [code]
+    elif not known.pod:
         assert [finding.code for finding in findings] == [code]
     else:
         assert not any(finding.is_error(MULTUS) for finding in findings)
-        decision = judge(known.example, json.dumps(known.pod), *map(json.dumps, filter(None, [known.other_pod])))
+        others = map(json.dumps, filter(None, [known.other_pod]))
+        decision = judge(known.example, json.dumps(known.pod), *others, checks=example_checks(known))
         assert codes(decision) == [code]
         assert decision.is_allowed == (SEVERITIES[code] == WARNING)
         assert f"{code}: " in "".join([decision.message, *map(str, decision.warnings)])

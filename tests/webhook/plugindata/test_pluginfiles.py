@@ -15,7 +15,7 @@ FILES = sorted(FOLDER.glob(PLUGIN_FILES))
 
 
 def test_the_schemas_of_the_project() -> None:
-    assert len({schema.type for schema in SCHEMAS.values()}) == len(FILES) == 29
+    assert len({schema.type for schema in SCHEMAS.values()}) == len(FILES) == 32
     assert SCHEMAS["cnv-bridge"] is SCHEMAS["bridge"]
     assert all("@" in schema.source for schema in SCHEMAS.values())
 

@@ -11,10 +11,12 @@ import pytest
 import webhook
 from cniplugin.access.content.facts import KINDS
 from cniplugin.access.model.contentfields import FIELDS
+from cniplugin.netspec.attachers import MULTUS, NADMIT
 from tests import golden_files as golden
-from webhook.admission.plugins.outcomes import ERROR
+from webhook.admission.model.ruleids import ELSEWHERE, RULES
+from webhook.admission.plugins.outcomes import ERROR, WARNING, Outcome
 from webhook.plugindata.codes import load_codes
-from webhook.report import docspages, explained, sarif
+from webhook.report import docspages, effects, explained, sarif
 from webhook.report.lint import Finding, Report
 from webhook.report.titles import TITLES, page_of
 from webhook.trees.problems import Position
@@ -82,17 +84,47 @@ def test_a_rule_names_the_page_that_says_more() -> None:
     assert all((WEBHOOK.parent / rule["page"]).exists() for rule in rules)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_the_page_has_what_each_rule_would_do(rule: str) -> None:
+    rows = re.findall(rf"^\| `{rule}` \| (\w+) \| (.+?) \| ", docspages.render_messages(), re.MULTILINE)
+    assert rows == [(one.subject, one.severity) for one in effects.judged(rule)]
+    assert bool(rows) == (rule not in ELSEWHERE)
+
+
+def test_two_severities_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value is made here, because it should not depend on a code that has two."""
+    outcome = Outcome("fails", "attaches", "run")
+    one = effects.Judged("pod", outcome, {NADMIT: ERROR, MULTUS: WARNING})
+    assert one.severity == "error with nadmit, warning with Multus"
+    assert effects.on_the_node(outcome) == (
+        "On the node: the pod does not start (nadmit); the pod starts, and nothing is lost (Multus). Seen: run."
+    )
+    monkeypatch.setattr(effects, "judged", lambda _code: (one,))
+    assert effects.of_code("NAD601").endswith(" Seen: run. Severity: error with nadmit, warning with Multus.")
+
+
+def test_the_outcomes_are_in_json() -> None:
+    code, rule, other = json.loads(explained.render_json(["NAD608", "capability-missing", "AllowRule"]))
+    assert code["outcomes"]["pod"]["multus"] == {"effect": "attaches without it", "severity": "error"}
+    assert rule["outcomes"]["pod"]["nadmit"] == {"effect": "fails", "severity": "error"}
+    assert other["outcomes"] == {}
+
+
 def test_json_can_be_read() -> None:
     read = json.loads(explained.render_json(["NAD101", "NAD611"]))
     assert [sorted(one["example"]) for one in read] == [["config"], ["config", "otherPod", "pod"]]
 
 
 def test_sarif_explains_codes_and_other_rules() -> None:
-    findings = tuple(Finding(Position("f.yaml", 1, 1), ERROR, rule, "...") for rule in ("NAD101", "mac-value"))
+    rules = ("NAD101", "mac-value", "ips-empty", "yaml-key")
+    findings = tuple(Finding(Position("f.yaml", 1, 1), ERROR, rule, "...") for rule in rules)
     log = json.loads(sarif.render(Report(findings=findings, files=1, objects=1, judged=1), version="1"))
-    code, other = log["runs"][0]["tool"]["driver"]["rules"]
+    code, other, empty, file = log["runs"][0]["tool"]["driver"]["rules"]
     assert code["shortDescription"]["text"] == CODES["NAD101"].title
     assert CODES["NAD101"].fix in code["help"]["text"]
     assert code["defaultConfiguration"] == {"level": "error"}
     assert other["shortDescription"] == {"text": TITLES["mac-value"]}
     assert "docs/conformance.md" in other["help"]["text"]
+    assert other["defaultConfiguration"] == {"level": "error"}
+    assert empty["defaultConfiguration"] == {"level": "warning"}
+    assert "defaultConfiguration" not in file

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cniplugin.netspec.selection import NETWORK_STATUS
 from tests.paths import EXAMPLES
 from webhook.admission.model.kinds import GroupKind
 from webhook.admission.model.requests import AdmissionWarning, Cause, Decision, Object, Request, User
@@ -71,6 +72,49 @@ TEMPLATE = {"metadata": {"annotations": {"a": "b"}, "labels": {"c": "d"}}, "spec
 def test_the_pod_of_every_kind_is_found(kind: str, group: str, obj: dict[str, Any]) -> None:
     found = read(kind, group, obj)
     assert (found.annotations, found.labels, found.service_account) == ({"a": "b"}, {"c": "d"}, "robot")
+    assert found.sent is not None
+    assert found.sent.read() == TEMPLATE
+
+
+@pytest.mark.parametrize(("value", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
+def test_the_network_namespace_of_the_node(value: object, *, expected: bool) -> None:
+    pod = {"spec": {"hostNetwork": value}}
+    objects = [("Pod", pod), ("DaemonSet", {"spec": {"template": pod}})]
+    objects += [("CronJob", {"spec": {"jobTemplate": {"spec": {"template": pod}}}}), ("PodTemplate", {"template": pod})]
+    for kind, obj in objects:
+        assert read(kind, "", obj).is_host_network is expected
+    assert not read("DaemonSet", "", {"spec": {"hostNetwork": True, "template": {}}}).is_host_network
+
+
+def test_annotations_that_no_pod_gets() -> None:
+    own = {"metadata": {"annotations": {"a": "1"}}}
+    jobs = {"spec": {"jobTemplate": {"metadata": {"annotations": {"b": "2"}}}}}
+    assert read("Deployment", "apps", own).own_annotations == {"metadata.annotations": {"a": "1"}}
+    assert read("CronJob", "batch", {**own, **jobs}).own_annotations == {
+        "metadata.annotations": {"a": "1"},
+        "spec.jobTemplate.metadata.annotations": {"b": "2"},
+    }
+    assert read("Pod", "", own).own_annotations == {}
+    assert read("CronJob", "batch", {"spec": {"jobTemplate": {"metadata": None}}}).own_annotations == {}
+
+
+@pytest.mark.parametrize(
+    ("obj", "expected"),
+    [
+        ({"status": {"phase": "Running"}}, True),
+        ({"status": {"phase": "Pending"}}, False),
+        ({"status": {"phase": ["Running"]}}, False),
+        ({"status": "Running"}, False),
+        ({"metadata": {"annotations": {NETWORK_STATUS: "[]"}}}, True),
+        ({}, False),
+    ],
+)
+def test_a_stored_pod_that_has_its_networks(obj: dict[str, Any], *, expected: bool) -> None:
+    request = wire.decode(review(obj=obj, oldObject=obj))
+    assert request.old_object is not None
+    assert request.old_object.has_started is expected
+    assert request.object is not None
+    assert not request.object.has_started
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Binding", "NetworkAttachmentDefinition"])
@@ -108,7 +152,7 @@ def test_a_name_that_is_still_generated() -> None:
     ("body", "words"),
     [
         (b"{", "truncated"),
-        (b"[]", "Expected 'object', got 'array'"),
+        (b"[]", "wrong type: a list; allowed: an object"),
         (b"\xff", "malformed"),
         (b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}', "missing required field 'request'"),
         (
@@ -120,7 +164,7 @@ def test_a_name_that_is_still_generated() -> None:
         (review(obj=[]), "$.request.object"),
         (review(obj={"metadata": {"annotations": {"a": 1}}}), "$.request.object.metadata.annotations"),
         (review(oldObject="x"), "$.request.oldObject"),
-        (b"[" * 100_000, "array"),
+        (b"[" * 100_000, "a list"),
     ],
 )
 def test_a_bad_review_is_refused_with_one_clear_line(body: bytes, words: str) -> None:

@@ -51,6 +51,21 @@ def test_a_finished_pod_uses_nothing(api: ApiServer, observed: Observed) -> None
     wait_users(observed, 1)
 
 
+def test_a_pod_waits_until_its_networks_are_attached(api: ApiServer, observed: Observed) -> None:
+    api.put(PODS, pod("a", "blue", phase="Pending"), pod("b", "team-a/blue", "team-b", phase="Pending"))
+    api.put(PODS, pod("c", "blue"), pod("d", "red", phase="Pending"))
+    wait_users(observed, 3)
+    assert users(observed) == NetworkUsers(total=3, own=2, names=("a", "c"), waiting=2)
+    assert users(observed).attached == 1
+    before = observed.source.snapshot()
+    api.put(PODS, pod("a", "blue"))
+    observed.wait(lambda: users(observed).waiting == 1)
+    assert before.network_users("team-a", "blue").waiting == 2
+    api.delete(PODS, "team-b", "b")
+    wait_users(observed, 2)
+    assert users(observed) == NetworkUsers(total=2, own=2, names=("a", "c"))
+
+
 def test_an_annotation_that_cannot_be_read_is_ignored(api: ApiServer, observed: Observed) -> None:
     default = pod("d", "[{", "team-a")
     default["metadata"]["annotations"]["v1.multus-cni.io/default-network"] = "net-0"

@@ -188,6 +188,17 @@ def test_pods_of_a_tree_use_networks() -> None:
     assert made.counts()["pods"] == 2
 
 
+def test_pods_of_a_tree_that_have_not_started() -> None:
+    made, _ = build(pod("a", "lan"), pod("b", "lan", phase="Pending"), pod("c", "lan", phase=""))
+    assert made.network_users("blue", "lan") == NetworkUsers(total=3, own=3, names=("a", "b", "c"), waiting=2)
+
+
+def test_a_pod_with_hostnetwork_uses_nothing() -> None:
+    text = pod("a", "lan").replace("---", "spec: {hostNetwork: true}\n---")
+    made, _ = build(text, pod("b", "lan"))
+    assert made.network_users("blue", "lan").names == ("b",)
+
+
 def test_a_default_network_is_looked_up_in_the_namespace_of_the_nodes() -> None:
     text = POD.format(name="a", namespace="blue", networks="lan", phase="Running").replace(
         "k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network"

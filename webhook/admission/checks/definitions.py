@@ -34,6 +34,7 @@ from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.record import remember
+from webhook.admission.checks.agreements import find_disagreements, shared_keys
 from webhook.admission.checks.unknownnamespaces import unknown_to_define
 from webhook.admission.model.injection import (
     BY_CLAIM,
@@ -45,12 +46,14 @@ from webhook.admission.model.injection import (
     is_unclear,
     may_be_claimed,
     read_node_selector,
+    resource_keys,
     source_of,
 )
 from webhook.admission.model.limitsettings import ReviewLimits, config_items_problem, config_size_problem
 from webhook.admission.model.requests import ALLOWED, NOTHING, AdmissionWarning, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.findings import PluginFinding
+from webhook.admission.plugins.placement import NO_ORIGIN, Origin
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import PARSED, read_config
@@ -67,8 +70,9 @@ def check(request: Request, context: DecisionContext) -> Decision:
     new, old, plugins = request.object, request.old_object, context.configuration.plugins
     if new is None:
         return ALLOWED
-    warnings = list(_injection_warnings(new, old or Object()))
-    if old is not None and _judged_parts(old) == _judged_parts(new):
+    keys = resource_keys(context.configuration.injection)
+    warnings = list(_injection_warnings(new, old or Object(), keys))
+    if old is not None and _judged_parts(old, keys) == _judged_parts(new, keys):
         return Decision(warnings=tuple(warnings)) if warnings else ALLOWED
     problems: list[SpecError] = []
     name = request.object_name
@@ -78,21 +82,22 @@ def check(request: Request, context: DecisionContext) -> Decision:
         warnings.append(networktext.dotted_name(name))
     is_kept = old is not None and old.config == new.config
     limits = None if is_kept else context.configuration.limits
-    parsed, text_problems, text_warnings = _read_text(new.config, name, context.rules, limits)
+    parsed, text_problems, text_warnings = _read_text(new.config, name, context.rules, limits, plugins)
     problems += text_problems
     if new.has_capital_config:
         text_warnings = (networktext.capital_config(name),)
     warnings += text_warnings
     if parsed is not None and plugins is not None and isinstance(new.config, str):
         resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM
-        findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed)
+        origin = NO_ORIGIN if request.has_generated_name else Origin(new.namespace and request.namespace, name)
+        findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed, origin=origin)
         refused = {problem.path for problem in problems}
         attacher = plugins.attached_by
         problems.extend(finding.as_spec_error() for finding in findings if finding.is_error(attacher))
         others = (one for one in findings if not one.is_error(attacher) and one.path not in refused)
         warnings.extend(map(networktext.plugin_warning, others))
     problems.extend(consent.problems(new.annotations))
-    problems.extend(_injection_problems(new))
+    problems.extend(_injection_problems(new, keys))
     if problems:
         return answers.invalid(request, problems, warnings=warnings)
     network = NetworkAttachmentDefinition(
@@ -102,36 +107,43 @@ def check(request: Request, context: DecisionContext) -> Decision:
         is_on_disk=parsed is None,
         annotations=new.annotations,
     )
+    if plugins is not None:
+        warnings.extend(map(networktext.plugin_warning, find_disagreements(network, context, plugins)))
     return judge_author(request, network, context, warnings)
 
 
-def _injection_problems(new: Object) -> Iterator[SpecError]:
-    """Yield the problems for which /mutate, or the API server after it, would refuse every pod of the network."""
-    resource = trim(new.annotations.get(RESOURCE_NAME, ""))
-    if resource and not is_device_name(resource) and not may_be_claimed(resource, new.annotations):
-        yield injectiontext.resource_written(resource)
+def _injection_problems(new: Object, keys: Sequence[str]) -> Iterator[SpecError]:
+    """Yield the problems for which /mutate, or the API server after it, would refuse every pod of the network.
+
+    `keys`: the annotations that name a resource.
+    """
+    for key in keys:
+        resource = trim(new.annotations.get(key, ""))
+        if resource and not is_device_name(resource) and not may_be_claimed(resource, new.annotations):
+            yield injectiontext.resource_written(key, resource)
     selector = trim(new.annotations.get(NODE_SELECTOR, ""))
     if selector and read_node_selector(selector) is None:
         yield injectiontext.selector_written(selector)
 
 
-def _injection_warnings(new: Object, old: Object) -> Iterator[AdmissionWarning]:
+def _injection_warnings(new: Object, old: Object, keys: Sequence[str]) -> Iterator[AdmissionWarning]:
     """Warn of annotations that do not do what their author likely means; otherwise only the pods would show it."""
     if is_unclear(new.annotations) and new.annotations[INJECT] != old.annotations.get(INJECT):
         yield injectiontext.opt_out_unclear(new.annotations[INJECT])
     source = new.annotations.get(DEVICES_FROM, "")
     if trim(source) and not source_of(new.annotations) and source != old.annotations.get(DEVICES_FROM):
         yield injectiontext.source_unclear(trim(source))
-    resource = trim(new.annotations.get(RESOURCE_NAME, ""))
-    is_new = (resource, source) != (trim(old.annotations.get(RESOURCE_NAME, "")), old.annotations.get(DEVICES_FROM, ""))
-    if is_new and resource and not has_domain(resource) and source_of(new.annotations) != BY_CLAIM:
-        yield injectiontext.resource_without_domain(resource)
+    for key in keys if source_of(new.annotations) != BY_CLAIM else ():
+        resource, before = (trim(one.annotations.get(key, "")) for one in (new, old))
+        is_new = (resource, source) != (before, old.annotations.get(DEVICES_FROM, ""))
+        if is_new and resource and not has_domain(resource):
+            yield injectiontext.resource_without_domain(key, resource)
 
 
-def _judged_parts(definition: Object) -> tuple[object, ...]:
+def _judged_parts(definition: Object, keys: Sequence[str]) -> tuple[object, ...]:
     """Return the parts that checks judge; authors may change labels and other annotations freely."""
-    keys = (*consent.ANNOTATIONS, RESOURCE_NAME, DEVICES_FROM, NODE_SELECTOR)
-    return definition.config, *(definition.annotations.get(key) for key in keys)
+    read = (*consent.ANNOTATIONS, RESOURCE_NAME, *keys, DEVICES_FROM, NODE_SELECTOR)
+    return definition.config, *(definition.annotations.get(key) for key in read)
 
 
 def judge_author(
@@ -187,19 +199,29 @@ def _unattachable(writing: Writing, rules: Rules) -> Iterator[AdmissionWarning]:
 
 
 def plugin_findings(
-    config: str, name: str, plugins: PluginChecks, *, resource: str = "", is_claimed: bool = False
+    config: str,
+    name: str,
+    plugins: PluginChecks,
+    *,
+    resource: str = "",
+    is_claimed: bool = False,
+    origin: Origin = NO_ORIGIN,
 ) -> Sequence[PluginFinding]:
     """Return the findings about the plugins of a readable configuration; the parse cache keeps them.
 
     `name` as for `cniconfig`. `resource`: the resource that the network names. `is_claimed`: a ResourceClaim gives the
-    devices.
+    devices. `origin`: the definition with this configuration.
     """
-    key = ("findings", config, name, resource, is_claimed, plugins)
+    key = ("findings", config, name, resource, is_claimed, origin, plugins)
     known: tuple[PluginFinding, ...] | None = PARSED.get(key)
     if known is None:
         parsed = read_config(config, name).config
         annotations = {RESOURCE_NAME: resource}
-        known = () if parsed is None else tuple(check_plugins(parsed, annotations, plugins, is_claimed=is_claimed))
+        known = (
+            ()
+            if parsed is None
+            else tuple(check_plugins(parsed, annotations, plugins, is_claimed=is_claimed, origin=origin))
+        )
         PARSED.put(key, known, FINDING_BYTES * len(known))
     return known
 
@@ -210,7 +232,7 @@ def _items_problem(parsed: NetworkConfigList, limits: ReviewLimits) -> SpecError
 
 
 def _read_text(
-    text: object, name: str, rules: Rules, limits: ReviewLimits | None
+    text: object, name: str, rules: Rules, limits: ReviewLimits | None, plugins: PluginChecks | None
 ) -> tuple[NetworkConfigList | None, Sequence[SpecError], Sequence[AdmissionWarning]]:
     """Return the configuration with its problems and warnings; None if it is empty or cannot be read.
 
@@ -228,5 +250,6 @@ def _read_text(
     if limits is not None and (too_many := _items_problem(parsed, limits)) is not None:
         return None, (too_many,), ()
     written = parsed.written_name
-    warnings = (networktext.name_differs(written, name),) if written and written != name else ()
+    is_own = plugins is None or not shared_keys(parsed, plugins)
+    warnings = (networktext.name_differs(written, name),) if written and written != name and is_own else ()
     return parsed, list(unsafe(parsed, meta_plugin_types=rules.config.meta_plugin_types)), warnings

@@ -7,7 +7,8 @@ Exempt from the check of DELETE: the controllers that delete the content of a na
 namespace that is terminating, an object that is being deleted. Nobody is exempt from the check of UPDATE: a definition
 that a finalizer holds is still in use. Example refusal: see `usetext`.
 
-The pods come from a cache, which may lack a pod that was just created.
+The pods come from a cache, which may lack a pod that was just created. A pod that has not started has nothing attached:
+a change only warns of it, because it will start with the new network; without the network it never starts.
 
 A change breaks a network if a new attachment would differ from the old ones:
 
@@ -23,20 +24,21 @@ A change breaks a network if a new attachment would differ from the old ones:
 | a key of ATTACHES_BY, such as `master`, `bridge`, `vlan` | yes | the attachment ends in another place |
 | `ipam` | yes | other addresses, or none |
 | a capability that is removed | yes | requests of pods are refused |
-| `k8s.v1.cni.cncf.io/resourceName` | yes | a device of another kind |
+| `k8s.v1.cni.cncf.io/resourceName`, and the other keys of `resourceNameKeys` | yes | a device of another kind |
 
 A key that is absent, null, 0, "" or [] counts as the same: plugins take none of these as a place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cniplugin.access.content import facts
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
+from webhook.admission.model.injection import resource_keys
 from webhook.admission.model.kinds import GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER
 from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
 from webhook.admission.view.decisioncontext import DENY, OFF, DecisionContext
@@ -72,15 +74,18 @@ def check_deletion(request: Request, context: DecisionContext) -> Decision:
 def check_change(request: Request, context: DecisionContext, judged: Decision) -> Decision:
     """Judge the UPDATE of a definition; return the decision of the other checks if it refuses or nothing breaks."""
     new, old, mode = request.object, request.old_object, context.network_in_use
-    if new is None or old is None or mode == OFF or not judged.is_allowed or _parts(new) == _parts(old):
+    if new is None or old is None or mode == OFF or not judged.is_allowed:
+        return judged
+    keys = tuple(dict.fromkeys((RESOURCE_NAME, *resource_keys(context.configuration.injection))))
+    if _parts(new, keys) == _parts(old, keys):
         return judged
     users = context.cluster.network_users(request.namespace, request.object_name)
     if not users.total:
         return judged
-    changes = find_breaking(_definition(request, old), _definition(request, new))
+    changes = find_breaking(_definition(request, old), _definition(request, new), keys)
     if not changes:
         return judged
-    if mode == DENY:
+    if mode == DENY and users.attached:
         return usetext.change_refused(request, users, changes, warnings=judged.warnings)
     return judged._replace(
         warnings=(*judged.warnings, usetext.change_warning(request, users, changes)),
@@ -88,8 +93,8 @@ def check_change(request: Request, context: DecisionContext, judged: Decision) -
     )
 
 
-def _parts(definition: Object) -> tuple[object, object]:
-    return definition.config, definition.annotations.get(RESOURCE_NAME)
+def _parts(definition: Object, keys: Sequence[str]) -> tuple[object, ...]:
+    return definition.config, *(definition.annotations.get(key) for key in keys)
 
 
 def _definition(request: Request, definition: Object) -> NetworkAttachmentDefinition:
@@ -110,14 +115,22 @@ def _definition(request: Request, definition: Object) -> NetworkAttachmentDefini
 # Breaking changes
 
 
-def find_breaking(before: NetworkAttachmentDefinition, after: NetworkAttachmentDefinition) -> tuple[str, ...]:
-    """Return the breaking changes, each once, as words that fit after "changes"."""
-    return () if before.problems else tuple(dict.fromkeys(_differences(before, after)))
+def find_breaking(
+    before: NetworkAttachmentDefinition, after: NetworkAttachmentDefinition, keys: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the breaking changes, each once, as words that fit after "changes".
+
+    `keys`: the annotations that name a resource.
+    """
+    return () if before.problems else tuple(dict.fromkeys(_differences(before, after, keys)))
 
 
-def _differences(before: NetworkAttachmentDefinition, after: NetworkAttachmentDefinition) -> Iterator[str]:
-    if before.resource_name != after.resource_name:
-        yield "resourceName"
+def _differences(
+    before: NetworkAttachmentDefinition, after: NetworkAttachmentDefinition, keys: Sequence[str]
+) -> Iterator[str]:
+    for key in keys:
+        if before.annotations.get(key, "") != after.annotations.get(key, ""):
+            yield "resourceName" if key == RESOURCE_NAME else key
     if after.problems:
         yield "spec.config, which can no longer be read"
     elif before.is_on_disk != after.is_on_disk:

@@ -11,7 +11,7 @@ still runs, and hot-plug controllers act on its annotations. Example refusal: se
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 from cniplugin.access.judging.allowednetworks import list_allowed
@@ -24,7 +24,7 @@ from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.plan import plan
+from cniplugin.netspec.plan import known_reads, plan
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
 from webhook.admission.checks import podrequests
 from webhook.admission.checks.podrequests import PodClaim
@@ -32,6 +32,8 @@ from webhook.admission.checks.unknownnamespaces import unknown_to_attach
 from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
 from webhook.admission.model.limitsettings import ReviewLimits, exceeds_limits, relax
 from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
+from webhook.admission.model.ruleids import rule_severity
+from webhook.admission.plugins.outcomes import ERROR
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.parsecache import read_pod
 from webhook.admission.wording import accesstext, injectiontext, networktext, usetext
@@ -56,10 +58,14 @@ decision without a warning names no object, so the second pod costs a look-up.""
 
 
 class _Decided(NamedTuple):
-    """A decision, and the addresses that the pod gets if no other pod has them."""
+    """A decision, and the addresses that the pod gets if no other pod has them.
+
+    `is_general`: it names no object, so it is that of every pod with the same annotations, labels and account.
+    """
 
     decision: Decision
     claims: tuple[PodClaim, ...] = ()
+    is_general: bool = False
 
 
 def check(request: Request, context: DecisionContext) -> Decision:
@@ -75,8 +81,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
     if known is not None:
         return _with_other_pods(request, context.cluster, known) if known.claims else known.decision
     decided = _decide(request, new, context)
-    decision = decided.decision
-    if key is not None and decision.is_allowed and not decision.warnings and not decision.trials:
+    if key is not None and decided.is_general:
         context.memory.put(key, decided)
     return _with_other_pods(request, context.cluster, decided)
 
@@ -116,7 +121,7 @@ def _key_of(request: Request, new: Object, context: DecisionContext) -> Hashable
 
 def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> Decision:
     """Add warnings about addresses that other pods claim. NB: the pods of a template are among those."""
-    decision, claims = decided
+    decision, claims, _ = decided
     if not claims or not decision.is_allowed or request.kind.kind != "Pod":
         return decision
     return podrequests.warn_of_others(request, decision, claims, cluster)
@@ -198,14 +203,17 @@ def _judge(
     subject = subject_of(request, pod, context.cluster)
     refusals, trials, verdicts = _judge_items(asked, items, subject, context)
     to_plan = items.difference(refusal.item for refusal in refusals)
-    errors = [error for error in _plan_problems(asked, context.cluster) if error.item in to_plan] if to_plan else []
+    planned, remarks = _plan(asked, context) if to_plan else ((), ())
+    errors = [error for error in planned if error.item in to_plan]
     advice = _advise(errors, asked, subject, context)
     problems = [error.replace(**how.members()) if how else error for error, how in zip(errors, advice, strict=True)]
     requests = podrequests.find(asked.elements, to_plan, context)
-    if requests.problems:
-        problems = sorted([*problems, *requests.problems], key=accesstext.input_order)
+    lost, surprises = _split_remarks((*asked.remarks, *remarks), items, to_plan, context)
+    if requests.problems or lost:
+        problems = sorted([*lost, *problems, *requests.problems], key=accesstext.input_order)
+    surprises = sorted([*surprises, *requests.surprises], key=accesstext.input_order)
     warnings = [accesstext.trial(request, refusal, config) for mode, refusal in trials if mode == "Warn"]
-    warnings += [usetext.address_warning(request, error) for error in requests.surprises]
+    warnings += [usetext.address_warning(request, error) for error in surprises]
     if request.kind.kind != "Pod":
         warnings += [
             networktext.not_yet(error, how.hint if how else NO_HINT)
@@ -226,11 +234,11 @@ def _judge(
         return _Decided(refused._replace(missing=_missing(asked, problems)))
     allowed = Decision(
         warnings=tuple(warnings),
-        rules=distinct([*(verdict.code for verdict in verdicts), *(error.rule for error in requests.surprises)]),
+        rules=distinct([*(verdict.code for verdict in verdicts), *(error.rule for error in surprises)]),
         policies=distinct([verdict.policy for verdict in verdicts]),
         trials=tuple(accesstext.trial_record(mode, refusal) for mode, refusal in trials),
     )
-    return _Decided(allowed, requests.claims)
+    return _Decided(allowed, requests.claims, is_general=not trials and len(warnings) == len(surprises))
 
 
 def _judge_items(
@@ -277,13 +285,38 @@ def with_allowed(refusals: Sequence[Refusal], subject: Subject, context: Decisio
     return [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in refusals]
 
 
-def _plan_problems(asked: PodSelections, cluster: Cluster) -> Sequence[SpecError]:
-    """Return why the plan cannot be made."""
+def _plan(asked: PodSelections, context: DecisionContext) -> tuple[Sequence[SpecError], Sequence[SpecError]]:
+    """Return why the plan cannot be made, and the remarks about it."""
+    attached_by, plugins = context.configuration.attached_by, context.configuration.plugins
+    reads = plugins.reads if plugins is not None else known_reads
     try:
-        plan(asked.networks, cluster.network, default=asked.default)
+        made = plan(
+            asked.networks, context.cluster.network, default=asked.default, attached_by=attached_by, reads=reads
+        )
     except SpecErrors as errors:
-        return errors.errors
-    return ()
+        return errors.errors, ()
+    return (), made.remarks
+
+
+def _split_remarks(
+    remarks: Sequence[SpecError],
+    items: Collection[int | None],
+    to_plan: Collection[int | None],
+    context: DecisionContext,
+) -> tuple[list[SpecError], list[SpecError]]:
+    """Return the remarks about the items to judge: those that refuse where this attacher attaches, and the others.
+
+    NB: a remark about a whole text, which has no item, counts for every item of it, and for a text without items.
+    """
+    lost: list[SpecError] = []
+    surprises: list[SpecError] = []
+    for remark in remarks:
+        is_judged = remark.item is None or remark.item in items
+        if not is_judged or (remark.rule == "capability-undeclared" and remark.item not in to_plan):
+            continue
+        is_refused = rule_severity(remark.rule, "pod", context.configuration.attached_by) == ERROR
+        (lost if is_refused else surprises).append(remark)
+    return lost, surprises
 
 
 def _missing(asked: PodSelections, problems: Sequence[SpecError]) -> tuple[tuple[str, str], ...]:
@@ -346,15 +379,29 @@ def _find_elsewhere(element: NetworkSelectionElement, subject: Subject, context:
     return tuple(
         f"{namespace}/{element.name}"
         for namespace in usable_namespaces(subject, context.rules)[:NAMESPACES_MAX]
-        if namespace != element.namespace and context.cluster.network(namespace, element.name) is not None
+        if namespace != element.namespace and _would_get(namespace, element.name, subject, context)
     )
 
 
 def find_near(element: NetworkSelectionElement, subject: Subject, context: DecisionContext) -> str:
-    """Return a network of a similar name, if the pod may use networks of that namespace; "" for none.
+    """Return a network of a similar name in the same namespace that the pod would get; "" for none.
 
     NB: it takes up to milliseconds.
     """
     if element.namespace not in usable_namespaces(subject, context.rules):
         return ""
-    return nearest(element.name, context.cluster.network_names(element.namespace)) or ""
+    near = nearest(element.name, context.cluster.network_names(element.namespace)) or ""
+    return near if near and _would_get(element.namespace, near, subject, context) else ""
+
+
+def _would_get(namespace: str, name: str, subject: Subject, context: DecisionContext) -> bool:
+    """Say whether a network exists and this pod would get it, if it asks for nothing else."""
+    network = context.cluster.network(namespace, name)
+    if network is None or network.problems:
+        return False
+    item = Item(
+        element=NetworkSelectionElement(name=name, namespace=namespace),
+        network=network,
+        network_labels=context.cluster.namespace_labels(namespace),
+    )
+    return judge(subject, item, context.rules).is_allowed

@@ -2,8 +2,9 @@
 
 Fields restricted: `ips`, `mac`, `portMappings`, `bandwidth`, `infiniband-guid`, `default-route` of each element of the
 networks and default-network annotations. Values allowed: those that the plugins of the network accept, according to
-their schemas (codes NAD6xx); an address of host-local once in a pod. Warned about: requests without effect, and
-addresses that another running pod asks for on the same network. Operations: CREATE and UPDATE, new items only. Exempt:
+their schemas (codes NAD6xx); an address of host-local once in a pod. A request that no plugin of the network reads is
+refused as well. Warned about: what may work, such as a gateway outside the known subnets, and addresses that another
+running pod asks for on the same network. Operations: CREATE and UPDATE, new items only. Exempt:
 templates from the comparison with other pods, because their own pods are among those; plugin types without a schema,
 and plugin types that the settings exempt. Example refusal: `[0].ips[0]: NAD601: IPAM host-local of this network does
 not hand out this address: "10.2.0.5"; ...`
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from cniplugin.netspec.attachers import NADMIT
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.selection import NetworkSelectionElement
@@ -38,7 +40,8 @@ USERS_MAX = 100
 OFFER_COST = 8192
 """Cost of reading a network's ranges, as characters of a configuration that could be parsed instead."""
 
-NOTHING_GIVEN = Support()
+NOTHING_GIVEN = Support(attached_by=NADMIT)
+"""Nothing is known of the network, so nothing that a certain attacher does is a surprise."""
 
 
 class PodClaim(NamedTuple):
@@ -69,14 +72,15 @@ def find(
 
     Without knowledge of CNI plugins, it finds only addresses that the pod asks for twice.
     """
-    asking = [(item, element) for item, element in elements if asks_for_anything(element)]
-    if not asking:
-        return NO_REQUESTS
     errors: list[SpecError] = []
     claims: list[PodClaim] = []
     holders: dict[tuple[str, str, str], str] = {}
     left = ADDRESSES_MAX
-    for item, element in asking:
+    for item, element in elements:
+        if not asks_for_anything(element):
+            if item in items and _may_need_ips(element, context):
+                errors += [usetext.place(one, item) for one in request_findings(element, _offer(element, context))]
+            continue
         left -= len(element.ips) + len(element.default_route or ())
         if left < 0:
             break
@@ -92,9 +96,18 @@ def find(
             key = (element.namespace, element.name, claim.address)
             holders.setdefault(key, "the default network" if item is None else f"[{item}] of this pod")
     attacher = context.configuration.attached_by
+    if not errors and not claims:
+        return NO_REQUESTS
     surprises = [error for error in errors if not is_refused(error.rule, attacher)]
     problems = [error for error in errors if is_refused(error.rule, attacher)]
     return Requests(problems=tuple(problems), surprises=tuple(surprises[:WARNINGS_MAX]), claims=tuple(claims))
+
+
+def _may_need_ips(element: NetworkSelectionElement, context: DecisionContext) -> bool:
+    """Say whether a network may have no address for a pod that asks for none. NB: most pods ask for nothing."""
+    network = context.cluster.network(element.namespace, element.name)
+    config = network.config if network is not None else None
+    return config is not None and any(plugin.ipam_type == "static" for plugin in config.plugins)
 
 
 def _offer(element: NetworkSelectionElement, context: DecisionContext) -> Support:

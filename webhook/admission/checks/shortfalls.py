@@ -5,9 +5,10 @@ without its devices on a node without them, and the pod never starts.
 
 Fields restricted: `resources` of a pod's containers. Values allowed: in total at least one of each resource for each
 selected network that names it. Operations: CREATE of a pod; the resources of an existing pod cannot change. Exempt:
-pods and networks that opt out, devices that come by ResourceClaims, pods that another check refused. Under `honor` it
-is a warning. Example refusal: `spec.containers: networks need 2 x intel.com/sriov, containers request 1: blue/a,
-blue/b`.
+pods and networks that opt out, pods in the node's network namespace, devices that come by ResourceClaims, pods that
+another check refused. Under `honor` it is a warning, and so is too little of a resource that counts places on a node: a
+pod on the right node starts. Example refusal: `spec.containers: networks need 2 x intel.com/sriov, containers request
+1: blue/a, blue/b`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cniplugin.netspec.annotation import texts_of
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import MIRROR, Injection, opts_out
+from webhook.admission.model.injection import MIRROR, Injection, is_counted, opts_out
 from webhook.admission.model.limitsettings import containers_problem
 from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.view import needs
@@ -41,7 +42,7 @@ def check(request: Request, judged: Decision, context: DecisionContext) -> Decis
     if not judged.is_allowed:
         return injectiontext.tell_origin(request, judged, context.cluster, injection)
     annotations = pod.annotations
-    if not any(texts_of(annotations)) or opts_out(annotations):
+    if not any(texts_of(annotations)) or opts_out(annotations) or pod.is_host_network:
         return judged
     networks = _needing(request.namespace, annotations, context, injection)
     if not networks or MIRROR in annotations:
@@ -49,11 +50,15 @@ def check(request: Request, judged: Decision, context: DecisionContext) -> Decis
     short = _shortfalls(pod, networks, context, injection)
     if isinstance(short, SpecError):
         return answers.invalid(request, [short], warnings=judged.warnings)
-    if injection.mode == "honor":
-        return judged._replace(warnings=(*judged.warnings, *map(injectiontext.shortfall_warning, short)))
     if not short:
         return judged
-    refused = answers.invalid(request, list(map(injectiontext.shortfall, short)), warnings=judged.warnings)
+    is_honored = injection.mode == "honor"
+    needed = [one for one in short if not (is_honored or is_counted(one.resource))]
+    others = (one for one in short if is_honored or is_counted(one.resource))
+    warnings = (*judged.warnings, *map(injectiontext.shortfall_warning, others))
+    if not needed:
+        return judged._replace(warnings=warnings)
+    refused = answers.invalid(request, list(map(injectiontext.shortfall, needed)), warnings=warnings)
     return injectiontext.tell_origin(request, refused, context.cluster, injection)
 
 

@@ -32,6 +32,10 @@ BY_CLAIM = "ResourceClaim"
 SOURCES = (BY_PLUGIN, BY_CLAIM)
 NATIVE_RESOURCES = frozenset({"cpu", "memory", "storage", "ephemeral-storage", "pods"})
 """Resources of Kubernetes itself, besides hugepages of each size (core/v1 ResourceName)."""
+COUNTED_DOMAINS = ("bridge.network.kubevirt.io", "ovs-cni.network.kubevirt.io")
+"""Domains of resources that count places on a node. No device plugin offers them: a marker writes 1,000 of each into
+the status of a node that has the bridge (kubevirt/bridge-marker@9fe89af and k8snetworkplumbingwg/ovs-cni@19262a0,
+pkg/marker/marker.go). So they choose the node of a pod, and no attachment needs one."""
 NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 """On a definition: one label, `key=value` or `key`, of the nodes that have the network (network-resources-injector)."""
 
@@ -78,6 +82,11 @@ def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:
     return source == BY_CLAIM or not (source or has_domain(resource) or is_native)
 
 
+def is_counted(text: str) -> bool:
+    """Say whether a resource counts places on a node, so that a pod on the right node starts without it."""
+    return text.partition("/")[0] in COUNTED_DOMAINS
+
+
 def has_domain(text: str) -> bool:
     """Say whether a resource name has a domain, which those of Kubernetes itself, such as memory, do not have."""
     return "/" in text
@@ -117,6 +126,11 @@ class Injection:
         given = dict.fromkeys(key for one in self.annotations_by_label.values() for key in one)
         read = Read(tuple(self.annotations_by_label), tuple(dict.fromkeys((*ANNOTATIONS, *given))))
         object.__setattr__(self, "read", read)
+
+
+def resource_keys(injection: Injection | None) -> tuple[str, ...]:
+    """Return the annotations of definitions whose resource pods request; without injection, that of the standard."""
+    return (RESOURCE_NAME,) if injection is None else injection.resource_name_keys
 
 
 # Misspelt annotations

@@ -109,6 +109,11 @@ def has_claims(pod: Json) -> bool:
     return bool(spec_of(pod).get("resourceClaims"))
 
 
+def is_host_network(pod: Json) -> bool:
+    """Say whether the pod uses the node's network namespace, so that no CNI plugin runs for it."""
+    return spec_of(pod).get("hostNetwork") is True
+
+
 def count_containers(pod: Json) -> int:
     """Return the number of containers, init containers included."""
     return len(spec_of(pod).get("containers") or ()) + len(spec_of(pod).get("initContainers") or ())

@@ -40,7 +40,7 @@ class Read(NamedTuple):
 
 
 class SentPod(Protocol):
-    """A pod whose bytes are decoded on request."""
+    """A pod, or the pod of a template, whose bytes are decoded on request."""
 
     def read(self) -> dict[str, Any]:
         """Return the whole pod as plain JSON."""
@@ -82,8 +82,11 @@ class Object(NamedTuple):
     the pod that it would create. `config` is `spec.config` of a definition, None when absent; it may have any JSON
     type, because a file may hold values that the API server would refuse. `spec` is the whole spec of a policy or of
     the configuration as plain JSON; of a ResourceClaim, a claim template or a DeviceClass it is a value of
-    `dra.claims`; of other kinds it is None. `sent` is the pod as it was sent, which most decisions never decode.
-    `node_name` is the node of a pod, "" until it is scheduled. `devices` is None for an object without a pod.
+    `dra.claims`; of other kinds it is None. `sent` is the pod, or the pod of a template, as it was sent; most decisions
+    never decode it. `node_name` is the node of a pod, "" until it is scheduled. `devices` is None for an object without
+    a pod. `own_annotations` are those of a workload that no pod gets, by their path; `is_host_network`: the pod uses
+    the node's network namespace; `has_started`: a pod that was stored has a sandbox with its networks. `namespace` is
+    the one that the object itself names; "" in a file that leaves it to kubectl.
     `has_capital_config`: a definition has `spec.Config` and not `spec.config`.
     """
 
@@ -98,6 +101,10 @@ class Object(NamedTuple):
     sent: SentPod | None = None
     node_name: str = ""
     devices: SentDevices | None = None
+    namespace: str = ""
+    own_annotations: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    is_host_network: bool = False
+    has_started: bool = False
     has_capital_config: bool = False
 
 
@@ -135,14 +142,21 @@ class Request(NamedTuple):
 
 
 class NetworkUsers(NamedTuple):
-    """The running pods that use a network.
+    """The pods that use a network and have not ended.
 
-    `own` counts those in the network's own namespace, and `names` has the names of some of them.
+    `own` counts those in the network's own namespace, and `names` has the names of some of them. `waiting` counts those
+    that have nothing attached yet.
     """
 
     total: int = 0
     own: int = 0
     names: tuple[str, ...] = ()
+    waiting: int = 0
+
+    @property
+    def attached(self) -> int:
+        """The number of pods that have the network."""
+        return self.total - self.waiting
 
 
 NO_USERS = NetworkUsers()
@@ -176,7 +190,17 @@ class AdmissionWarning(NamedTuple):
         if not (text.isascii() and text.isprintable()):
             text = text.encode("ascii", "backslashreplace").decode()  # annotations may hold anything
             text = "".join(char if char.isprintable() else " " for char in text)
-        return text if len(text) <= WARNING_MAX else f"{text[: WARNING_MAX - 3]}..."
+        return text if len(text) <= WARNING_MAX else _shortened(text)
+
+
+def _shortened(text: str) -> str:
+    """Return the first parts of a long warning: whole sentences and whole quotes, as many as there is room for."""
+    kept = text[: WARNING_MAX - 2]
+    while "; " in kept:
+        kept = kept.rpartition("; ")[0]
+        if kept.count('"') % 2 == 0:
+            return f"{kept}; ..."[:WARNING_MAX]
+    return f"{text[: WARNING_MAX - 3]}..."
 
 
 class Decision(NamedTuple):

@@ -1,12 +1,16 @@
 """The closed list of rule ids, which decisions name, and which are label values of `nadmit_findings_total`.
 
-The codes of findings about plugins are rule ids as well; `plugins.codes` lists and explains them.
+The codes of findings about plugins are rule ids as well; `plugins.outcomes` lists them. OUTCOMES says for each rule
+about pods and definitions what would happen on the node, which decides the severity.
 `tests/webhook/admission/model/test_ruleids.py` compares the list with the ids in the code, in both directions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from webhook.admission.plugins.findings import SEVERITIES
+from webhook.admission.plugins.outcomes import CODES, Effect, Outcome, Subject, severity, subject_of
 
 RULES = {
     # the access rules and built-in checks, access.reasons and checks/
@@ -23,7 +27,7 @@ RULES = {
     "Exempt": "the author is exempt from the rules about definitions",
     "MultusGate": "Multus' own settings on the nodes would refuse the network",
     "NamespaceLabelProtected": "a user who is not listed changes a label of a namespace that decisions depend on",
-    "NetworkInUse": "running pods use the network that is deleted or changed",
+    "NetworkInUse": "pods use the network that is deleted or changed",
     "NetworkStatusProtected": "a user who is not a node or a status writer writes network-status",
     "NodePolicyUnavailable": "the node has no access rules to decide with",
     "NotWithinDefinitionRule": "an Allow rule governs, and the definition uses what the rule does not list",
@@ -46,9 +50,11 @@ RULES = {
     # the networks annotation, netspec.annotation
     "bandwidth-burst": "a burst is given without its rate",
     "bandwidth-empty": "bandwidth gives no rate",
+    "blank-annotation": "an annotation is white space alone",
     "default-network-count": "the default-network annotation names more than one network",
     "default-route-holder": "two networks of a pod have a default-route",
     "default-route-value": "a gateway of default-route is not an IP address",
+    "default-route-families": "two networks of a pod hold the default routes of IPv4 and IPv6",
     "empty-item": "an item of the networks annotation is empty",
     "guid-value": "a text is not an InfiniBand GUID",
     "interface-duplicate": "two networks of a pod ask for one interface name",
@@ -57,9 +63,10 @@ RULES = {
     "ipam-claim-ips": "ipam-claim-reference and ips exclude each other",
     "ipam-claim-name": "a text does not name an IPAMClaim",
     "ips-empty": "ips has no address",
+    "item-form": "an item of the networks annotation has white space or an empty part",
     "ips-value": "a text is not an IP address",
     "item-not-object": "an item of the networks annotation is not an object",
-    "key-case": "a key of the networks annotation is in another letter case",
+    "key-case": "a key of the networks annotation is in another letter case, and is read",
     "mac-value": "a text is not a MAC address",
     "missing-name": "an item of the networks annotation names no network",
     "network-name": "a text cannot name a network",
@@ -70,10 +77,12 @@ RULES = {
     "port-mappings-empty": "portMappings has no mapping",
     "port-missing": "a port mapping lacks a port",
     "port-protocol": "a port mapping has an unknown protocol",
-    "unknown-key": "a key of the networks annotation is unknown",
+    "unknown-key": "nobody reads a key of the networks annotation",
     "wrong-type": "a value of the networks annotation has the wrong JSON type",
     # the plan, netspec.plan
-    "capability-missing": "no plugin of the network has the capability that the request needs",
+    "capability-missing": "no plugin of the network reads what the pod asks for",
+    "capability-undeclared": "a request reaches its plugin without the capability",
+    "default-route-gateways": "a default-route has several gateways of one address family",
     "interface-taken": "the interface name is used by another attachment of the pod",
     "namespace-unknown": "no manifest has the namespace, and access rules select namespaces by labels",
     "network-not-found": "there is no NetworkAttachmentDefinition of that name",
@@ -91,6 +100,11 @@ RULES = {
     "node-selector-value": "a definition's node selector is not one label",
     "resource-name": "a definition names a resource that no device plugin can have",
     "resource-shortfall": "the pod requests fewer devices than its networks need",
+    # pods and workloads as a whole, wording.podtext
+    "annotation-place": "an annotation for pods is on a workload itself, where nobody reads it",
+    "host-network": "a pod with hostNetwork asks for networks, which nobody attaches",
+    "no-hotplug": "the networks of a running pod change, and no program attaches them before it is created again",
+    "template-pods": "the pods of a template will be refused for what /mutate finds",
     # how much one object may ask for, limits
     "limit-containers": "a pod that gets devices from its networks has more containers than the limit",
     "limit-definition-bytes": "a CNI configuration is longer than the limit",
@@ -122,5 +136,153 @@ RULES = {
     "object-name": "a definition's name cannot name a network",
 }
 """Each id with a title, which says when a decision names it."""
+
+
+def _same(effect: Effect, *rules: str, seen: str) -> dict[str, Outcome]:
+    return {rule: Outcome(effect, effect, seen) for rule in rules}
+
+
+_LIBCNI = "source: libcni conf.go cannot decode it"
+_NEITHER = "decision: programs read the text in two ways"
+
+_PODS: Mapping[str, Outcome] = {
+    # access rules and settings
+    **_same(
+        "not allowed",
+        *("BuiltinUnsafeConfig", "ConsentMissing", "DefinitionLevel", "DenyRule", "NotWithinRule"),
+        *("PostureConsent", "PostureDevice", "PostureIsolated", "PostureReplaceDefault"),
+        "PostureStrict",
+        seen="setting: access rules and posture",
+    ),
+    "MultusGate": Outcome("fails", "fails", "source: Multus k8sclient.go GetNetworkDelegates"),
+    "NetworkStatusProtected": Outcome("not allowed", "not allowed", "decision: only nodes and status writers know it"),
+    **_same("not allowed", "limit-containers", "limit-networks", "limit-values", seen="setting: limits"),
+    **_same(
+        "not allowed",
+        *("namespace-unknown", "networks-unread", "claim-limit", "claim-unknown", "NodePolicyUnavailable"),
+        seen="decision: it cannot be judged now",
+    ),
+    **_same("fails", "driver-key", "driver-value", "driver-version", seen="source: the DRA drivers"),
+    # the annotations
+    **_same("fails", "json-syntax", seen="source: Go's encoding/json"),
+    **_same("not allowed", "json-depth", "json-size", seen="decision: a bound of the readers"),
+    **_same("not allowed", "json-encoding", "json-number", seen=_NEITHER),
+    "json-duplicate-key": Outcome("attaches", "attaches", "source: Go's encoding/json takes the last one"),
+    **_same(
+        "fails",
+        *("default-route-value", "interface-duplicate", "interface-name", "ips-value", "item-not-object"),
+        *("mac-value", "missing-name", "network-name", "not-a-list", "wrong-type"),
+        seen="kubelet",
+    ),
+    "interface-reserved": Outcome(
+        "fails", "fails", "kubelet: eth0 and lo; source: Multus gives the default network the other name"
+    ),
+    **_same(
+        "fails", "bandwidth-burst", "number-range", "port-missing", "port-protocol", seen="run: bandwidth, portmap"
+    ),
+    "port-host-ip": Outcome("attaches without it", "attaches without it", "run: portmap maps nothing"),
+    **_same(
+        "fails",
+        *("default-network-count", "empty-item", "guid-value", "network-namespace"),
+        seen="source: Multus k8sclient.go",
+    ),
+    "default-route-holder": Outcome("fails", "fails", "source: Multus types/conf.go, for gateways of one family"),
+    "ipam-claim-name": Outcome(
+        "attaches without it", "attaches without it", "source: no IPAMClaim has such a name; only OVN-Kubernetes asks"
+    ),
+    "ipam-claim-ips": Outcome("attaches", "attaches", "source: OVN-Kubernetes takes both"),
+    **_same("attaches", "key-case", "unknown-key", seen="kubelet"),
+    "blank-annotation": Outcome("attaches", "fails", "source: Multus k8sclient.go parsePodNetworkAnnotation"),
+    "default-route-families": Outcome("attaches", "differs", "run: nadmit; source: Multus since 4.2.2 moves no route"),
+    "default-route-gateways": Outcome("attaches", "fails", "source: Multus types/conf.go CheckGatewayConfig"),
+    "item-form": Outcome("attaches", "attaches", "source: Multus k8sclient.go parsePodNetworkObjectName"),
+    "ips-empty": Outcome(
+        "attaches", "attaches", "source: Multus gives an empty address, which host-local and static take for none"
+    ),
+    **_same("attaches", "bandwidth-empty", "port-mappings-empty", seen="run: bandwidth, portmap"),
+    # pods and templates as a whole
+    "annotation-place": Outcome("differs", "differs", "source: nobody reads it there; the pods start without it"),
+    "host-network": Outcome("attaches", "attaches", "source: containerd and CRI-O run no CNI plugin for such a pod"),
+    "no-hotplug": Outcome("differs", "differs", "source: a running pod keeps its networks, unless a controller acts"),
+    "template-pods": Outcome("differs", "differs", "decision: the pods are judged when they are created"),
+    # the plan
+    "capability-missing": Outcome("fails", "attaches without it", "kubelet: portMappings"),
+    "capability-undeclared": Outcome("attaches", "attaches", "kubelet: bridge, host-local, static in CNI_ARGS"),
+    "interface-taken": Outcome("fails", "fails", "source: Multus validateIfName"),
+    "network-not-found": Outcome("fails", "fails", "kubelet"),
+    "network-unreadable": Outcome("fails", "fails", _LIBCNI),
+    # injection
+    "inject-into": Outcome("fails", "attaches without it", "source: no container would get the devices"),
+    "node-selector-conflict": Outcome("fails", "fails", "source: the scheduler finds no node"),
+    **_same("fails", "node-selector-value", "resource-name", seen="API server: after /mutate"),
+    "resource-shortfall": Outcome("fails", "attaches without it", "source: Multus k8sclient.go getKubernetesDelegate"),
+}
+"""Rule -> what happens to a pod."""
+
+_DEFINITIONS: Mapping[str, Outcome] = {
+    # access rules and settings
+    **_same(
+        "not allowed",
+        *("BuiltinUnsafeConfig", "DefinitionDefaultDeny", "DefinitionDenyRule", "DefinitionLevel"),
+        *("NotWithinDefinitionRule", "consent"),
+        seen="setting: access rules and levels",
+    ),
+    "NetworkInUse": Outcome("not allowed", "not allowed", "setting: networks that running pods use are kept"),
+    **_same("not allowed", "limit-definition-bytes", "limit-definition-items", seen="setting: limits"),
+    # the configuration
+    **_same("fails", "json-syntax", seen="source: Go's encoding/json"),
+    **_same("not allowed", "json-depth", "json-size", seen="decision: a bound of the readers"),
+    **_same("not allowed", "json-duplicate-key", "json-encoding", "json-number", seen=_NEITHER),
+    **_same("not allowed", "cni-key-case", "cni-key-twin", "cni-type-and-plugins", seen=_NEITHER),
+    **_same(
+        "not allowed",
+        *("cni-ipam-program", "cni-runtime"),
+        seen="decision: a door to devices of the node, shown with host-device",
+    ),
+    **_same(
+        "not allowed",
+        *("cni-meta-plugin", "cni-type-path"),
+        seen="decision: it would run programs that nobody judges",
+    ),
+    **_same(
+        "fails",
+        *("cni-capabilities", "cni-dns", "cni-flag", "cni-ipam", "cni-object", "cni-plugins", "cni-type"),
+        seen=_LIBCNI,
+    ),
+    "cni-args": Outcome("fails", "fails", "run: bridge; source: Multus stops once a pod has cni-args"),
+    "cni-delegate": Outcome("fails", "fails", "source: flannel cannot decode it"),
+    "cni-name": Outcome("fails", "fails", "source: libcni api.go refuses the name"),
+    **_same("fails", "cni-reserved", "cni-version", seen="run: macvlan, bridge"),
+    "cni-config-type": Outcome("fails", "fails", "API server: the schema of the kind"),
+    "object-name": Outcome("fails", "fails", "API server: names of objects"),
+    # injection
+    **_same("fails", "node-selector-value", "resource-name", seen="API server: it refuses the pods, after /mutate"),
+}
+"""Rule -> what happens to the pods of a definition."""
+
+OUTCOMES: Mapping[Subject, Mapping[str, Outcome]] = {
+    "pod": {**_PODS, **{code: outcome for code, outcome in CODES.items() if subject_of(code) == "pod"}},
+    "definition": {
+        **_DEFINITIONS,
+        **{code: outcome for code, outcome in CODES.items() if subject_of(code) == "definition"},
+    },
+}
+"""What happens if a rule let its mistake pass, by who makes it. A rule may be about both."""
+
+ELSEWHERE = frozenset(
+    {
+        # decisions that allow
+        *("AllowRule", "DefinitionAllowRule", "DefinitionDefault", "Exempt", "Posture"),
+        # rules about other objects
+        *("BuiltinBindingAnnotation", "NamespaceLabelProtected", "policy-field", "limit-policy-values"),
+    }
+)
+"""Rules that have no outcome: they refuse nothing, or they are about neither pods nor definitions."""
+
+
+def rule_severity(rule: str, subject: Subject, attached_by: str) -> str:
+    """Return the severity of a rule of OUTCOMES for one of `netspec.attachers.ATTACHERS`."""
+    return severity(OUTCOMES[subject][rule].effect(attached_by), subject)
+
 
 RULE_IDS = frozenset({*SEVERITIES, *RULES})

@@ -4,8 +4,9 @@
 1. A pod that opts out, and the mirror of a static pod, get nothing more.
 2. Annotations by label, which may opt the pod out, and then the namespace's default networks. From here on they are the
    pod's own.
-3. The networks are looked up. If the annotations cannot be read, this is the end, and the judgement refuses the pod.
-4. Resources for the target container, pod network information, node selectors.
+3. A pod in the node's network namespace attaches to nothing, so it needs nothing more.
+4. The networks are looked up. If the annotations cannot be read, this is the end, and the judgement refuses the pod.
+5. Resources for the target container, pod network information, node selectors.
 
 The patch is the difference between the pod as sent and the changed pod. So it is minimal, follows the order of the
 pod's members, and is empty for a pod that has everything: a second pass changes nothing.
@@ -77,8 +78,10 @@ def mutate(
     if opts_out(podspec.annotations_of(labelled)):
         return Mutation(labelled, _patch(sent, labelled), drops)
     annotated = inject_default_networks(labelled, context.cluster.default_networks(namespace))
-    selected = needs.find_networks(podspec.annotations_of(annotated), namespace, context)
     notes = (*drops, *_notes(annotated))
+    if podspec.is_host_network(annotated):
+        return Mutation(annotated, _patch(sent, annotated), notes)
+    selected = needs.find_networks(podspec.annotations_of(annotated), namespace, context)
     if selected is None:
         return Mutation(annotated, _patch(sent, annotated), notes)
     networks, missing = selected
@@ -110,7 +113,7 @@ def inject_default_networks(pod: Json, text: str | None) -> Json:
     `text` is the annotation of the namespace, unparsed. A pod keeps its own annotation, also an empty one, which asks
     for no network. A pod in the node's network namespace gets no default networks, because it can attach none.
     """
-    has_own = NETWORKS in podspec.annotations_of(pod) or podspec.spec_of(pod).get("hostNetwork") is True
+    has_own = NETWORKS in podspec.annotations_of(pod) or podspec.is_host_network(pod)
     if has_own or text is None or not trim(text):
         return pod
     return podspec.put(pod, ("metadata", "annotations", NETWORKS), text)

@@ -1,4 +1,4 @@
-"""Configurations for CNI plugins: the keys of 29 plugins as data, and an engine that checks a configuration with them.
+"""Configurations for CNI plugins: the keys of 32 plugins as data, and an engine that checks a configuration with them.
 
 Belongs here: the classes of the knowledge (`schema`), the codes and their severities (`findings`), the engine, rules
 that a table cannot express. Does not belong here: the knowledge itself and its files (`webhook.plugindata`), what the

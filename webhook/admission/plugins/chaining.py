@@ -40,17 +40,32 @@ FIRST_WITHOUT_ADDRESSES = "0.3.0"
 OTHER_CAPABILITIES = frozenset({"aliases", "dns"})
 """Capabilities that other runtimes fill in (CNI CONVENTIONS.md), so they are not misspelt."""
 
+READ_IPAM = frozenset({"host-local", "static", "whereabouts"})
+"""IPAM plugins that stop if the configuration has no `ipam`. dhcp asks its daemon."""
 
-def order_findings(placed: Placed) -> Findings:
+
+def order_findings(placed: Placed, *, has_ipam: bool) -> Findings:
     """Yield a plugin in the wrong place: an IPAM plugin outside `ipam`, or a chained plugin that comes first."""
     schema = placed.schema
     if schema.kind == "ipam":
-        detail = f"{schema.type} hands out addresses and does not make an interface"
-        yield PluginFinding(code="NAD403", path=placed.path, detail=detail, fix='write it as "ipam" of a main plugin')
+        yield _ipam_as_main(placed, has_ipam=has_ipam)
     if schema.chained_only and not placed.earlier:
         detail = f"the plugin {schema.type} changes the interface of an earlier plugin, and no plugin comes before it"
         fix = "put it into a list, after the plugin that makes the interface"
         yield PluginFinding(code="NAD401", path=placed.path, detail=detail, fix=fix, refusal=schema.chained_refusal)
+
+
+NO_IPAM_REFUSAL = "IPAM config missing 'ipam' key"
+"""host-local, static and whereabouts: they read `ipam` of the configuration, and stop without it."""
+
+
+def _ipam_as_main(placed: Placed, *, has_ipam: bool) -> PluginFinding:
+    """Return the finding about an IPAM plugin that is written as a plugin of the network."""
+    kind, fix = placed.schema.type, 'write it as "ipam" of a main plugin'
+    detail = f"{kind} hands out addresses and does not make an interface"
+    if kind in READ_IPAM and not has_ipam:
+        return PluginFinding(code="NAD520", path=placed.path, detail=detail, fix=fix, refusal=NO_IPAM_REFUSAL)
+    return PluginFinding(code="NAD403", path=placed.path, detail=detail, fix=fix)
 
 
 def no_ipam_findings(schema: PluginSchema, path: str) -> Findings:
@@ -162,11 +177,10 @@ def predecessor_findings(placed: Placed) -> Findings:
             )
 
 
-def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
+def requirement_findings(placed: Placed) -> Findings:
     """Yield a finding if required IPAM is absent, and one if no source gives the plugin its device.
 
-    `has_resource`: whether a device is given: the network names a resource, for which Multus fills in a deviceID, or a
-    ResourceClaim gives the device.
+    A device is given if the network names a resource, for which Multus fills in a deviceID, or by a ResourceClaim.
     """
     schema, values = placed.schema, placed.values
     needs_ipam = schema.ipam == "required" or (schema.ipam == "first" and not placed.earlier)
@@ -175,7 +189,11 @@ def requirement_findings(placed: Placed, *, has_resource: bool) -> Findings:
         refusal = schema.ipam_refusal
         fix = 'add "ipam" with its type'
         yield PluginFinding(code="NAD301", path=placed.where("ipam"), detail=detail, fix=fix, refusal=refusal)
-    if schema.device_keys and not has_resource and not any(values.get(key) for key in schema.device_keys):
+    if (
+        schema.device_keys
+        and not placed.network.has_resource
+        and not any(values.get(key) for key in schema.device_keys)
+    ):
         keys = ", ".join(schema.device_keys)
         detail = f"nothing gives the plugin {schema.type} a device: no {keys}, and the network names no resource"
         fix = "add the annotation k8s.v1.cni.cncf.io/resourceName"
@@ -195,10 +213,13 @@ def misspelt_findings(placed: Placed, budget: Budget) -> Findings:
 def capability_findings(placed: Placed, ipam: PluginSchema | None) -> Findings:
     """Yield declared capabilities that no plugin reads, and a missing one without which the plugin does nothing.
 
-    `ipam`: the schema of its IPAM plugin, which reads the same `runtimeConfig`.
+    A plugin that takes a request from the pod's annotation honours it with the capability or without. `ipam`: the
+    schema of its IPAM plugin, which reads the same `runtimeConfig`.
     """
     schema = placed.schema
-    reads = schema.capabilities | (ipam.capabilities if ipam else frozenset())
+    reads = schema.capabilities | schema.reads_pod
+    if ipam is not None:
+        reads |= ipam.capabilities | ipam.reads_pod
     for name in sorted((placed.declared & RUNTIME_CAPABILITIES) - reads):
         path = placed.where(f"capabilities.{name}")
         if name == "ips" and ipam is not None:

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.plan import ARGUMENTS, argument_reaches
 from webhook.admission.plugins import chaining
 from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.foreignkeys import ForeignKeys
-from webhook.admission.plugins.placement import Placed, constraint_findings
+from webhook.admission.plugins.placement import NO_ORIGIN, Network, Origin, Placed, constraint_findings
 from webhook.admission.plugins.routegateways import route_findings
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
@@ -43,18 +44,30 @@ ENVELOPE = frozenset(
 
 
 def check_plugins(
-    config: NetworkConfigList, annotations: Mapping[str, str], checks: PluginChecks, *, is_claimed: bool = False
+    config: NetworkConfigList,
+    annotations: Mapping[str, str],
+    checks: PluginChecks,
+    *,
+    is_claimed: bool = False,
+    origin: Origin = NO_ORIGIN,
 ) -> list[PluginFinding]:
     """Return the mistakes and surprises of each plugin of a network, in input order.
 
     `annotations`: of the NetworkAttachmentDefinition; its resource name counts. `is_claimed`: a ResourceClaim gives its
-    plugins their device, whether or not it names a resource. The check stops after ERRORS_MAX errors, and leaves out
-    warnings beyond WARNINGS_MAX. Linear in the length of the configuration, up to `checks.values_max` values.
+    plugins their device, whether or not it names a resource. `origin`: the definition itself. The check stops after
+    ERRORS_MAX errors, and leaves out warnings beyond WARNINGS_MAX. Linear in the length of the configuration, up to
+    `checks.values_max` values.
     """
-    has_resource = is_claimed or bool(annotations.get(RESOURCE_NAME))
+    network = Network(
+        name=config.written_name or "",
+        cni_version=config.cni_version,
+        size=len(config.plugins),
+        has_resource=is_claimed or bool(annotations.get(RESOURCE_NAME)),
+        origin=origin,
+    )
     errors, warnings = 0, 0
     kept: list[PluginFinding] = []
-    for finding in _within_budget(config, has_resource=has_resource, checks=checks):
+    for finding in _within_budget(config, network, checks):
         if finding.is_error(checks.attached_by):
             errors += 1
             kept.append(finding)
@@ -66,16 +79,16 @@ def check_plugins(
     return kept
 
 
-def _within_budget(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
+def _within_budget(config: NetworkConfigList, network: Network, checks: PluginChecks) -> Findings:
     try:
-        yield from _network(config, has_resource=has_resource, checks=checks)
+        yield from _walk(config, network, checks)
     except OutOfBudgetError:
         detail = f"nothing is known to be wrong, but the values after the first {checks.values_max} were not checked"
         yield PluginFinding(code="NAD110", path="", detail=detail)
 
 
-def _network(config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> Findings:
-    walk = _Walk(config, has_resource=has_resource, checks=checks)
+def _walk(config: NetworkConfigList, network: Network, checks: PluginChecks) -> Findings:
+    walk = _Walk(network, checks)
     if config.is_list:
         yield from chaining.list_level_findings(config.conf, checks.schemas, walk.budget)
     for index, plugin in enumerate(config.plugins):
@@ -95,9 +108,8 @@ class _Walk:
     that have a finding already.
     """
 
-    def __init__(self, config: NetworkConfigList, *, has_resource: bool, checks: PluginChecks) -> None:
-        self.config = config
-        self.has_resource = has_resource
+    def __init__(self, network: Network, checks: PluginChecks) -> None:
+        self.network = network
         self.checks = checks
         self.earlier: dict[str, bool] = {}
         self.maker: PluginSchema | None = None
@@ -117,11 +129,11 @@ class _Walk:
         """Yield the findings about one plugin and its IPAM."""
         ipam = self.checks.ipam_of(schema, plugin.ipam_type)
         placed = self._placed(plugin, schema, path)
-        yield from chaining.order_findings(placed)
+        yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
         if schema.kind == "ipam":
             return
         is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
-        misplaced = {} if is_all_known else self._misplaced(ipam)
+        misplaced = {} if is_all_known or schema.ipam == "unused" else self._misplaced(ipam)
         foreign = None if is_all_known else ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False)
         decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
         yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
@@ -135,11 +147,11 @@ class _Walk:
         if self.maker is None and chaining.makes_interface(placed):
             self.maker = schema
         yield from chaining.predecessor_findings(placed)
-        yield from chaining.requirement_findings(placed, has_resource=self.has_resource)
+        yield from chaining.requirement_findings(placed)
         yield from chaining.misspelt_findings(placed, self.budget)
         if ipam is not None or plugin.ipam_type is None:
             yield from chaining.capability_findings(placed, ipam)
-        if plugin.ipam_type is not None and schema.ipam != "unused":
+        if plugin.ipam_type is not None and schema.checks_ipam(plugin.ipam_type):
             yield from self._ipam(plugin, schema, ipam, join(path, "ipam"))
 
     def _ipam(self, plugin: PluginConfig, main: PluginSchema, schema: PluginSchema | None, path: str) -> Findings:
@@ -164,8 +176,11 @@ class _Walk:
             values=Decoded(),
             path=path,
             earlier=self.earlier,
-            cni_version=self.config.cni_version,
             declared=plugin.capabilities,
+            arguments=frozenset(
+                request for request in ARGUMENTS if argument_reaches(request, plugin, self.checks.attached_by)
+            ),
+            network=self.network,
         )
 
     def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:

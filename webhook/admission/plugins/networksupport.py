@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
+from cniplugin.netspec.plan import ARGUMENTS, argument_reaches
 from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
 from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
@@ -22,6 +24,9 @@ PLAIN_TYPES = frozenset({"bridge", "host-device", "ipvlan", "macvlan", "sriov", 
 """Plugins that put exactly the addresses of their IPAM on the interface. NB: ptp makes routes of its own."""
 PLAIN_CHAINED = frozenset({"bandwidth", "firewall", "portmap", "rdma", "tuning"})
 """Plugins that change neither addresses nor routes."""
+
+NEEDING_ADDRESS = frozenset({"bridge", "host-device", "ipvlan", "macvlan", "ptp", "sriov", "vlan"})
+"""Plugins that fail if their IPAM plugin succeeds without an address ("IPAM plugin returned missing IP config")."""
 
 RANGES_MAX = 256
 """Ranges and exclusions of one IPAM plugin. Addresses are compared with each of them; people write a few."""
@@ -46,16 +51,23 @@ class Range(NamedTuple):
 class Ipam:
     """The IPAM plugin inside one plugin of a network.
 
-    `gets_ips`: whether the runtime passes it the `ips` of a pod. `ranges`: of host-local and whereabouts. `subnets`: of
+    `gets_ips`: whether it gets the `ips` of a pod, by the capability or in CNI_ARGS; `by_argument`: it does so in
+    CNI_ARGS, where host-local reads one address. `is_needed`: without an address from it, the plugin around it fails,
+    and its object gives none in `args`.
+    `ranges`: of host-local and whereabouts. `subnets`: of
     its ranges, or of the addresses of static. `routes`: the destinations of its routes without default routes.
+    `route_gateways`: the gateways of all its routes.
     """
 
     type: str
     gets_ips: bool
+    by_argument: bool = False
+    is_needed: bool = True
     cni_version: str
     ranges: tuple[Range, ...] = ()
     subnets: tuple[Network, ...] = ()
     routes: tuple[Network, ...] = ()
+    route_gateways: tuple[Address, ...] = ()
     _spans: tuple[tuple[int, int, Spans, Range], ...] = field(init=False, compare=False, repr=False)
     _subnet_spans: Spans = field(init=False, compare=False, repr=False)
     _route_spans: Spans = field(init=False, compare=False, repr=False)
@@ -94,13 +106,21 @@ class Support:
 
     `ipams`: the IPAM plugins that can be read. `readers`: by capability, the types of the plugins that declare and read
     it. `unread`: declared capabilities that no plugin reads. `is_plain`: whether its interface has exactly the
-    addresses and routes of its only IPAM plugin.
+    addresses and routes of its only IPAM plugin. `has_no_ipam`: whether it has no IPAM at all, so that nothing on it
+    has an address unless a pod sets one. `attached_by`: one of `netspec.attachers.ATTACHERS`.
     """
 
     ipams: tuple[Ipam, ...] = ()
     readers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     is_plain: bool = False
+    has_no_ipam: bool = False
+    attached_by: str = MULTUS
+
+    @property
+    def needs_ips(self) -> bool:
+        """Whether it attaches only pods that ask for an address, because IPAM static has none."""
+        return any(ipam.type == "static" and ipam.is_needed and not ipam.subnets for ipam in self.ipams)
 
     @property
     def weight(self) -> int:
@@ -126,20 +146,41 @@ def read_support(config: NetworkConfigList, checks: PluginChecks) -> Support:
         return Support()
     read = frozenset[str]().union(*(_reads(plugin, schema, checks) for plugin, schema in known))
     types = [schema.type if schema else "" for _, schema in known]
-    is_plain = types[0] in PLAIN_TYPES and PLAIN_CHAINED.issuperset(types[1:]) and len(ipams) == 1
+    is_simple = types[0] in PLAIN_TYPES and PLAIN_CHAINED.issuperset(types[1:])
+    unread = (config.capabilities & RUNTIME_CAPABILITIES) - read
     return Support(
         ipams=ipams,
-        readers={name: _readers(name, known) for name in config.capabilities & RUNTIME_CAPABILITIES},
-        unread=(config.capabilities & RUNTIME_CAPABILITIES) - read,
-        is_plain=is_plain,
+        readers={name: _readers(name, known, checks) for name in (*config.capabilities & RUNTIME_CAPABILITIES, "mac")},
+        unread=frozenset(name for name in unread if not _gets_argument(name, config, checks)),
+        is_plain=is_simple and len(ipams) == 1,
+        attached_by=checks.attached_by,
+        has_no_ipam=is_simple and all(plugin.ipam_type is None for plugin in config.plugins),
     )
 
 
-def _readers(capability: str, known: Iterable[tuple[PluginConfig, PluginSchema | None]]) -> frozenset[str]:
+def _gets_argument(request: str, config: NetworkConfigList, checks: PluginChecks) -> bool:
+    """Say whether a plugin of a network, or its IPAM plugin, reads a request in CNI_ARGS and gets it there, or may."""
+    argument = ARGUMENTS.get(request)
+    return argument is not None and any(
+        argument_reaches(request, plugin, checks.attached_by)
+        and any((schema := checks.schema_of(kind)) is None or argument in schema.cni_args for kind in plugin.types)
+        for plugin in config.plugins
+    )
+
+
+def _readers(
+    request: str, known: Iterable[tuple[PluginConfig, PluginSchema | None]], checks: PluginChecks
+) -> frozenset[str]:
+    """Return the types of the plugins that get a request: as a capability, or in CNI_ARGS."""
+    argument = ARGUMENTS.get(request, "")
     return frozenset(
         schema.type
         for plugin, schema in known
-        if schema is not None and capability in plugin.capabilities & schema.capabilities
+        if schema is not None
+        and (
+            request in plugin.capabilities & schema.capabilities
+            or (argument in schema.cni_args and argument_reaches(request, plugin, checks.attached_by))
+        )
     )
 
 
@@ -147,10 +188,11 @@ def _reads(plugin: PluginConfig, schema: PluginSchema | None, checks: PluginChec
     """Return the declared capabilities that a plugin reads; all of them if it, or its IPAM plugin, has no schema."""
     if schema is None:
         return plugin.capabilities
-    if plugin.ipam_type is None or schema.ipam == "unused":
-        return plugin.capabilities & schema.capabilities
+    own = schema.capabilities | schema.reads_pod
+    if plugin.ipam_type is None or not schema.checks_ipam(plugin.ipam_type):
+        return plugin.capabilities & own
     ipam = checks.ipam_of(schema, plugin.ipam_type)
-    return plugin.capabilities & (schema.capabilities | ipam.capabilities) if ipam else plugin.capabilities
+    return plugin.capabilities & (own | ipam.capabilities | ipam.reads_pod) if ipam else plugin.capabilities
 
 
 def _ipam(
@@ -172,10 +214,16 @@ def _ipam(
     has_more = "ipRanges" in plugin.capabilities and ipam.type == "host-local"
     if has_more or len(subnets) + sum(len(item.excluded) for item in ranges) > RANGES_MAX:
         return None
-    destinations = (read_cidr((route or {}).get("dst")) for route in values.get("routes") or ())
+    routes = [route or {} for route in values.get("routes") or ()]
+    destinations = (read_cidr(route.get("dst")) for route in routes)
+    gateways = (read_address(route.get("gw")) for route in routes)
+    has_capability = "ips" in plugin.capabilities
+    by_argument = "IP" in ipam.cni_args and argument_reaches("ips", plugin, checks.attached_by)
     return Ipam(
         type=ipam.type,
-        gets_ips="ips" in plugin.capabilities,
+        gets_ips=has_capability or by_argument,
+        by_argument=by_argument,
+        is_needed=schema.type in NEEDING_ADDRESS and "args" not in plugin.conf,
         cni_version=config.cni_version,
         ranges=ranges,
         subnets=subnets,
@@ -184,6 +232,7 @@ def _ipam(
             for destination in destinations
             if destination is not None and destination.network.prefixlen
         ),
+        route_gateways=tuple(dict.fromkeys(gateway for gateway in gateways if gateway is not None)),
     )
 
 

@@ -13,20 +13,54 @@ from webhook.admission.plugins.schema import Conditions, Constraint, PluginSchem
 _ZERO: tuple[object, ...] = (None, "", False, 0, [], {})
 
 
+class Origin(NamedTuple):
+    """The definition in which a configuration is written: some plugins compare it with their keys.
+
+    `namespace`, `name`: "" for what is not known, as the namespace of a file that leaves it to kubectl, or both for a
+    configuration in the parameters of a claim.
+    """
+
+    namespace: str = ""
+    name: str = ""
+
+
+NO_ORIGIN = Origin()
+
+
+class Network(NamedTuple):
+    """The facts about a network that all of its plugins share.
+
+    `name`: the name in the text, "" for none. `size`: the number of plugins. `has_resource`: whether a resource name
+    or a claim gives a device. `origin`: of the configuration.
+    """
+
+    name: str = ""
+    cni_version: str = ""
+    size: int = 1
+    has_resource: bool = False
+    origin: Origin = NO_ORIGIN
+
+
 class Placed(NamedTuple):
     """A plugin of a network, or the IPAM plugin inside one.
 
     `values`: the object that it reads, which is `ipam` for an IPAM plugin; `path`: of that object. `earlier`: the types
-    before it in the list, and whether each has a schema. `cni_version`: of the network. `declared`: the capabilities
-    that are true.
+    before it in the list, and whether each has a schema. `declared`: the capabilities that are true. `network`: of
+    which it is a part. `arguments`: the requests of pods that it gets in CNI_ARGS: some of ips, mac.
     """
 
     schema: PluginSchema
     values: Decoded
     path: str
     earlier: Mapping[str, bool]
-    cni_version: str
     declared: frozenset[str]
+    network: Network
+    arguments: frozenset[str] = frozenset()
+
+    @property
+    def cni_version(self) -> str:
+        """The CNI version of the network."""
+        return self.network.cni_version
 
     def where(self, dotted: str) -> str:
         """Return the path of one of its keys, such as `ipam.type`; of the object itself for ""."""

@@ -10,11 +10,12 @@ Texts of the plugin itself are called `refusal`; `{value}` in them is replaced b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from cniplugin.netspec.attachers import MULTUS
+from cniplugin.netspec.plan import known_reads
 
 KeyType = Literal["string", "integer", "boolean", "array", "object", "map", "any", ""]
 """The types of a key. `map`: the author chooses the keys, and all values have one type. `any`: not checked.
@@ -28,8 +29,9 @@ Format = Literal["mac", "ip", "cidr", "destination", "ifname", "link", "decimal"
 """
 MakesInterface = Literal["always", "differs", "never"]
 """`differs`: by its device, as one that DPDK drives has no interface in the pod; or nobody has looked."""
-IpamUse = Literal["required", "first", "optional", "unused"]
-"""`first`: only the first plugin of a list needs IPAM, because later ones may find addresses in the earlier result."""
+IpamUse = Literal["required", "first", "optional", "own", "unused"]
+"""`first`: only the first plugin of a list needs IPAM, because later ones may find addresses in the earlier result.
+`own`: optional, and it fills in the configuration of other IPAM plugins itself, so only its own is checked."""
 State = Literal["set", "unset", "present", "absent"]
 """Of a key. Unset: absent, or Go's zero value: "", 0, false, []. Null is absent."""
 Values = tuple[str | int | bool, ...]
@@ -87,8 +89,9 @@ class Key:
     what breaks minimum, maximum, values or format; "" for the usual ones. `refusal`: the plugin's error then. `items`:
     of an array, or a map's values; with `null_items` false, null among them stops the plugin. `keys`: of an object.
     `required`: whether the plugin fails without it, with `required_refusal`. `remark`: a warning whenever the key is
-    there. `meaning`: what the key does, in a few words, for `nadmit explain --type`. `shape`: the name of a key that
-    several plugins share; it replaces all other fields but `touches` and `meaning`.
+    there. `meaning`: what the key does, in a few words, and `default`: the value that counts when it is unset, both for
+    `nadmit explain --type`. `shape`: the name of a key that several plugins share; it replaces all other fields but
+    `touches` and a `meaning` of its own.
     """
 
     type: KeyType = ""
@@ -109,6 +112,7 @@ class Key:
     remark: str = ""
     shape: str = ""
     meaning: str = ""
+    default: str | int | bool | None = None
     touches: TouchKind | Touch | None = None
 
 
@@ -157,6 +161,10 @@ class PluginSchema:
     takes from the pod's annotation itself, such as ips; no capability is needed for them. `counted`: its resource name
     is a node resource that only counts, so no device comes with it. `interface`: whether a main plugin makes the
     interface with the name that the runtime gives, so that no other one in the list can.
+
+    `agree_on`: the keys in which all definitions with one `name` must agree, each with the value of an absent key; {}
+    for a plugin whose `name` is the definition's alone. `once_with`: the values of keys that one definition of a
+    namespace may have. `as_ipam`: the same program as IPAM of another plugin.
     """
 
     type: str
@@ -183,6 +191,13 @@ class PluginSchema:
     reads_pod: frozenset[str] = frozenset()
     counted: bool = False
     interface: MakesInterface = "differs"
+    agree_on: Mapping[str, str | int | bool] = field(default_factory=dict)
+    once_with: Mapping[str, str] = field(default_factory=dict)
+    as_ipam: PluginSchema | None = None
+
+    def checks_ipam(self, ipam_type: str | None) -> bool:
+        """Say whether `ipam` of this type has what the IPAM plugin needs, so that it can be checked."""
+        return self.ipam != "unused" and (self.ipam != "own" or ipam_type == self.type)
 
 
 UNKNOWN_TYPES = ("Warn", "Refuse", "Off")
@@ -208,7 +223,13 @@ class PluginChecks:
         """Return the schema that a plugin type is checked with, if there is one."""
         return self.schemas.get(name) if name is not None and name not in self.exempt else None
 
+    def reads(self, name: str) -> Sequence[str] | None:
+        """Return what a plugin reads of a pod besides capabilities (`netspec.plan.Reads`); None if it is not known."""
+        schema = self.schemas.get(name)
+        return known_reads(name) if schema is None else (*schema.cni_args, *schema.reads_pod)
+
     def ipam_of(self, schema: PluginSchema, ipam_type: str | None) -> PluginSchema | None:
         """Return the schema of the IPAM plugin that a plugin runs, if there is one."""
-        ipam = self.schema_of(ipam_type) if schema.ipam != "unused" else None
+        known = self.schema_of(ipam_type) if schema.checks_ipam(ipam_type) else None
+        ipam = known.as_ipam or known if known is not None else None
         return ipam if ipam is not None and ipam.kind == "ipam" else None

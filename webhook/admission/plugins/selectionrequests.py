@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from cniplugin.netspec.attachers import BURST, NAMES, PROTOCOL, ROUTE_MOVES, YES, value_of
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
@@ -23,6 +24,9 @@ SHOWN_MAX = 4
 
 KERNEL_SETS_MAC = frozenset({"bridge", "macvlan", "tuning"})
 """Plugins that set the address on an Ethernet device unchanged (is_valid_ether_addr, include/linux/etherdevice.h)."""
+
+BURST_SHOWN_MIN = 1_000_000
+"""Bits: the burst that a message suggests for small rates."""
 
 BURST_MAX = 34_359_738_359
 """Bits: an eighth of it, in whole bytes, is below 2^32 - 1 (plugins/meta/bandwidth/main.go validateRateAndBurst)."""
@@ -38,7 +42,7 @@ _REQUESTS = (
 
 
 def asks_for_anything(element: NetworkSelectionElement) -> bool:
-    """Say whether an element has a request that its network may not support."""
+    """Say whether an element has a request that its network may not support. NB: `needs_ips` is about the others."""
     return bool(
         element.ips
         or element.mac
@@ -53,14 +57,17 @@ def request_findings(element: NetworkSelectionElement, support: Support) -> Find
     """Yield the findings about an element's requests; paths such as `ips[0]` begin at the element."""
     for ipam in support.ipams:
         if element.ips and ipam.gets_ips:
-            yield from _IPS[ipam.type](element, ipam)
+            yield from _IPS[ipam.type](element, ipam, support.attached_by)
+        yield from _route_findings(element, ipam, support)
+    yield from _no_address_findings(element, support)
     yield from _mac_findings(element, support)
     yield from _bandwidth_findings(element, support)
     for field, key, capability in _REQUESTS:
         if getattr(element, field) and capability in support.unread:
             detail = f'the network declares the capability "{capability}", and none of its plugins reads it'
             yield PluginFinding(code="NAD608", path=key, detail=detail, fix=f'remove "{key}", or use another network')
-    yield from _gateway_findings(element, support)
+    yield from _port_findings(element, support)
+    yield from _default_route_findings(element, support)
 
 
 def read_ip(text: str) -> Address | None:
@@ -76,8 +83,13 @@ def read_ips(ips: Iterable[str]) -> Iterator[tuple[str, str, Address]]:
             yield f"ips[{at}]", text, address
 
 
-def _host_local(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
+def _host_local(element: NetworkSelectionElement, ipam: Ipam, attached_by: str) -> Findings:
     """Compare each address with the ranges (host-local main.go cmdAdd, allocator.go Get)."""
+    if ipam.by_argument and len(element.ips) > 1:
+        detail = f"{NAMES[attached_by]} passes the addresses to IPAM host-local in CNI_ARGS, where it reads one address"
+        refusal = f"ARGS: error parsing value of pair 'IP={','.join(element.ips[:2])}'"
+        yield PluginFinding(code="NAD616", path="ips", detail=detail, fix="ask for one address", refusal=refusal)
+        return
     taken: dict[int, Address] = {}
     for path, text, address in read_ips(element.ips):
         match = ipam.find_range(address)
@@ -98,11 +110,22 @@ def _host_local(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
 
 
 def _allowed(ranges: tuple[Range, ...]) -> str:
-    shown = [f"{item.first} to {item.last}" for item in ranges[:SHOWN_MAX]]
+    shown = [_handed_out(item) for item in ranges[:SHOWN_MAX]]
     return ", ".join([*shown, *(["..."] if len(ranges) > SHOWN_MAX else [])])
 
 
-def _static(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
+def _handed_out(item: Range) -> str:
+    """Return the addresses of a range without its gateway, which no pod gets."""
+    first, last, gateway = item.first, item.last, item.gateway
+    if gateway == first != last:
+        first += 1
+    elif gateway == last != first:
+        last -= 1
+    inside = gateway is not None and int(first) < int(gateway) < int(last)
+    return f"{first} to {last}{f' without {gateway}' if inside else ''}"
+
+
+def _static(element: NetworkSelectionElement, ipam: Ipam, _attached_by: str) -> Findings:
     """Check that addresses have prefixes, and that the CNI version has room for them (static main.go)."""
     refusal = "an entry in the 'ips' field is NOT in CIDR notation, got: '{value}'"
     yield from _without_prefix(element, "static", refusal)
@@ -113,7 +136,7 @@ def _static(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
         yield PluginFinding(code="NAD605", path="ips", detail=detail, fix="keep one of each", refusal=refusal)
 
 
-def _whereabouts(element: NetworkSelectionElement, ipam: Ipam) -> Findings:
+def _whereabouts(element: NetworkSelectionElement, ipam: Ipam, _attached_by: str) -> Findings:
     """Check that addresses have prefixes, and that no other pod gets them (whereabouts config.go handleEnvArgs)."""
     yield from _without_prefix(element, "whereabouts", "invalid CIDR {value}: invalid CIDR address: {value}")
     allowed = _subnets(ipam.subnets)
@@ -171,6 +194,75 @@ def _bandwidth_findings(element: NetworkSelectionElement, support: Support) -> F
                 allowed=f"at most {BURST_MAX}",
                 refusal="burst cannot be more than 4GB",
             )
+    if value_of(BURST, support.attached_by) == YES:
+        return
+    for key, rate, burst in (
+        ("ingressRate", asked.ingress_rate, asked.ingress_burst),
+        ("egressRate", asked.egress_rate, asked.egress_burst),
+    ):
+        if rate and not burst:
+            burst_key = key.replace("Rate", "Burst")
+            yield PluginFinding(
+                code="NAD619",
+                path=f"bandwidth.{key}",
+                detail=f"{NAMES[support.attached_by]} passes a rate without a burst on as it is",
+                fix=f'add "{burst_key}", in bits, such as {min(max(rate, BURST_SHOWN_MIN), BURST_MAX)}',
+                refusal="if rate is set, burst must also be set",
+            )
+
+
+def _port_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield mappings without a protocol where the attacher fills none in."""
+    if value_of(PROTOCOL, support.attached_by) == YES or "portmap" not in support.readers.get("portMappings", ()):
+        return
+    for at, port in enumerate(element.port_mappings):
+        if not port.protocol:
+            yield PluginFinding(
+                code="NAD640",
+                path=f"portMappings[{at}]",
+                detail=f"{NAMES[support.attached_by]} passes a mapping without a protocol on as it is",
+                fix='add "protocol": "tcp"',
+                refusal="unknown protocol '' specified",
+            )
+
+
+def _no_address_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield a network that gets no address: IPAM static has none of its own, and the pod asks for none."""
+    if support.needs_ips and not element.ips and not _asks_elsewhere(element):
+        detail = "IPAM static of this network has no addresses, and the pod asks for none"
+        fix = 'ask for one, such as "ips": ["192.0.2.7/24"]'
+        refusal = "IPAM plugin returned missing IP config"
+        yield PluginFinding(code="NAD617", path="", detail=detail, fix=fix, refusal=refusal)
+
+
+def _route_findings(element: NetworkSelectionElement, ipam: Ipam, support: Support) -> Findings:
+    """Yield a route of the network whose gateway the pod's own addresses, which replace the network's, do not reach."""
+    asked = _asked_subnets(element, ipam)
+    if not asked.replace_own or not asked.networks or not support.is_plain or _asks_elsewhere(element):
+        return
+    spans = Spans(asked.networks)
+    families = {network.version for network in asked.networks}
+    for gateway in ipam.route_gateways:
+        is_far = not spans.has(place_of(gateway)) and not (gateway.version == 6 and gateway.is_link_local)
+        if is_far and (gateway.version in families or gateway.version == 4):
+            detail = f"a route of the network goes through {gateway}, which these addresses do not reach"
+            refusal = "network is unreachable" if gateway.version == 4 else "no route to host"
+            allowed = f"an address in the subnet of {gateway}"
+            yield PluginFinding(code="NAD641", path="ips", detail=detail, allowed=allowed, refusal=refusal)
+            return
+
+
+def _default_route_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield gateways that cannot be reached; or, if there are none, that the route may not move."""
+    if not element.default_route:
+        return
+    is_without = support.has_no_ipam and not _asks_elsewhere(element)
+    unreachable = [*(_without_ipam(element.default_route) if is_without else _gateway_findings(element, support))]
+    yield from unreachable
+    if not unreachable and value_of(ROUTE_MOVES, support.attached_by) != YES:
+        detail = "Multus since 4.2.2 leaves the default route of the pod as it is, so this may have no effect"
+        fix = "check the pod's routes; older versions of Multus move the route"
+        yield PluginFinding(code="NAD618", path="default-route", detail=detail, fix=fix)
 
 
 def _gateway_findings(element: NetworkSelectionElement, support: Support) -> Findings:
@@ -178,13 +270,13 @@ def _gateway_findings(element: NetworkSelectionElement, support: Support) -> Fin
 
     NB: the gateway may be reached by a route from elsewhere: from IPAM, another plugin, or, for IPv6, a router.
     """
-    if not element.default_route or len(support.ipams) != 1 or _asks_elsewhere(element):
+    if len(support.ipams) != 1 or _asks_elsewhere(element):
         return
     ipam = support.ipams[0]
     asked = _asked_subnets(element, ipam)
     subnets = asked.networks if asked.replace_own else (*ipam.subnets, *asked.networks)
     spans, allowed = Spans(asked.networks), _subnets(subnets)
-    for at, text in enumerate(element.default_route) if subnets else ():
+    for at, text in enumerate(element.default_route or ()) if subnets else ():
         gateway = read_address(text)
         if gateway is None or spans.has(place_of(gateway)):
             continue
@@ -201,6 +293,23 @@ def _gateway_findings(element: NetworkSelectionElement, support: Support) -> Fin
         else:
             detail = "this gateway is in no known subnet of the network"
             yield PluginFinding(code="NAD607", path=path, detail=detail, value=text, allowed=allowed)
+
+
+def _without_ipam(gateways: Iterable[str]) -> Findings:
+    """Yield gateways on a network without IPAM. NB: its interface has no address, so the kernel knows no way to them.
+
+    An IPv6 interface always has a link-local address, and a router may give it more.
+    """
+    for at, text in enumerate(gateways):
+        gateway = read_address(text)
+        if gateway is None or (gateway.version == 6 and gateway.is_link_local):
+            continue
+        path, detail = f"default-route[{at}]", "the network has no IPAM, so its interface has no address"
+        if gateway.version == 4:
+            refusal = "network is unreachable"
+            yield PluginFinding(code="NAD606", path=path, detail=detail, value=text, refusal=refusal)
+        else:
+            yield PluginFinding(code="NAD607", path=path, detail=detail, value=text)
 
 
 def _asks_elsewhere(element: NetworkSelectionElement) -> bool:

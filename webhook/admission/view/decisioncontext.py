@@ -45,6 +45,12 @@ class Cluster(Protocol):
     def network_names(self, namespace: str) -> Sequence[str]:
         """Return the sorted names of the definitions of a namespace; () if it is unknown."""
 
+    def networks_named(self, name: str, kind: str) -> Sequence[tuple[str, str]]:
+        """Return namespace and name of the definitions with this name of the network and this first plugin, sorted.
+
+        Parses nothing, so a text may turn out to be unreadable.
+        """
+
     def network_namespaces(self) -> Iterable[str]:
         """Return the namespaces that have definitions, sorted."""
 
@@ -89,7 +95,7 @@ class Configuration:
     `injection`: None if /mutate changes no pod, and /validate does not check its work. `plugins`: None if only
     the envelope of CNI configurations is checked, and requests of pods are not compared with their networks. `drivers`:
     None if claims are not checked. `limits`: how much one object may ask for. `attached_by`: who attaches, one of
-    `netspec.attachers.ATTACHERS`.
+    `netspec.attachers.ATTACHERS`. `hotplug`: a controller of the cluster attaches networks to pods that run.
     """
 
     injection: Injection | None = field(default_factory=Injection)
@@ -97,6 +103,7 @@ class Configuration:
     drivers: Drivers | None = None
     limits: ReviewLimits = DEFAULTS
     attached_by: str = MULTUS
+    hotplug: bool = False
 
 
 class DecisionMemory(Protocol):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest, trim
-from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.injection import (
     DEFAULT_NETWORKS,
@@ -17,6 +16,7 @@ from webhook.admission.model.injection import (
     SOURCES,
     Injection,
     find_misspelt,
+    is_counted,
     is_marked,
 )
 from webhook.admission.model.kinds import GroupKind
@@ -52,21 +52,21 @@ def resource_unusable(name: str, reference: str) -> SpecError:
     return _resource("spec.containers", name, detail, _ASK_THE_OWNER)
 
 
-def resource_written(name: str) -> SpecError:
+def resource_written(key: str, name: str) -> SpecError:
     """A definition that is written names a resource that no device plugin can have."""
     detail = "this is not a resource of a device plugin, and all pods of the network would be refused"
     fix = f"for devices of a ResourceClaim add the annotation {DEVICES_FROM}: ResourceClaim"
-    return _resource(f"metadata.annotations[{RESOURCE_NAME}]", name, detail, fix)
+    return _resource(f"metadata.annotations[{key}]", name, detail, fix)
 
 
 def _resource(source: str, name: str, detail: str, fix: str) -> SpecError:
     return SpecError(rule="resource-name", source=source, value=name, detail=detail, fix=fix, allowed=_DEVICES)
 
 
-def resource_without_domain(name: str) -> AdmissionWarning:
+def resource_without_domain(key: str, name: str) -> AdmissionWarning:
     """Warn that no device plugin can have the resource of a definition that does not name the source of its devices."""
     return AdmissionWarning(
-        f"metadata.annotations[{RESOURCE_NAME}]",
+        f"metadata.annotations[{key}]",
         f"no device plugin has a resource without a domain: {show(name)}; add {DEVICES_FROM}: ResourceClaim if claims "
         "give the devices; pods without resourceClaims will be refused",
     )
@@ -126,8 +126,9 @@ def shortfall(short: Shortfall) -> SpecError:
 
 
 def shortfall_warning(short: Shortfall) -> AdmissionWarning:
-    """Warn of a shortfall that the setting `honor` leaves to the pod's author."""
-    return AdmissionWarning("spec.containers", _shortfall(short))
+    """Warn of a shortfall that the setting `honor` leaves to the pod's author, or that only a wrong node would show."""
+    effect = "; the pod may be placed on a node without the network" if is_counted(short.resource) else ""
+    return AdmissionWarning("spec.containers", f"{_shortfall(short)}{effect}")
 
 
 def _shortfall(short: Shortfall) -> str:
@@ -185,11 +186,15 @@ def tell_origin(request: Request, refusal: Decision, cluster: Cluster, injection
 
     It compares texts: an author who writes the same text as the setting has to change both.
     """
-    pod = request.object or Object()
-    origin = _setting_of(pod, injection) or _namespace_of(pod, request.namespace, cluster)
+    origin = origin_of(request.object or Object(), request.namespace, cluster, injection)
     if not origin:
         return refusal
     return refusal._replace(warnings=(AdmissionWarning("", f"the networks come from {origin}"), *refusal.warnings))
+
+
+def origin_of(pod: Object, namespace: str, cluster: Cluster, injection: Injection) -> str:
+    """Return where the networks of a pod in a namespace come from; "" if its author wrote them."""
+    return _setting_of(pod, injection) or _namespace_of(pod, namespace, cluster)
 
 
 def _setting_of(pod: Object, injection: Injection) -> str:

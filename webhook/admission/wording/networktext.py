@@ -76,7 +76,7 @@ def not_yet(error: SpecError, hint: Hint = NO_HINT) -> AdmissionWarning:
     """Warn that a template names a missing network. The pods of the template are judged when they are created."""
     fix = "" if hint == NO_HINT else f"; {missing_fix(hint)}"
     end = " " if hint.near and not hint.elsewhere else "; "
-    return AdmissionWarning("", f"{error.detail}{fix}{end}pods will be refused until it exists")
+    return AdmissionWarning("", f"{error.detail}{fix}{end}pods will be refused until it exists", error.rule)
 
 
 def networks_unread(request: Request) -> Decision:

@@ -23,19 +23,27 @@ DECIDED = "built-in check of networks in use (--network-in-use Deny)"
 
 def deletion_warning(request: Request, users: NetworkUsers) -> AdmissionWarning:
     """Warn that pods use a network that is deleted."""
-    return AdmissionWarning(
-        "",
-        f"{_pods(users)} {_network(request)}: it stays attached, but recreated pods will not start; "
-        f"create it again, or remove it from the pods ({_names(users)})",
+    has = f"{_pods(users)} {_network(request)}: it stays attached, but recreated pods will not start"
+    waits = f"{_waiting(users)} for {_network(request)} and will not start without it"
+    effect = (
+        f"{has}; {_waiting(users)} for it" if users.attached and users.waiting else has if users.attached else waits
     )
+    return AdmissionWarning("", f"{effect}; create it again, or remove it from the pods ({_names(users)})")
 
 
 def change_warning(request: Request, users: NetworkUsers, changes: Sequence[str]) -> AdmissionWarning:
     """Warn that a change breaks the network for the pods that use it."""
+    if not users.attached:
+        return AdmissionWarning(
+            "",
+            f"{_waiting(users)} for {_network(request)}, and this changes {', '.join(changes)}: "
+            f"the new one is attached, because nothing is attached yet ({_names(users)})",
+        )
+    waiting = f"; {_waiting(users)} and will get the new one" if users.waiting else ""
     return AdmissionWarning(
         "",
         f"{_pods(users)} {_network(request)}, and this changes {', '.join(changes)}: the old one stays attached "
-        f"until the pods are recreated; delete them when convenient ({_names(users)})",
+        f"until the pods are recreated; delete them when convenient{waiting} ({_names(users)})",
     )
 
 
@@ -65,7 +73,8 @@ def change_refused(
 
 
 def _refuse(request: Request, *, head: str, users: NetworkUsers, effect: str, field: str) -> Decision:
-    reason = f"{_pods(users)} it: {_names(users)}"
+    waiting = f"{_waiting(users)} for it" if users.waiting else ""
+    reason = f"{'; '.join(filter(None, (_pods(users) + ' it' if users.attached else '', waiting)))}: {_names(users)}"
     fix = "delete these pods, or remove the network from the workloads that create them; then try again"
     return forbid(
         f"network in use: {who(request)} {head}",
@@ -77,7 +86,13 @@ def _refuse(request: Request, *, head: str, users: NetworkUsers, effect: str, fi
 
 
 def _pods(users: NetworkUsers) -> str:
-    return "1 running pod uses" if users.total == 1 else f"{users.total} running pods use"
+    return "1 running pod uses" if users.attached == 1 else f"{users.attached} running pods use"
+
+
+def _waiting(users: NetworkUsers) -> str:
+    return (
+        "1 pod that has not started waits" if users.waiting == 1 else f"{users.waiting} pods that have not started wait"
+    )
 
 
 def _network(request: Request) -> str:
@@ -103,8 +118,9 @@ def address_warning(request: Request, error: SpecError) -> AdmissionWarning:
 
 def place(finding: PluginFinding, item: int | None) -> SpecError:
     """Return a finding about an element as a problem of its pod; `item`: its position, None for the default network."""
-    source, prefix = (DEFAULT_NETWORK, "") if item is None else (NETWORKS, f"[{item}].")
-    return finding.as_spec_error().replace(source=source, path=f"{prefix}{finding.path}", item=item)
+    source, place = (DEFAULT_NETWORK, "") if item is None else (NETWORKS, f"[{item}]")
+    path = f"{place}.{finding.path}" if place and finding.path else place or finding.path
+    return finding.as_spec_error().replace(source=source, path=path, item=item)
 
 
 def duplicate(claim: Claim, *, by: str) -> PluginFinding:

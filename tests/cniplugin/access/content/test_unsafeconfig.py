@@ -96,7 +96,7 @@ def test_other_ipam_types_are_left_alone(plugin: dict[str, Any]) -> None:
 
 
 def test_the_ipam_programs_are_those_of_the_table() -> None:
-    assert {kind for kind, known in PLUGINS.items() if known[0] == "ipam"} == unsafeconfig.IPAM_PROGRAMS
+    assert {kind for kind, known in PLUGINS.items() if known[0] in {"ipam", "both"}} == unsafeconfig.IPAM_PROGRAMS
 
 
 def test_it_is_computed_once_for_any_setting() -> None:

@@ -254,7 +254,7 @@ def test_rules_that_cannot_be_read_at_all() -> None:
 
 
 def refusal(number: int, words: str = "x") -> Refusal:
-    verdict = Verdict(is_allowed=False, code="X", reason=words, decider="d", fix="f")
+    verdict = Verdict(is_allowed=False, code="X", reason=f"{number % 100}{words}", decider="d", fix="f")
     return Refusal(
         reference=f"green/n{number}", item=number, verdict=verdict, allowed=("blue/a",), has_more_allowed=True
     )
@@ -264,14 +264,40 @@ def test_the_text_of_a_refusal() -> None:
     assert reasons.render([refusal(1)], who="pod blue/web-0", judged=3) == (
         "network access denied: pod blue/web-0 may not attach to green/n1\n"
         "- green/n1 (item 2)\n"
-        "  reason:  x\n"
+        "  reason:  1x\n"
         "  decided: d\n"
         "  allowed: blue/a and more\n"
         "  fix:     f"
     )
 
 
-def test_five_items_and_the_rest_as_a_number() -> None:
+def test_networks_with_the_same_facts_are_one_entry_and_named_once() -> None:
+    refused = [refusal(number) for number in (1, 101, 2, 201)]
+    again = refused[1].replace(item=300)
+    text = reasons.render([*refused, again], who="pod blue/web-0", judged=9)
+    assert text == (
+        "network access denied: pod blue/web-0 may not attach to 5 of 9 networks\n"
+        "- green/n1 (item 2), green/n101 (item 102, item 301), green/n201 (item 202)\n"
+        "  reason:  1x\n"
+        "  decided: d\n"
+        "  allowed: blue/a and more\n"
+        "  fix:     f\n"
+        "- green/n2 (item 3)\n"
+        "  reason:  2x\n"
+        "  decided: d\n"
+        "  allowed: blue/a and more\n"
+        "  fix:     f"
+    )
+
+
+def test_a_long_entry_is_shortened() -> None:
+    text = reasons.render([refusal(100 * number) for number in range(64)], who="w", judged=64)
+    assert len(text.encode()) <= 1024
+    assert text.count("green/n") == 16
+    assert text.endswith("and 48 more")
+
+
+def test_five_entries_and_the_rest_as_a_number() -> None:
     text = reasons.render([refusal(number) for number in range(8)], who="w", judged=9)
     assert "may not attach to 8 of 9 networks" in text
     assert text.endswith("and 3 more")

@@ -119,9 +119,19 @@ def _settle_operators(value: Any) -> None:
 # Values
 
 
+def takes_numbers(schema: Schema) -> bool:
+    """Say whether a text may be a number without quotes."""
+    return bool(schema.get("x-kubernetes-int-or-string"))
+
+
+def type_of(schema: Schema) -> str:
+    """Return the JSON type of a schema; of texts that may be numbers, that of texts."""
+    return "string" if takes_numbers(schema) else str(schema["type"])
+
+
 def example(schema: Schema, number: int = 0) -> Any:
     """Return a right value; a different one for each number, if several are possible."""
-    kind = schema["type"]
+    kind = type_of(schema)
     if kind == "string":
         return _text(schema, number)
     if kind == "boolean":
@@ -200,8 +210,12 @@ OTHERS = {"string": 5, "boolean": "true", "integer": "5", "array": {}, "object":
 
 
 def _probes(schema: Schema, path: str) -> Found:
-    kind = schema["type"]
-    yield path, "another type", OTHERS[kind], False
+    kind = type_of(schema)
+    yield path, "another type", True if takes_numbers(schema) else OTHERS[kind], False
+    if takes_numbers(schema):
+        yield path, "a number", schema["maximum"], True
+        yield path, "a number that is too large", schema["maximum"] + 1, False
+        yield path, "a negative number", schema["minimum"] - 1, False
     yield from {"string": _of_text, "integer": _of_integer, "array": _of_list, "object": _of_object}.get(
         kind, _of_flag
     )(schema, path)
@@ -403,7 +417,7 @@ BROKEN: dict[str, Object] = {
         "pods": [{"podSelector": {"matchLabels": {"-a": "b"}}}],
         "attachments": [ALLOW],
     },
-    "!self.matches('^[0-9]{1,5}-[0-9]{1,5}$') || int(self.split('-')[0]) <= int(self.split('-')[1])": {
+    "type(self) == int || !self.matches('^[0-9]{1,5}-[0-9]{1,5}$') || int(self.split('-')[0]) <= int(self.split('-')[1])": {
         "attachments": [{**ALLOW, "networks": [{"vlans": ["9-3"]}]}]
     },
     "self.action == 'Allow' || !has(self.limits)": {"attachments": [{**DENY, "limits": {}}]},

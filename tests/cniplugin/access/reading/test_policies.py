@@ -49,7 +49,7 @@ def test_a_whole_policy() -> None:
             "requireConsent": True,
             "message": "ask first",
         },
-        {"name": "no", "action": "Deny", "onRequests": ["ips"], "networks": [{"vlans": ["5", "10-20"]}]},
+        {"name": "no", "action": "Deny", "onRequests": ["ips"], "networks": [{"vlans": [5, "10-20"]}]},
         mode="Warn",
         description="words",
         contact="c",
@@ -111,7 +111,8 @@ def test_null_is_an_absent_key() -> None:
         ({**DENY, "networks": [{"masters": ["a*b"]}]}, "spec.attachments[0].networks[0].masters[0]"),
         ({**DENY, "networks": [{"masters": [""]}]}, "spec.attachments[0].networks[0].masters[0]"),
         ({**DENY, "networks": [{"vlans": ["9-1"]}]}, "spec.attachments[0].networks[0].vlans[0]"),
-        ({**DENY, "networks": [{"vlans": [5]}]}, "spec.attachments[0].networks[0].vlans[0]"),
+        ({**DENY, "networks": [{"vlans": [True]}]}, "spec.attachments[0].networks[0].vlans[0]"),
+        ({**DENY, "networks": [{"vlans": [5, "5"]}]}, "spec.attachments[0].networks[0].vlans[1]"),
         ({**DENY, "networks": [{"onDisk": "no"}]}, "spec.attachments[0].networks[0].onDisk"),
         (
             {**DENY, "networks": [{"scope": "OwnNamespace", "namespaces": ["blue"]}]},

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from tests.webhook.admission.world import CAPABLE, MACVLAN, decide, definition, request, rules
-from webhook.admission.model.injection import DEVICES_FROM, INJECT, NODE_SELECTOR
+from tests.webhook.admission.world import CAPABLE, MACVLAN, RULES, cluster, decide, definition, request, rules
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.injection import DEVICES_FROM, INJECT, NODE_SELECTOR, Injection
 from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.requests import Object
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.plugindata.pluginfiles import load_schemas
 
 CHAIN = '{"cniVersion":"1.0.0","name":"lan","plugins":[{"type":"bridge"},{"type":"tuning"}]}'
@@ -98,6 +100,32 @@ def test_a_resource_is_one_of_a_device_plugin(resource: str, *, is_right: bool) 
     if not is_right:
         (cause,) = decision.causes
         assert (cause.rule, cause.field) == ("resource-name", f"metadata.annotations[{RESOURCE_NAME}]")
+
+
+@pytest.mark.parametrize(
+    ("keys", "refused"),
+    [
+        ((RESOURCE_NAME,), [RESOURCE_NAME]),
+        ((RESOURCE_NAME, "example.com/other"), [RESOURCE_NAME, "example.com/other"]),
+        (("example.com/other",), ["example.com/other"]),
+        ((), []),
+    ],
+)
+def test_each_annotation_that_names_a_resource_is_judged(keys: tuple[str, ...], refused: list[str]) -> None:
+    """/mutate would request what any of the keys names, and nothing else."""
+    asked = definition(MACVLAN)
+    assert asked.object is not None
+    written = {RESOURCE_NAME: "memory", "example.com/other": "cpu", "example.com/unread": "memory"}
+    asked = asked._replace(object=asked.object._replace(annotations=written))
+    context = DecisionContext(cluster(), RULES, Configuration(injection=Injection(resource_name_keys=keys)))
+    decision = evaluate(asked, context)
+    assert [cause.field for cause in decision.causes] == [f"metadata.annotations[{key}]" for key in refused]
+    unchanged = evaluate(asked._replace(operation="UPDATE", old_object=asked.object), context)
+    assert unchanged.is_allowed
+    fixed = Object(
+        name="lan", config=MACVLAN, annotations={key: text for key, text in written.items() if key not in refused}
+    )
+    assert evaluate(asked._replace(operation="UPDATE", object=fixed, old_object=asked.object), context).is_allowed
 
 
 @pytest.mark.parametrize(

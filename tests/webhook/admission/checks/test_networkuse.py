@@ -12,9 +12,10 @@ from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.world import MACVLAN, RULES, FakeCluster, cluster
 from webhook.admission.checks import networkuse
 from webhook.admission.evaluate import evaluate
+from webhook.admission.model.injection import Injection
 from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.requests import ALLOWED, Decision, NetworkUsers, Object, Request, User
-from webhook.admission.view.decisioncontext import DENY, IN_USE_MODES, WARN, DecisionContext
+from webhook.admission.view.decisioncontext import DENY, IN_USE_MODES, WARN, Configuration, DecisionContext
 
 USERS = NetworkUsers(total=3, own=2, names=("web-0", "web-1"))
 OTHER = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond2"}'
@@ -51,6 +52,58 @@ def change(new: object = OTHER, old: object = MACVLAN, *, user: User = ALICE, **
 
 def decide(request: Request, mode: str = WARN, *, cluster: FakeCluster | None = None) -> Decision:
     return evaluate(request, DecisionContext(cluster or world(), RULES, network_in_use=mode))
+
+
+WAITING = NetworkUsers(total=2, own=2, names=("web-0", "web-1"), waiting=2)
+MIXED = NetworkUsers(total=3, own=2, names=("web-0", "web-1"), waiting=1)
+
+
+@pytest.mark.parametrize(
+    ("request_", "users", "text"),
+    [
+        (
+            deletion(),
+            WAITING,
+            (
+                "2 pods that have not started wait for network blue/lan and will not start without it; "
+                "create it again, or remove it from the pods (web-0, web-1)"
+            ),
+        ),
+        (
+            change(),
+            WAITING,
+            (
+                "2 pods that have not started wait for network blue/lan, and this changes master: "
+                "the new one is attached, because nothing is attached yet (web-0, web-1)"
+            ),
+        ),
+        (
+            deletion(),
+            MIXED,
+            (
+                "2 running pods use network blue/lan: it stays attached, but recreated pods will not start; 1 pod that has "
+                "not started waits for it; create it again, or remove it from the pods (web-0, web-1, 1 of other namespaces)"
+            ),
+        ),
+        (
+            change(),
+            MIXED,
+            (
+                "2 running pods use network blue/lan, and this changes master: the old one stays attached until the pods "
+                "are recreated; delete them when convenient; 1 pod that has not started waits and will get the new one "
+                "(web-0, web-1, 1 of other namespaces)"
+            ),
+        ),
+    ],
+)
+def test_pods_that_have_not_started(request_: Request, users: NetworkUsers, text: str) -> None:
+    """Nothing is attached to such a pod yet: it starts with the new network, and without a network never."""
+    (warning,) = decide(request_, cluster=world(users)).warnings
+    assert warning.message == text
+    refused = decide(request_, DENY, cluster=world(users))
+    assert refused.is_allowed is (request_.operation == "UPDATE" and users is WAITING)
+    if not refused.is_allowed:
+        assert "that has not started wait" in refused.message or "that have not started wait" in refused.message
 
 
 @pytest.mark.parametrize("request_", [deletion(), change(), deletion(is_dry_run=True), deletion(name="")])
@@ -192,9 +245,22 @@ def test_another_resource_breaks() -> None:
     assert decide(change(MACVLAN, before="a.example/x", after="a.example/x")).verdict == "allow"
 
 
+def test_another_resource_under_a_key_of_the_settings_breaks() -> None:
+    """network-resources-injector counts every key of --network-resource-name-keys, and so does /mutate."""
+    key = "example.com/bridgeName"
+    asked = change(MACVLAN)
+    new, old = (Object(name="lan", config=MACVLAN, annotations={key: f"a.example/{name}"}) for name in "xy")
+    asked = asked._replace(object=new, old_object=old)
+    for keys, expected in (((RESOURCE_NAME,), "allow"), ((RESOURCE_NAME, key), "warn"), ((key,), "warn")):
+        configuration = Configuration(injection=Injection(resource_name_keys=keys))
+        decision = evaluate(asked, DecisionContext(world(), RULES, configuration))
+        assert decision.verdict == expected, keys
+        assert expected == "allow" or f"this changes {key}:" in str(decision.warnings[0])
+
+
 def find(before: str | None, after: str | None) -> tuple[str, ...]:
     one, other = (netattachdef.build(namespace="blue", name="lan", config=config) for config in (before, after))
-    return networkuse.find_breaking(one, other)
+    return networkuse.find_breaking(one, other, (RESOURCE_NAME,))
 
 
 def test_every_key_that_attaches_breaks() -> None:

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cniplugin.access.compile import Policies, compile_rules
+from cniplugin.access.reading.policies import read_policy
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from tests.webhook.admission.world import CAPABLE, FakeCluster, attach, cluster, decide, pod, request, rules
 from webhook.admission.evaluate import evaluate
@@ -34,7 +36,8 @@ def test_allowed(networks: str | None) -> None:
         ("lan,nowhere", 422, ("network-not-found",)),
         ('[{"name":"lan","ips":["10.0.0.1"]}]', 422, ("capability-missing",)),
         ("lan@eth0", 422, ("interface-reserved",)),
-        ('[{"name":"lan","Namespace":"infra"}]', 422, ("key-case",)),
+        ('[{"name":"lan","Namespace":"infra"}]', 403, ("PostureIsolated",)),
+        ('[{"name":"lan","name_space":"infra"}]', 422, ("unknown-key",)),
         ("infra/storage,nowhere", 403, ("PostureIsolated", "network-not-found")),
     ],
 )
@@ -293,3 +296,19 @@ def test_any_annotation_gets_an_answer(networks: str, default: str) -> None:
     assert len(decision.message.encode()) <= 32_768
     if decision.code == 403:
         assert len(decision.message.encode()) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"), [("lam", 'did you mean "lan"?'), ("secre", "create it first")], ids=["allowed", "refused"]
+)
+def test_a_network_that_the_pod_would_be_refused_is_not_suggested(wrong: str, says: str) -> None:
+    world = cluster(blue__secret=CAPABLE)
+    deny = {
+        "metadata": {"name": "p", "generation": 1},
+        "spec": {"attachments": [{"name": "d", "action": "Deny", "networks": [{"names": ["secret"]}]}]},
+    }
+    ruled = compile_rules(Policies(policies=(read_policy(deny),)), rules().config)
+    decision = decide(request(pod(wrong)), world=world, rules=ruled)
+    assert decision.rules == ("network-not-found",)
+    assert says in decision.message
+    assert "secret" not in decision.message

@@ -11,6 +11,7 @@ from cniplugin.netspec.selection import NETWORKS
 from tests import golden_files as golden
 from tests.webhook.admission.mutation.injecting import (
     HONOR,
+    VF,
     Json,
     annotated,
     app,
@@ -60,6 +61,26 @@ def test_under_honor_the_final_state_is_a_warning() -> None:
     decision = ask_validate(pod_of("a"), sriov(), HONOR)
     assert decision.is_allowed
     assert len(decision.warnings) == 1
+
+
+@pytest.mark.parametrize("resource", ["bridge.network.kubevirt.io/br1", "ovs-cni.network.kubevirt.io/br1"])
+def test_a_resource_that_counts_places_is_no_device(resource: str) -> None:
+    """/mutate requests one, so that the scheduler finds the node. A pod without it starts on a node that has the bridge."""
+    world = cluster_of(network("br", resource=resource), network("a", resource=VF))
+    injected = ask_mutate(pod_of("br"), world)
+    assert resource in str(injected.operations)
+    allowed = ask_validate(pod_of("br"), world)
+    assert allowed.is_allowed
+    assert [str(one) for one in allowed.warnings] == [
+        (
+            f"spec.containers: a network needs 1 x {resource}, containers request 0: blue/br; the pod may be placed on a "
+            "node without the network"
+        )
+    ]
+    refused = ask_validate(pod_of("br,a"), world)
+    assert [cause.rule for cause in refused.causes] == ["resource-shortfall"]
+    assert VF in refused.causes[0].message
+    assert len(refused.warnings) == 1
 
 
 class Counting(dict[str, str]):
@@ -119,6 +140,9 @@ MESSAGES = {
     "networks-by-label": lambda: ask_validate(pod_of("green/x", labels={"up": "true"}), sriov(), BY_LABEL),
     "shortfall": lambda: ask_validate(pod_of("a,b", app(asks="1")), sriov()),
     "shortfall-of-one": lambda: ask_validate(pod_of("a"), sriov()),
+    "shortfall-counted": lambda: ask_validate(
+        pod_of("a"), cluster_of(network("a", resource="bridge.network.kubevirt.io/br1"))
+    ),
     "shortfall-honoured": lambda: ask_mutate(pod_of("a,b", app(asks="1")), sriov(), HONOR),
 }
 

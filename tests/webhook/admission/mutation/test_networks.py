@@ -70,6 +70,8 @@ def test_a_pod_with_claims_that_names_the_resource_itself() -> None:
         (["rack=1", "rack=1"], {"disk": "ssd"}, {"disk": "ssd", "rack": "1"}),
         (["rack=1", "zone=a"], {"rack": "1"}, {"rack": "1", "zone": "a"}),
         ([" rack=1 ", " "], None, {"rack": "1"}),
+        (["rack = 1", "\track\t=\n1\n"], {"disk": "ssd"}, {"disk": "ssd", "rack": "1"}),
+        (["rack = ", " zone "], None, {"rack": "", "zone": ""}),
     ],
 )
 def test_node_selectors(selectors: list[str], own: Json | None, merged: Json) -> None:

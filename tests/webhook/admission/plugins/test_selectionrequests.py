@@ -107,7 +107,7 @@ IPS: list[tuple[dict[str, Any], list[str], list[str]]] = [
     (network("dhcp"), ["10.9.0.1/24"], ["NAD608"]),
     (network("host-local", plugin="tuning", subnet="10.1.0.0/24"), ["10.9.0.1/24"], ["NAD608"]),
     ({"cniVersion": "1.0.0", "type": "bridge", "capabilities": {"ips": True}}, ["10.9.0.1/24"], ["NAD608"]),
-    ({"plugins": [{"type": "bridge", "capabilities": {"ips": True}}, {"type": "my-plugin"}]}, ["::1/64"], ["NAD608"]),
+    ({"plugins": [{"type": "bridge", "capabilities": {"ips": True}}, {"type": "my-plugin"}]}, ["::1/64"], []),
     ({"plugins": [{"type": "bridge"}, {"type": "my-plugin", "capabilities": {"ips": True}}]}, ["::1/64"], []),
 ]
 
@@ -116,7 +116,7 @@ IPS: list[tuple[dict[str, Any], list[str], list[str]]] = [
 def test_ips(config: dict[str, Any], ips: list[str], expected: list[str]) -> None:
     decision = ask(config, ips=ips)
     assert codes(decision) == expected
-    assert decision.is_allowed == all(code in {"NAD608", "NAD609", "NAD610"} for code in expected)
+    assert decision.is_allowed == all(code in {"NAD609", "NAD610"} for code in expected)
 
 
 def without_link(routes: list[dict[str, str]]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ GATEWAYS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (STATIC, {"default_route": ["10.1.0.1"], "ips": ["10.1.0.5/24"]}, []),
     (STATIC, {"default_route": ["10.1.0.1"], "ips": ["::ffff:10.1.0.5/120"]}, []),
     (STATIC, {"default_route": ["10.2.0.1"], "ips": ["::ffff:10.1.0.5/64"]}, []),
-    (STATIC, {"default_route": ["10.1.0.1"]}, []),
+    (STATIC, {"default_route": ["10.1.0.1"]}, ["NAD617"]),
     (STATIC, {"default_route": ["10.2.0.1"], "ips": ["10.1.0.5"]}, ["NAD604"]),
     (network("static", addresses=[{"address": "10.1.0.5/24"}]), {"default_route": ["10.2.0.1"]}, ["NAD606"]),
     (
@@ -181,7 +181,7 @@ IDLE: list[tuple[dict[str, Any], str, Any, bool]] = [
 @pytest.mark.parametrize(("config", "key", "value", "is_idle"), IDLE)
 def test_requests_that_no_plugin_reads(config: dict[str, Any], key: str, value: Any, *, is_idle: bool) -> None:
     decision = judge(config, json.dumps([{"name": "net", key: value}]))
-    assert decision.is_allowed
+    assert decision.is_allowed is not is_idle
     assert codes(decision) == (["NAD608"] if is_idle else [])
 
 
@@ -225,8 +225,15 @@ def test_bandwidth_of_another_plugin_has_its_own_limits() -> None:
     assert ask(other, bandwidth={"ingressRate": 1, "ingressBurst": 2**40}).is_allowed
 
 
-def test_without_the_capability_only_the_plan_refuses() -> None:
+def test_without_the_capability_an_address_travels_in_cni_args() -> None:
     config = {**ONE, "plugins": [{**ONE["plugins"][0], "capabilities": {}}]}
+    assert ask(config, ips=["10.1.0.9"]).rules == ("Posture", "capability-undeclared")
+    assert ask(config, ips=["10.9.0.1"]).rules == ("NAD601",)
+    assert ask(config, ips=["10.1.0.9", "10.1.0.8"]).rules == ("NAD616",)
+
+
+def test_without_a_way_to_a_plugin_the_plan_refuses() -> None:
+    config = {**network("dhcp"), "plugins": [{**network("dhcp")["plugins"][0], "capabilities": {}}]}
     decision = ask(config, ips=["10.9.0.1"])
     assert decision.rules == ("capability-missing",)
 
@@ -254,7 +261,7 @@ def test_a_configuration_that_is_too_large_supports_nothing_known() -> None:
 def test_a_long_list_of_ranges_is_shortened() -> None:
     ranges = [[{"subnet": f"10.{number}.0.0/24"} for number in range(9)]]
     decision = ask(network("host-local", ranges=ranges), ips=["192.0.2.1"])
-    assert decision.message.endswith("10.3.0.1 to 10.3.0.254, ...")
+    assert decision.message.endswith("10.3.0.2 to 10.3.0.254, ...")
     routed = ask(network("host-local", ranges=ranges), default_route=["192.0.2.1"])
     assert routed.message.endswith("an address of 10.3.0.0/24, ...")
 

@@ -44,7 +44,8 @@ def gateway_findings(conf: Mapping[str, Any], subnet: Interface, path: str) -> F
 
 def static_findings(placed: Placed) -> Findings:
     """Yield findings about static: no addresses, too many for an old version, or a gateway that is not on the link."""
-    if not placed.values.get("addresses") and not placed.values.unreadable and "ips" not in placed.declared:
+    gets_ips = "ips" in placed.declared or "ips" in placed.arguments
+    if not placed.values.get("addresses") and not placed.values.unreadable and not gets_ips:
         detail = "without addresses, each pod must ask for its own"
         yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "addresses", or capability ips')
     families: list[int] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from webhook.admission.plugins.findings import Findings
 from webhook.admission.plugins.placement import Placed
-from webhook.admission.plugins.rules import bridges, host_local, ipam, links, whereabouts
+from webhook.admission.plugins.rules import bridges, host_local, ipam, links, ovn, whereabouts
 
 Rule = Callable[[Placed], Findings]
 
@@ -25,4 +25,10 @@ RULES: Mapping[str, Rule] = {
     "route-override-defaults": links.route_override_findings,
     "ovs-mirrors": bridges.mirror_findings,
     "tuning-sysctls": links.sysctl_findings,
+    "ovn-kubernetes-network": ovn.network_findings,
+    "ovn-kubernetes-subnets": ovn.subnet_findings,
+    "kube-ovn-provider": ovn.provider_findings,
+    "kube-ovn-ipam-provider": ovn.ipam_provider_findings,
+    "antrea-network": ovn.antrea_findings,
+    "antrea-pools": ovn.antrea_pool_findings,
 }

@@ -73,6 +73,8 @@ class Node:
         tag = f"{os.getpid():x}{next(_COUNT):x}"
         self.host, self.pod = f"nrh{tag}", f"nrp{tag}"
         self.netns = root / "pod"
+        self.cni_args = ""
+        """The value of CNI_ARGS for the next programs, as Multus fills it with what a pod asks for."""
         self._inside: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -146,6 +148,7 @@ class Node:
             "CNI_NETNS": str(self.netns),
             "CNI_IFNAME": "lo" if plugin == "loopback" else "eth0",
             "CNI_PATH": str(PLUGINS),
+            "CNI_ARGS": self.cni_args,
         }
         program = str(PLUGINS / plugin)
         call = {"program": program, "directory": str(self.root), "stdin": json.dumps(request), "environ": environ}
