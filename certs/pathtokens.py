@@ -49,7 +49,8 @@ TOKEN_BYTES = 16
 """128 bits as hexadecimal digits: the API server allows DNS labels in the path of a Service."""
 
 _TOKEN = re.compile("[a-z0-9]{16,63}")
-_PATH = re.compile("(?:.*/)?(?:validate|mutate)(?:/([a-z0-9]+))?")
+_PATH = re.compile("(?:.*/)?(?:validate|mutate)(?:/observe)?(?:/([a-z0-9]+))?")
+"""`/observe`: in stage Observe."""
 
 
 class TokensError(StateError):

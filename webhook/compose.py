@@ -42,7 +42,7 @@ from webhook.kube.ownnamespace import own_namespace
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import Service, Target, Url
 from webhook.registration.tables import KINDS
-from webhook.review.reviews import Reviews
+from webhook.review.reviews import Observer, Reviews
 from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
 from webhook.serving.clients import ClientCaError, ClientTrust
@@ -92,7 +92,8 @@ class ClusterSettings:
 
     `namespace`: None for that of the pod's service account. `webhook_url`: None for the Service. `ca_file`: None for
     `ca.crt` of `cert_dir`. `network_in_use`: Warn, Deny or Off. `path_token`: whether registered paths need a token;
-    `path_token_secret`: its Secret when the certificate is in files, None for `cert_dir`.
+    `path_token_secret`: its Secret when the certificate is in files, None for `cert_dir`. `would_refuse_map`: the
+    ConfigMap for the list of what would be refused, None for no list.
     """
 
     namespace: str | None = None
@@ -107,6 +108,7 @@ class ClusterSettings:
     path_token_secret: str | None = None
     write_status: bool = False
     config_map: str | None = None
+    would_refuse_map: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +190,7 @@ def _serve(
         rules=CompiledRules(settings.rules.config),
         configuration=lambda: configuration.value,
         network_namespace=settings.network_namespace,
-        observer=Observers(metrics, log),
+        observer=Observers(metrics, log, *parts.observers),
         network_in_use=settings.cluster.network_in_use,
         live=parts.live,
         live_devices=parts.live_devices,
@@ -256,9 +258,9 @@ class Parts:
     """The source of a server's snapshot, and everything that a server of a cluster has besides.
 
     `ages`: for each kind, seconds since its cache was known to be up to date. `live`, `live_devices` ask the API server
-    for objects that the snapshot lacks. `tls`: the certificate of a Secret; None when it is in files. `path_tokens`:
-    the tokens of review paths, "" for a path without one; None when no path has one. The server sets `listening` once
-    it accepts connections, and calls `closing` at its end.
+    for objects that the snapshot lacks. `observers` get each review. `tls`: the certificate of a Secret, None when it
+    is in files. `path_tokens`: the tokens of review paths, "" for a path without one; None when no path has one. The
+    server sets `listening` once it accepts connections, and calls `closing` at its end.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -270,6 +272,7 @@ class Parts:
     path_tokens: Callable[[], Sequence[str]] | None = None
     listening: Event = field(default_factory=Event)
     collectors: Sequence[Collector] = ()
+    observers: Sequence[Observer] = ()
     closing: Sequence[Callable[[], None]] = ()
 
     def problem(self) -> str | None:
@@ -310,6 +313,8 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     ClientCaError for the callers' authorities.
     """
     from webhook.configuration.configmap import ConfigurationMap
+    from webhook.kube.lease import timestamp
+    from webhook.observing.keeper import Keeper
     from webhook.policystatus.statuswriter import StatusWriter
     from webhook.snapshot.livelookups import LiveDevices, LiveLookups
     from webhook.snapshot.pods import Pods
@@ -348,6 +353,17 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
         )
         parts.append(writer)
         collectors.append(writer.counts)
+    observers: list[Observer] = []
+    if cluster.would_refuse_map is not None:
+        keeper = Keeper(
+            source.connection,
+            own_namespace(cluster.namespace),
+            cluster.would_refuse_map,
+            now=lambda: timestamp(datetime.now(UTC)),
+            random=random.random,
+        )
+        parts.append(keeper)
+        observers.append(keeper)
     listening = Event()
     if cluster.webhook_configuration is not None and tokens is not None:
         registrar = _registrar(
@@ -372,6 +388,7 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
         path_tokens=None if tokens is None else lambda: tokens.accepted,
         listening=listening,
         collectors=collectors,
+        observers=observers,
         closing=(live.close, live_devices.close),
     )
 

@@ -117,6 +117,8 @@ class ApiServer(ObjectStore):
         self.token: str | None = None
         self.has_strict_namespaces = False
         """Whether objects can be created only in existing namespaces, as at a real API server."""
+        self.has_whole_pods = False
+        """Whether a list of pods may ask for more than metadata."""
         self.cuts = 0
         self.ends = 0
         self.watches: defaultdict[str, int] = defaultdict(int, dict.fromkeys(self.objects, 0))
@@ -265,7 +267,7 @@ class ApiServer(ObjectStore):
 
     def _list(self, request: Request, place: Place) -> Answer:
         """List by key, `limit` at a time; the token of `continue` says where the next page begins."""
-        _check_selected(request, place)
+        _check_selected(request, place, may_be_whole=self.has_whole_pods)
         found = self.objects[place.collection]
         keys = [key for key in self._sorted_keys(place.collection) if place.namespace in {"", key[0]}]
         start = int(request.query.get("continue", "0").rpartition("/")[2])
@@ -284,7 +286,7 @@ class ApiServer(ObjectStore):
         return keys
 
     def _watch(self, request: Request, place: Place) -> Answer | Watch:
-        _check_selected(request, place)
+        _check_selected(request, place, may_be_whole=self.has_whole_pods)
         position, lines = int(request.query["resourceVersion"]), self.lines[place.collection]
         backlog = [line for line in lines if line.version > position]
         if position < self.compacted:
@@ -309,9 +311,10 @@ class ApiServer(ObjectStore):
         return is_over or bool(watch.backlog) or len(self.lines[watch.path]) > watch.sent
 
 
-def _check_selected(request: Request, place: Place) -> None:
-    is_selected = request.query.get("fieldSelector") == SELECTED and METADATA_ONLY in request.headers.get("accept", "")
-    if place.collection == PODS and not is_selected:
+def _check_selected(request: Request, place: Place, *, may_be_whole: bool) -> None:
+    is_selected = request.query.get("fieldSelector") == SELECTED
+    is_small = may_be_whole or METADATA_ONLY in request.headers.get("accept", "")
+    if place.collection == PODS and not (is_selected and is_small):
         raise RefusedError(400, "list pods that run, and their metadata only: everything is too much")
 
 

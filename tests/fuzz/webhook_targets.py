@@ -30,6 +30,7 @@ from webhook.configuration import schemafiles
 from webhook.configuration.parsing import ConfigurationError
 from webhook.kube import responses
 from webhook.kube.apierrors import ClusterError
+from webhook.observing import tally
 from webhook.plugindata.adminschemas import read_schemas
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.review import wire
@@ -91,6 +92,12 @@ def _mutation(data: bytes) -> object:
     )
     wire.encode(request, decision)
     return (sketch is None, decision.operations == ())
+
+
+def _would_refuse(data: bytes) -> object:
+    table = tally.parse(data)
+    agree(tally.parse(tally.render(table)), table, "a list written and read again")
+    return min(len(table.rows), 3)
 
 
 def _configuration(data: bytes) -> object:
@@ -264,6 +271,7 @@ _MANIFESTS = ("../examples/cluster/*.yaml", "../examples/networks/*.yaml", "vect
 TARGETS = (
     Target("review", _review, (RequestError,), vectors=_REVIEWS, bytes_max=16_384),
     Target("mutation", _mutation, (RequestError,), vectors=_REVIEWS, bytes_max=16_384),
+    Target("would-refuse", _would_refuse, (ValueError,)),
     Target("configuration", _configuration, (ConfigurationError,), tokens=_YAML),
     Target("plugin-schema", _plugin_schema, vectors=("../webhook/plugindata/v*.json", "../webhook/plugindata/b*.json")),
     Target("schema-file", _schema_file, tokens=_YAML),

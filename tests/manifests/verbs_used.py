@@ -69,6 +69,10 @@ VERBS_USED = (
     Use("", "configmaps", "get", "the configuration", namespace=OWN, name="nadmit-webhook"),
     Use("", "configmaps", "patch", "last-good.yaml beside it", namespace=OWN, name="nadmit-webhook",
         only_when="there is a configuration that is right"),
+    Use("", "configmaps", "get", "what would be refused", namespace=OWN, name="nadmit-would-refuse",
+        only_when="stage Observe has admitted something that would be refused"),
+    Use("", "configmaps", "patch", "more of it", namespace=OWN, name="nadmit-would-refuse",
+        only_when="stage Observe has admitted something that would be refused"),
     Use("events.k8s.io", "events", "create", "a configuration that is refused, or right again", namespace=OWN,
         only_when="the ConfigMap has a wrong text"),
 )  # fmt: skip

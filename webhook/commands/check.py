@@ -1,16 +1,19 @@
-"""`nadmit check`: finds the problems in a tree of manifests, each with its position."""
+"""`nadmit check`: finds the problems in a tree of manifests, each with its position, or in a running cluster."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook.admission.view.decisioncontext import DecisionContext
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.wording.answers import who
+from webhook.kube.apierrors import ClusterError
 from webhook.report import lint, sarif
 from webhook.report.lint import ERROR, WARNING, Finding, Report
 from webhook.trees import builder, manifests
@@ -31,6 +34,13 @@ from .options import (
     rules_in_force,
     rules_options,
 )
+from .runningpods import as_created
+
+if TYPE_CHECKING:
+    from .clusterobjects import ClusterDocuments
+
+Judging = Callable[[Sequence[Document], list[Problem]], list[Judgement]]
+"""(documents, problems to add to) -> the judgements."""
 
 PROGRESS_FILES_MIN = 300
 """Files above which reading takes so long that a progress bar helps."""
@@ -47,7 +57,18 @@ READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
 
 
 @click.command(short_help="Find the problems in a tree of YAML, with file, line and column.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option(
+    "--cluster",
+    is_flag=True,
+    help="Check what is in the cluster that kubectl points at, instead of files. Changes nothing.",
+)
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="For --cluster: use this file; else the pod's service account, else kubectl's own configuration.",
+)
 @click.option(
     "-o",
     "--output",
@@ -61,6 +82,8 @@ READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
 def check(
     *,
     paths: tuple[str, ...],
+    cluster: bool,
+    kubeconfig: Path | None,
     output: str,
     network_namespace: str,
     config: Path | None,
@@ -76,8 +99,13 @@ def check(
     are skipped with a warning. A patch of kustomize looks like the object that it changes: check the output of
     kustomize instead.
 
+    With --cluster it reads the definitions, policies, workloads, claims and running pods of a cluster: what would be
+    refused if it were created again now? Of the pods of one controller one is judged. The findings are grouped by
+    rule. The account needs list on these kinds. In files, too, a pod that runs is judged as when it was created.
+
     \b
     Examples:
+      nadmit check --cluster                      before you install the webhook
       nadmit check examples/cluster
       helm template chart/ | nadmit check networks/ -
       kubectl kustomize overlays/production | nadmit check -
@@ -90,6 +118,23 @@ def check(
       1  a problem
       2  a file cannot be read, nothing is found, or an option is wrong
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    if bool(paths) is cluster:
+        raise click.UsageError("Give either PATHs or --cluster.")
+    if kubeconfig is not None and not cluster:
+        raise click.UsageError("--kubeconfig belongs to --cluster.")
+    configuration = configuration_of(config, plugin_schemas, attached_by)
+    judging = partial(_judged, given=rules_given, configuration=configuration, networks=network_namespace)
+    if cluster:
+        found = _read_cluster(kubeconfig)
+        report, problems = _report_of_cluster(found, judging), list[Problem]()
+    else:
+        report, problems = _report_of_files(paths, judging)
+    click.echo(FORMATS[output](report))
+    sys.exit(_exit_code(report, problems))
+
+
+def _report_of_files(paths: Sequence[str], judging: Judging) -> tuple[Report, list[Problem]]:
+    """Return the report, and the problems of files that cannot be read."""
     try:
         candidates = manifests.find_files([path for path in paths if path != STDIN])
     except ManifestError as error:
@@ -104,15 +149,53 @@ def check(
     skipped += foreign
     if not documents and not problems:
         fail_unreadable([*skipped, manifests.nothing_found(paths)])
-    cluster = builder.build(documents, problems)
-    rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas, attached_by)
-    webhook = Webhook(context=DecisionContext(cluster, rules, configuration, network_namespace))
-    judgements = list(judge(documents, webhook, problems))
+    documents = [as_created(document) for document in documents]
+    judgements = judging(documents, problems)
     findings = [Finding(one.position, ERROR, one.rule, one.text) for one in problems]
     findings += [Finding(one.position, WARNING, one.rule, one.text) for one in skipped]
-    report = _report(files, documents, judgements, findings)
-    click.echo(FORMATS[output](report))
-    sys.exit(_exit_code(report, problems))
+    return _report(files, documents, judgements, findings), problems
+
+
+def _read_cluster(kubeconfig: Path | None) -> ClusterDocuments:
+    from webhook.commands.clusterobjects import read_cluster  # noqa: PLC0415 - the client costs 250 ms
+
+    try:
+        return read_cluster(kubeconfig, lambda line: click.echo(f"read {line}", err=True))
+    except ClusterError as error:
+        click.echo(f"nadmit: {error}", err=True)
+        sys.exit(EXIT_UNREADABLE)
+
+
+def _report_of_cluster(found: ClusterDocuments, judging: Judging) -> Report:
+    """Return the findings in a cluster by level and rule. A finding names how many more pods it is about."""
+    problems: list[Problem] = []
+    judgements = judging(found.documents, problems)
+    findings = [
+        replace(finding, subject=f"{finding.subject}{_and_more(found.others(judgement.document))}")
+        for judgement in judgements
+        for finding in _findings(judgement)
+    ]
+    findings += [Finding(one.position, ERROR, one.rule, one.text) for one in problems]
+    findings.sort(key=lambda finding: (finding.level, finding.rule, finding.subject))
+    return Report(findings=tuple(findings), files=0, objects=len(found.documents), judged=len(judgements), by_rule=True)
+
+
+def _and_more(count: int) -> str:
+    return f" and {count} more of its controller" if count else ""
+
+
+def _judged(
+    documents: Sequence[Document],
+    problems: list[Problem],
+    *,
+    given: Mapping[str, Any],
+    configuration: Configuration,
+    networks: str,
+) -> list[Judgement]:
+    """Judge documents against all of them together. `given`: the options about rules. Adds to `problems`."""
+    cluster = builder.build(documents, problems)
+    webhook = Webhook(context=DecisionContext(cluster, rules_in_force(given, cluster), configuration, networks))
+    return list(judge(documents, webhook, problems))
 
 
 def _read(files: Sequence[str], problems: list[Problem]) -> Iterator[Document]:

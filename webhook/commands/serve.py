@@ -102,6 +102,12 @@ _CLUSTER_OPTIONS = (
         help="Take the NadmitConfiguration from key config.yaml of this ConfigMap in --namespace, and follow it.",
     ),
     click.option(
+        "--would-refuse-map",
+        metavar="NAME",
+        callback=name_check("a ConfigMap", is_subdomain, ALLOWED_SUBDOMAIN),
+        help="In stage Observe, list in this ConfigMap in --namespace what would be refused.",
+    ),
+    click.option(
         "--watch-pods/--no-watch-pods",
         default=True,
         show_default=True,
@@ -125,7 +131,7 @@ _CLUSTER_OPTIONS = (
 
 _CLUSTER_SETTINGS_NAMES = (
     "namespace", "tls_secret", "service", "webhook_configuration", "webhook_url", "ca_file", "watch_pods",
-    "network_in_use", "write_status", "config_map", "path_token", "path_token_secret",
+    "network_in_use", "write_status", "config_map", "would_refuse_map", "path_token", "path_token_secret",
 )  # fmt: skip
 """Their parameters, which are the fields of `compose.ClusterSettings`."""
 _SETTINGS_NAMES = (

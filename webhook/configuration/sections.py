@@ -222,6 +222,12 @@ class LimitsSection(Section):
     policy_values: Count = DEFAULTS.policy_values
 
 
+class ObserveSection(Section):
+    """Stage Observe. By default users are not told of rules that do not refuse yet, and that an admin still adjusts."""
+
+    warnings: bool = False
+
+
 class NadmitConfiguration(Section):
     """The whole text, with all defaults filled in."""
 
@@ -233,6 +239,7 @@ class NadmitConfiguration(Section):
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     drivers: DriversSection = Field(default_factory=DriversSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
+    observe: ObserveSection = Field(default_factory=ObserveSection)
 
     def to_value(self, own_schemas: Mapping[str, PluginSchema], attached_by: str = MULTUS) -> Configuration:
         """Return the value that reviews use.
@@ -248,6 +255,7 @@ class NadmitConfiguration(Section):
             limits=ReviewLimits(**self.limits.model_dump()),
             attached_by=attached_by,
             hotplug=self.hotplug,
+            warns_observed=self.observe.warnings,
         )
 
     def shown(self) -> dict[str, Any]:

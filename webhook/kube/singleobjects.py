@@ -156,15 +156,19 @@ class KubeConfigMap:
         return ConfigMap(value.metadata.uid, value.metadata.resource_version, texts)
 
     def write(self, seen: ConfigMap, key: str, text: bytes | None) -> None:
-        """Write a key of `data`, or remove it for None. Does nothing if the ConfigMap has changed or is gone."""
+        """Write a key as `replace` does, but do nothing if the ConfigMap has changed or is gone."""
+        try:
+            self.replace(seen, key, text)
+        except (ConflictError, NotFoundError):
+            return
+
+    def replace(self, seen: ConfigMap, key: str, text: bytes | None) -> None:
+        """Write a key of `data`, or remove it for None. Raises ConflictError if the ConfigMap has changed."""
         patch = {
             "metadata": {"uid": seen.uid, "resourceVersion": seen.version},
             "data": {key: None if text is None else text.decode()},
         }
-        try:
-            self._connection.write("patch", self._path, patch, content_type=MERGE_PATCH, timeout_s=CONFIG_MAP_TIMEOUT_S)
-        except (ConflictError, NotFoundError):
-            return
+        self._connection.write("patch", self._path, patch, content_type=MERGE_PATCH, timeout_s=CONFIG_MAP_TIMEOUT_S)
 
 
 class KubeLease:

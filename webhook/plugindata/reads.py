@@ -37,8 +37,12 @@ def compile_reads(files: Iterable[PluginSchema]) -> dict[str, tuple[str, ...]]:
 
 
 def load_files() -> list[PluginSchema]:
-    """Return the plugins of which it is known. NB: for an unchecked one, nothing listed means that nobody looked."""
-    return [*load_folder(FOLDER), *filter(reads_of, load_folder(UNCHECKED))]
+    """Return the plugins of which it is known, so none that is opaque.
+
+    NB: for an unchecked one, nothing listed means that nobody looked.
+    """
+    checked = (file for file in load_folder(FOLDER) if not file.opaque)
+    return [*checked, *filter(reads_of, load_folder(UNCHECKED))]
 
 
 def reads_of(schema: PluginSchema) -> tuple[str, ...]:

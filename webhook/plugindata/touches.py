@@ -6,6 +6,7 @@ it imports `cniplugin/access/content/plugintable.py`, which this module writes (
     entry  = kind / keys / (kind, keys, default, default_when, separator, in_container)
     keys   = {folded key: entry}            ; the keys of an object, or of each object of a list
     plugin = (kind of plugin, "ipam" / "", keys, keys beside `ipam`)
+    opaque = the types whose keys do not say all that they touch
 
 The kind is that of the schema, or "both" for a program that makes interfaces and is an IPAM program as well; then the
 keys are those of both.
@@ -71,6 +72,11 @@ def compile_spellings(files: Iterable[PluginSchema]) -> dict[str, tuple[str, ...
     return {key: tuple(sorted(names)) for key, names in found.items() if names != {key}}
 
 
+def find_opaque(files: Iterable[PluginSchema]) -> frozenset[str]:
+    """Return the types of opaque plugins, other names included."""
+    return frozenset(name for file in files if file.opaque for name in (file.type, *file.also))
+
+
 def _entries(keys: Mapping[str, Key] | Mapping[str, ReadKey]) -> dict[str, Entry]:
     """NB: keys that differ in letter case alone are one entry; static has `address` and `Address`."""
     entries: dict[str, Entry] = {}
@@ -120,13 +126,18 @@ def _parts(entry: Entry) -> tuple[Any, ...]:
     return entry if isinstance(entry, tuple) else (entry, None, None, None, "", "")
 
 
-def render(plugins: Mapping[str, object], spellings: Mapping[str, object]) -> str:
+def render(plugins: Mapping[str, object], opaque: Iterable[str], spellings: Mapping[str, object]) -> str:
     """Return the text of the module, one entry a line."""
     lines = [
         HEAD + "PLUGINS: Mapping[str, tuple[str, str, Keys, Keys]] = {",
         *_lines(plugins),
         "}",
         '"""By plugin type."""',
+        "",
+        "OPAQUE = frozenset(",
+        f"    {tuple(sorted(opaque))!r}",
+        ")",
+        '"""Plugin types that touch more than their keys say, so rules treat them as unknown."""',
         "",
         "SPELLINGS: Mapping[str, tuple[str, ...]] = {",
         *_lines(spellings),
@@ -144,7 +155,7 @@ def _lines(table: Mapping[str, object]) -> list[str]:
 def write() -> None:
     """Write the module anew; `make golden` formats it."""
     files = load_files()
-    Path(plugintable.__file__).write_text(render(compile_plugins(files), compile_spellings(files)))
+    Path(plugintable.__file__).write_text(render(compile_plugins(files), find_opaque(files), compile_spellings(files)))
 
 
 if __name__ == "__main__":

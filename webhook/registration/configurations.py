@@ -2,6 +2,10 @@
 
 matchPolicy is Equivalent, so that an object counts in every version. Dry runs have no side effects.
 
+The path of a webhook says whether its answers may refuse: in stage Observe all of ours call `/validate/observe` and
+`/mutate/observe`. So a change of the stage reaches all replicas with the API server's own configuration, whatever they
+know, and no replica can have a stage of its own.
+
 Values that the API server fills in by itself count as equal (`pkg/apis/admissionregistration/v1/defaults.go`). The
 content of a caBundle is never a difference, because the rotation of the authorities owns it. A comparison only finds
 webhooks without any.
@@ -16,16 +20,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .conditions import Condition, LabelProtection, StatusProtection
-from .tables import DOMAIN, KINDS, STAGED, Hook, Kind
+from .tables import DOMAIN, KINDS, NAMES, OBSERVING, STAGED, Hook, Kind
 
 GROUP, VERSION = "admissionregistration.k8s.io", "v1"
 API_VERSION = f"{GROUP}/{VERSION}"
 DEFAULT_NAME = "nadmit"
 
 STAGE_ANNOTATION = "nadmit.io/failure-policy"
-IGNORE, FAIL = "Ignore", "Fail"
-STAGES = (IGNORE, FAIL)
-"""Ignore comes first: a webhook that has never been tried must not stop a cluster."""
+OBSERVE, IGNORE, FAIL = "Observe", "Ignore", "Fail"
+STAGES = (OBSERVE, IGNORE, FAIL)
+"""A new installation begins with Observe: rules that have never been tried must not stop a cluster."""
 
 PORT = 443
 
@@ -48,7 +52,7 @@ class Url(NamedTuple):
 Target = Service | Url
 
 UNPROTECTED = LabelProtection()
-_OWN_PATH = re.compile(f"(?:{'|'.join(kind.path for kind in KINDS)})(?:/([a-z0-9]{{16,63}}))?$")
+_OWN_PATH = re.compile(f"(?:{'|'.join(kind.path for kind in KINDS)})({OBSERVING})?(?:/([a-z0-9]{{16,63}}))?$")
 
 
 def webhooks(
@@ -56,34 +60,44 @@ def webhooks(
     target: Target,
     *,
     ca_bundle: bytes | None,
-    failure_policy: str,
+    stage: str,
     protection: StatusProtection,
     labels: LabelProtection = UNPROTECTED,
     token: str = "",
 ) -> list[Webhook]:
     """Return the `webhooks` of a configuration of this kind, with every field.
 
-    `ca_bundle` is PEM; None omits it, so that another program can add it. `failure_policy` is one of STAGES.
+    `ca_bundle` is PEM; None omits it, so that another program can add it. `stage` is one of STAGES.
     `protection`: who may write `network-status`; `labels`: who may change labels of namespaces. `token` is the last
     part of the path; "" for none.
     """
-    callee = client_config(kind, target, ca_bundle, token=token)
+    callee = client_config(kind, target, ca_bundle, token=token, is_observing=stage == OBSERVE)
     return [
-        {**_webhook(hook, callee, failure_policy, (*hook.match(protection), *hook.match_labels(labels))), **kind.fields}
+        {
+            **_webhook(hook, callee, policy_of(stage), (*hook.match(protection), *hook.match_labels(labels))),
+            **kind.fields,
+        }
         for hook in kind.hooks
     ]
 
 
-def configuration(kind: Kind, name: str, hooks: Sequence[Webhook], *, failure_policy: str) -> dict[str, Any]:
+def policy_of(stage: str) -> str:
+    """Return the failurePolicy of the staged webhooks in a stage."""
+    return FAIL if stage == FAIL else IGNORE
+
+
+def configuration(kind: Kind, name: str, hooks: Sequence[Webhook], *, stage: str) -> dict[str, Any]:
     """Return the whole object, with the annotation of the stage."""
-    metadata = {"name": name, "annotations": {STAGE_ANNOTATION: failure_policy}}
+    metadata = {"name": name, "annotations": {STAGE_ANNOTATION: stage}}
     return {"apiVersion": API_VERSION, "kind": kind.name, "metadata": metadata, "webhooks": list(hooks)}
 
 
-def client_config(kind: Kind, target: Target, ca_bundle: bytes | None, *, token: str = "") -> dict[str, Any]:
+def client_config(
+    kind: Kind, target: Target, ca_bundle: bytes | None, *, token: str = "", is_observing: bool = False
+) -> dict[str, Any]:
     """Return the `clientConfig` of webhooks of this kind. `token` ends the path; "" for none."""
     config: dict[str, Any]
-    path = f"{kind.path}/{token}" if token else kind.path
+    path = kind.path + (OBSERVING if is_observing else "") + (f"/{token}" if token else "")
     if isinstance(target, Service):
         config = {"service": {"namespace": target.namespace, "name": target.name, "path": path, "port": PORT}}
     else:
@@ -100,9 +114,32 @@ def base_of(url: str) -> str:
 
 def token_of(webhook: Webhook) -> str:
     """Return the token in the path of a webhook of ours; "" without one."""
+    match = _OWN_PATH.search(_address_of(webhook))
+    return (match and match[2]) or ""
+
+
+def is_observing(webhook: Webhook) -> bool:
+    """Return whether a webhook of ours calls a path whose answers refuse nothing."""
+    match = _OWN_PATH.search(_address_of(webhook))
+    return match is not None and match[1] is not None
+
+
+def restaged(kind: Kind, webhook: Webhook, stage: str) -> Webhook:
+    """Return a registered webhook of ours in another stage: its failurePolicy and its path. The rest stays."""
+    target = target_of([webhook])
+    changed = {**webhook, "failurePolicy": policy_of(stage)} if webhook["name"] in STAGED else webhook
+    if target is None:
+        return changed
+    made = client_config(kind, target, None, token=token_of(webhook), is_observing=stage == OBSERVE)
+    config = {**webhook["clientConfig"], **made}
+    if "service" in made:
+        config["service"] = {**webhook["clientConfig"]["service"], "path": made["service"]["path"]}
+    return {**changed, "clientConfig": config}
+
+
+def _address_of(webhook: Webhook) -> str:
     config = webhook.get("clientConfig", {})
-    match = _OWN_PATH.search(config.get("url") or config.get("service", {}).get("path") or "")
-    return (match and match[1]) or ""
+    return config.get("url") or config.get("service", {}).get("path") or ""
 
 
 def probe_webhook(kind: Kind, target: Target, ca_bundle: bytes | None, *, name: str, token: str) -> Webhook:
@@ -135,29 +172,46 @@ def _webhook(hook: Hook, callee: dict[str, Any], failure_policy: str, matching: 
 
 
 class Stage(NamedTuple):
-    """The failurePolicy of staged webhooks, and what is wrong with its annotation ("" for nothing)."""
+    """One of STAGES, and what is wrong with its annotation ("" for nothing)."""
 
-    failure_policy: str
+    name: str
     problem: str = ""
 
 
 def stage_of(configuration: dict[str, Any]) -> Stage:
-    """Return the stage of the annotation; Ignore without one. A wrong annotation keeps the registered failurePolicy."""
-    value = (configuration.get("metadata", {}).get("annotations") or {}).get(STAGE_ANNOTATION)
+    """Return the stage of the annotation. A wrong annotation keeps the registered stage.
+
+    Without an annotation it is Observe if the object is new, or if Observe is registered, else Ignore. So nobody who
+    removes the annotation, and no upgrade of an installation without one, switches the refusals off.
+    """
+    value = _annotated_stage(configuration)
+    hooks = webhooks_of(configuration)
     if value is None:
-        return Stage(IGNORE)
+        return Stage(OBSERVE if is_new(configuration) or registered_stage(hooks) == OBSERVE else IGNORE)
     if value in STAGES:
         return Stage(value)
-    kept = registered_policy(webhooks_of(configuration))
+    kept = registered_stage(hooks)
     problem = (
-        f"annotation {STAGE_ANNOTATION}: {ascii(value)[1:-1][:40]!r} is not a failurePolicy; "
+        f"annotation {STAGE_ANNOTATION}: {ascii(value)[1:-1][:40]!r} is not a stage; "
         f"allowed: {', '.join(STAGES)}; {kept} stays"
     )
     return Stage(kept, problem)
 
 
-def registered_policy(hooks: Sequence[Webhook]) -> str:
-    """Return Fail if all registered webhooks that are staged fail closed, else Ignore."""
+def is_new(configuration: dict[str, Any]) -> bool:
+    """Return whether an object has neither webhooks of ours nor the annotation of a stage."""
+    return _annotated_stage(configuration) is None and not any(map(is_ours, webhooks_of(configuration)))
+
+
+def _annotated_stage(configuration: dict[str, Any]) -> Any:
+    return (configuration.get("metadata", {}).get("annotations") or {}).get(STAGE_ANNOTATION)
+
+
+def registered_stage(hooks: Sequence[Webhook]) -> str:
+    """Return Observe if none of our webhooks may refuse, Fail if all staged ones fail closed, else Ignore."""
+    ours = [hook for hook in hooks if hook.get("name") in NAMES]
+    if ours and all(map(is_observing, ours)):
+        return OBSERVE
     policies = [hook.get("failurePolicy", FAIL) for hook in hooks if hook.get("name") in STAGED]
     return FAIL if policies and all(policy == FAIL for policy in policies) else IGNORE
 

@@ -42,7 +42,7 @@ class MigrationStep(NamedTuple):
         target: Target,
         *,
         ca_bundle: bytes | None,
-        failure_policy: str,
+        stage: str,
         protection: StatusProtection,
         labels: LabelProtection,
     ) -> list[Webhook]:
@@ -51,7 +51,7 @@ class MigrationStep(NamedTuple):
             kind,
             target,
             ca_bundle=ca_bundle,
-            failure_policy=failure_policy,
+            stage=stage,
             protection=protection,
             labels=labels,
             token=self.token,

@@ -21,16 +21,21 @@ from webhook.kube.singleobjects import get_object, patch_object
 
 from . import configurations
 from .configurations import (
+    OBSERVE,
     STAGE_ANNOTATION,
     Target,
     Webhook,
     bundle_of,
     client_config,
+    is_observing,
+    is_ours,
+    registered_stage,
+    restaged,
     target_of,
     token_of,
     webhooks_of,
 )
-from .tables import STAGED, Kind
+from .tables import Kind
 
 Object = dict[str, Any]
 
@@ -68,18 +73,16 @@ class RegisteredWebhooks:
         """Replace the webhooks of the object as it was seen. Raises ConflictError if it has changed."""
         self._patch_seen(kind, seen, [{"op": "add", "path": "/webhooks", "value": hooks}])
 
-    def put_stage(self, kind: Kind, seen: Object, failure_policy: str) -> None:
-        """Set the stage in one step: the annotation, and the failurePolicy of each staged webhook.
+    def put_stage(self, kind: Kind, seen: Object, stage: str) -> None:
+        """Set the stage in one step: the annotation, and the failurePolicy and the path of each webhook of ours.
 
         Raises as `put_webhooks`.
         """
-        annotations = {**(seen["metadata"].get("annotations") or {}), STAGE_ANNOTATION: failure_policy}
+        annotations = {**(seen["metadata"].get("annotations") or {}), STAGE_ANNOTATION: stage}
         steps: list[Object] = [{"op": "add", "path": "/metadata/annotations", "value": annotations}]
-        steps += [
-            {"op": "add", "path": f"/webhooks/{position}/failurePolicy", "value": failure_policy}
-            for position, hook in enumerate(seen.get("webhooks") or ())
-            if hook["name"] in STAGED
-        ]
+        if hooks := webhooks_of(seen):
+            changed = [restaged(kind, hook, stage) if is_ours(hook) else hook for hook in hooks]
+            steps.append({"op": "add", "path": "/webhooks", "value": changed})
         self._patch_seen(kind, seen, steps)
 
     def _patch_seen(self, kind: Kind, seen: Object, steps: list[Object]) -> None:
@@ -99,6 +102,8 @@ def path_of(kind: Kind, name: str) -> ObjectPath:
 def reasons_not_to_fail(registered: RegisteredWebhooks, objects: Mapping[Kind, Object]) -> list[str]:
     """Return why the stage must not be Fail, one line each; none if it may. Raises ClusterError."""
     hooks = {kind: webhooks_of(configuration) for kind, configuration in objects.items()}
+    if any(registered_stage(each) == OBSERVE for each in hooks.values()):
+        return ["the stage is Observe, in which nothing is refused; run nadmit webhooks stage Ignore first"]
     target = target_of([hook for kind in reversed(hooks) for hook in hooks[kind]])
     reasons = [reason for kind in hooks for reason in incompleteness(kind, hooks[kind], target)]
     return reasons or unreached(registered)
@@ -117,7 +122,11 @@ def incompleteness(kind: Kind, hooks: Sequence[Webhook], target: Target | None) 
     if blind:
         reasons.append(f"without caBundle: {', '.join(blind)}; the API server would not know the certificate")
     token = token_of(present[0])
-    expected = None if target is None else client_config(kind, target, None, token=token)
+    expected = (
+        None
+        if target is None
+        else client_config(kind, target, None, token=token, is_observing=is_observing(present[0]))
+    )
     elsewhere = [hook["name"] for hook in present if _callee(hook) != expected]
     if elsewhere:
         reasons.append(f"of another address than the others: {', '.join(elsewhere)}; see nadmit webhooks status")

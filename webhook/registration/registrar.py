@@ -11,6 +11,9 @@ the API server calls every registered webhook. Then it reads each object in each
     changed meanwhile          read it again at once: another replica, a rotation or a person has changed it
     no authority known yet     write nothing: every call of a webhook without caBundle would fail
     another kind of path       `pathmigration` says when all replicas accept the desired one
+    new                        a new installation begins with stage Observe. An object that was deleted and created
+                               again begins with Ignore: this replica, or the object of the other kind, knows that
+                               webhooks may refuse
 
 Injection is registered before judgement (`tables.KINDS`). The kinds are independent: a missing object of one does not
 stop the other. Replicas need no leader: all write the same list, and the second one finds it in order.
@@ -22,19 +25,25 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Event, Thread
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from webhook.kube.apierrors import ClusterError, ConflictError
+from webhook.kube.apierrors import ClusterError, ConflictError, NotFoundError
 from webhook.kube.retry import OnceLog
 
 from .conditions import LabelProtection, StatusProtection
 from .configurations import (
+    IGNORE,
+    OBSERVE,
+    STAGES,
+    Stage,
     Target,
     Webhook,
     completed,
     differences,
+    is_new,
     is_ours,
     stage_of,
     token_of,
@@ -61,6 +70,7 @@ class _Kept:
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.is_in_order = False
+        self.stage = ""
         self.written = 0
         self.failed = 0
         self.migration = PathMigration()
@@ -128,11 +138,17 @@ class Registrar(Collector):
         writes = CounterMetricFamily(
             "nadmit_registrations", "Attempts to mend a webhook configuration", labels=("kind", "result")
         )
+        stages = GaugeMetricFamily(
+            "nadmit_webhooks_stage", "1 for the stage of the webhook configuration", labels=("kind", "stage")
+        )
         for kept in self._kept:
             registered.add_metric((kept.kind.name,), int(kept.is_in_order))
             writes.add_metric((kept.kind.name, "ok"), kept.written)
             writes.add_metric((kept.kind.name, "error"), kept.failed)
+            for stage in STAGES if kept.stage else ():
+                stages.add_metric((kept.kind.name, stage), int(stage == kept.stage))
         yield registered
+        yield stages
         yield writes
 
     def _run(self) -> None:
@@ -176,13 +192,14 @@ class Registrar(Collector):
         seen = self._registered.get(kind)
         present = webhooks_of(seen)
         step = kept.migration.plan(present, self._known_token(kind, present), is_new_round=is_first)
-        stage = stage_of(seen)
+        stage = self._stage_of(kept, seen)
+        kept.stage = stage.name
         self._report_stage(kind, stage.problem)
         make = partial(
             step.webhooks,
             kind,
             self._target,
-            failure_policy=stage.failure_policy,
+            stage=stage.name,
             protection=self._protection(),
             labels=self._labels(),
         )
@@ -195,7 +212,25 @@ class Registrar(Collector):
         self._registered.put_webhooks(kind, seen, completed(present, desired))
         kept.written += 1
         changed = "; ".join(f"{name}: {', '.join(fields)}" for name, fields in differing.items())
-        logger.info("%s: written, failurePolicy %s: %s", self._described(kind), stage.failure_policy, changed)
+        logger.info("%s: written, stage %s: %s", self._described(kind), stage.name, changed)
+
+    def _stage_of(self, kept: _Kept, seen: dict[str, Any]) -> Stage:
+        """Return the stage of an object. NB: deleting an object must not be a way to switch refusals off."""
+        if is_new(seen) and (self._has_refused() or self._another_refuses(kept.kind)):
+            return Stage(IGNORE)
+        return stage_of(seen)
+
+    def _has_refused(self) -> bool:
+        return any(kept.stage not in ("", OBSERVE) for kept in self._kept)
+
+    def _another_refuses(self, kind: Kind) -> bool:
+        for other in KINDS:
+            try:
+                if other is not kind and stage_of(self._registered.get(other)).name != OBSERVE:
+                    return True
+            except NotFoundError:
+                continue
+        return False
 
     def _report_stage(self, kind: Kind, problem: str) -> None:
         topic = f"stage of the {kind.name}"

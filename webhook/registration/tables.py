@@ -27,6 +27,9 @@ from .conditions import Condition, LabelProtection, StatusProtection
 DOMAIN = ".nadmit.io"
 """The end of the names of our webhooks. All others in a list are foreign."""
 
+OBSERVING = "/observe"
+"""Follows the path of a kind if the webhook must not refuse anything (`webhook.serving.http.OBSERVED`)."""
+
 ACCESS = ".access" + DOMAIN
 INJECT = ".inject" + DOMAIN
 
@@ -153,6 +156,9 @@ VALIDATING_KIND = Kind("ValidatingWebhookConfiguration", "validatingwebhookconfi
 
 KINDS = (MUTATING_KIND, VALIDATING_KIND)
 """In the order of registration: the API server calls injection for a pod before it asks for the judgement."""
+
+NAMES = frozenset(hook.name for kind in KINDS for hook in kind.hooks)
+"""The names of all webhooks."""
 
 STAGED = frozenset(hook.name for kind in KINDS for hook in kind.hooks if hook.is_staged)
 """The names of the webhooks whose failurePolicy follows the stage."""

@@ -137,6 +137,10 @@ node and of other networks. A key counts in every spelling that the plugin reads
 letter case, and reads U+017F as s and U+212A as k. A key that no plugin reads does not count. Of a plugin that is not
 in the table, only the keys in the last row count.
 
+A plugin with a star is opaque: it does more than its keys say, because it asks a daemon or hands a changed
+configuration on. The field `unknownTypes` and the levels treat it as a plugin that nadmit does not know. The keys in
+its own row and those in the last row count.
+
 | kind | field of rules | what it is |
 | --- | --- | --- |
 """
@@ -176,7 +180,9 @@ def _row(file: PluginSchema) -> str:
     for kind, text in (*_walk(file.keys, inside), *_walk(file.also_reads, inside), *_walk(file.beside, ""), *as_ipam):
         by_kind.setdefault(kind, []).append(text)
     listed = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in by_kind.items())
-    return f"| {', '.join((file.type, *file.also))} | {listed} |" if listed else ""
+    star = r" \*" if file.opaque else ""
+    names = ", ".join(f"{name}{star}" for name in (file.type, *file.also))
+    return f"| {names} | {listed} |" if listed or file.opaque else ""
 
 
 def _walk(keys: Mapping[str, Key] | Mapping[str, ReadKey], path: str) -> Iterator[tuple[str, str]]:

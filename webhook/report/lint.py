@@ -6,6 +6,7 @@ Text is as compilers write it: `file:line:column: error: pod blue/web-0: message
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,13 +44,15 @@ class Finding:
 class Report:
     """All findings in the order of the files, and how much was read.
 
-    `judged` counts the objects that a webhook would be asked about.
+    `judged` counts the objects that a webhook would be asked about. `by_rule`: the objects are those of a cluster, and
+    the findings are in the order of their rules.
     """
 
     findings: tuple[Finding, ...]
     files: int
     objects: int
     judged: int
+    by_rule: bool = False
 
     def count(self, level: str) -> int:
         """Return how many findings have a level."""
@@ -59,9 +62,19 @@ class Report:
     def summary(self) -> str:
         """The last line for people."""
         return (
-            f"{_count(self.objects, 'object')} in {_count(self.files, 'file')} ({self.judged} judged), "
+            f"{_count(self.objects, 'object')} in {self._where} ({self.judged} judged), "
             f"{_count(self.count(ERROR), 'problem')}, {_count(self.count(WARNING), 'warning')}"
         )
+
+    @property
+    def _where(self) -> str:
+        return "the cluster" if self.by_rule else _count(self.files, "file")
+
+    @property
+    def totals(self) -> tuple[str, ...]:
+        """A line for each rule of a cluster's problems, the most frequent first."""
+        rules = Counter(finding.rule for finding in self.findings if finding.level == ERROR)
+        return tuple(f"{rule}: {_count(number, 'problem')}" for rule, number in rules.most_common())
 
 
 def _count(number: int, noun: str) -> str:
@@ -70,7 +83,8 @@ def _count(number: int, noun: str) -> str:
 
 def render_text(report: Report, paint: Paint) -> str:
     """Return one line per finding, further lines indented, and the summary."""
-    return "\n".join([*(_render_finding(finding, paint) for finding in report.findings), report.summary])
+    totals = report.totals if report.by_rule else ()
+    return "\n".join([*(_render_finding(finding, paint) for finding in report.findings), *totals, report.summary])
 
 
 def _render_finding(finding: Finding, paint: Paint) -> str:

@@ -35,6 +35,7 @@ CHECKED: Mapping[Checked, str] = {
     "exempt": "no: the setting plugins.exempt lists it",
     "no": "no: only the keys that touch something of the node are known",
 }
+OPAQUE = "it does more than its keys say: its IPAM is not checked, and access rules treat it as unknown"
 IPAM_USES: Mapping[str, str] = {
     "required": "required",
     "first": "required if it is the first plugin of the list",
@@ -207,6 +208,7 @@ def _facts(one: Known, rows: Iterable[Row], read: Iterable[Row]) -> Iterator[tup
     yield "kind", f"{schema.kind}: {KINDS[schema.kind]}"
     yield "other names", ", ".join(schema.also)
     yield "checked", CHECKED[one.checked]
+    yield "opaque", OPAQUE if schema.opaque else ""
     yield "CNI versions", ", ".join(schema.cni_versions)
     yield "in a list", _place(schema)
     if schema.kind != "ipam":
@@ -366,6 +368,7 @@ def _json(one: Known) -> dict[str, object]:
         "about": schema.about,
         "kind": schema.kind,
         "checked": one.checked,
+        "opaque": schema.opaque,
         "source": schema.source,
         "cniVersions": list(schema.cni_versions),
         "chainedOnly": schema.chained_only,

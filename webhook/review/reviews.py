@@ -9,6 +9,9 @@ bounds (`LiveLookups`, `LiveDevices`). With the objects that were found, the rev
   now;
 - networks that do not exist, if the pod is refused for nothing else: if they are not found, the refusal is the answer.
 
+At a path of stage Observe the same decision is made, and a refusal becomes an admission at the very end. So what is
+remembered of decisions does not depend on the stage.
+
 A review runs on the event loop. A review that has to parse more definitions than its turn allows
 (`webhook.admission.view.parsecache`) has them parsed in a thread, one after the other, and is judged once more after
 each. So the time of a turn is bounded, however many networks the review names.
@@ -29,10 +32,10 @@ from webhook.admission.model.requests import Decision, Request
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.view.decisioncontext import WARN, Cluster, Configuration, DecisionContext
 from webhook.admission.view.parsecache import ALLOWANCE, PARSED, OutOfTurnError
-from webhook.admission.wording import claimtext, networktext
+from webhook.admission.wording import claimtext, networktext, observedtext
 from webhook.review import wire
 from webhook.review.decisioncache import DecisionCache
-from webhook.serving.http import RETRY_HEADER, RequestError
+from webhook.serving.http import OBSERVED, RETRY_HEADER, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,7 +91,7 @@ class LiveDevices(Protocol):
 
 
 class Reviews:
-    """The callable that the HTTP application runs for /validate and /mutate.
+    """The callable that the HTTP application runs for REVIEW_PATHS.
 
     `snapshot`, `rules` and `configuration` return the current state, and one review sees one state. `problem` returns
     why there is no snapshot yet; after its first None, it is not called again. `live` and `live_devices` are None if
@@ -168,7 +171,7 @@ class Reviews:
 
     def _decide_in_turn(self, path: str, request: Request, cluster: Cluster) -> Decision:
         """Decide with the allowance of one turn. Raises OutOfTurnError."""
-        decide = evaluate if path == "/validate" else answer_mutation
+        decide = evaluate if OBSERVED.get(path, path) == "/validate" else answer_mutation
         PARSED.left = ALLOWANCE
         try:
             return decide(request, self._context_of(cluster))
@@ -198,6 +201,10 @@ class Reviews:
 
     def _answer(self, path: str, request: Request, decision: Decision, started: float) -> bytes:
         decision = warn_of_unknown(decision) if self._live is None else decision
+        if path in OBSERVED:
+            path = OBSERVED[path]
+            if not decision.is_allowed:
+                decision = observedtext.observe(decision, warns=self._configuration().warns_observed)
         answer = wire.encode(request, decision)
         self._observer.review(path, request, decision, perf_counter() - started)
         return answer

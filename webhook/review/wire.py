@@ -492,7 +492,8 @@ def encode(request: Request, decision: Decision) -> bytes:
         rest = known[1]
     elif decision.is_allowed:
         rest = _rest(decision, {"allowed": True})
-        keep_encoded(decision, rest)
+        if not decision.is_observed:  # it is made for one review
+            keep_encoded(decision, rest)
     else:
         rest = _rest(decision, {"allowed": False, "status": _status(request, decision)})
     return b"%b%b%b" % (_HEAD, _encode(request.uid), rest)

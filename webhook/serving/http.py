@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-REVIEW_PATHS = ("/validate", "/mutate")
+OBSERVED = {"/validate/observe": "/validate", "/mutate/observe": "/mutate"}
+"""The paths of stage Observe, whose answers refuse nothing, and where their reviews are judged."""
+
+REVIEW_PATHS = (*OBSERVED, "/validate", "/mutate")
+"""A path comes before the path that it begins with."""
 
 CLIENT_LEFT = 499
 """nginx's number for a request whose client closed the connection. It is counted and never sent."""

@@ -1,5 +1,7 @@
 """Where reviews come in: /validate and /mutate, or these followed by a token that only the API server knows.
 
+In stage Observe `/observe` comes before the token.
+
 The registered configuration gives the API server `/validate/<token>`. Only those who may read that configuration know
 the token. A request at another path gets 404 and learns nothing. While tokens rotate, several are accepted
 (`certs.pathtokens`).
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from webhook.files import describe_unreadable, load_file
 
-from .http import REVIEW_PATHS
+from .http import OBSERVED, REVIEW_PATHS
 
 NO_TOKEN = ""
 """The token of a path without one."""
@@ -70,7 +72,7 @@ class ReviewPaths:
 
     def _allowed(self) -> str:
         if NO_TOKEN in self._tokens():
-            return "POST " + ", POST ".join(REVIEW_PATHS)
+            return "POST " + ", POST ".join(path for path in REVIEW_PATHS if path not in OBSERVED)
         return "POST to the paths that are registered with the API server"
 
 

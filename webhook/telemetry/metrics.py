@@ -2,9 +2,10 @@
 
 | metric | type | labels |
 | --- | --- | --- |
-| nadmit_reviews_total | counter | path, kind, operation, decision (allow, warn, deny) |
+| nadmit_reviews_total | counter | path, kind, operation, decision (allow, warn, deny, would-deny) |
 | nadmit_findings_total | counter | rule |
-| nadmit_trials_total | counter | mode (Warn, Audit) |
+| nadmit_would_refuse_total | counter | rule |
+| nadmit_trials_total | counter | mode (Observe, Warn, Audit) |
 | nadmit_patches_total | counter | |
 | nadmit_review_seconds | histogram | path |
 | nadmit_http_responses_total | counter | path, code |
@@ -54,8 +55,8 @@ from webhook.admission.model.kinds import BINDING, NAMESPACE, NETWORK, POD, POLI
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.model.ruleids import RULE_IDS
 from webhook.configuration.current import CurrentConfiguration
+from webhook.review.reviews import Observer
 from webhook.serving.bodies import REASONS, Bodies
-from webhook.telemetry.decisionlog import DecisionLog
 
 KINDS = {kind: kind.kind for kind in (POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES)}
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
@@ -82,6 +83,7 @@ class _PerReview(Collector):
     def __init__(self) -> None:
         self.reviews: Tally[tuple[str, str, str, str]] = Tally()
         self.findings: Tally[str] = Tally()
+        self.would_refuse: Tally[str] = Tally()
         self.trials: Tally[str] = Tally()
         self.patches = 0
         self.responses: Tally[tuple[str, int]] = Tally()
@@ -93,6 +95,7 @@ class _PerReview(Collector):
         responses = {(path, str(code) if code in CODES else "other"): n for (path, code), n in self.responses.items()}
         yield _counter("nadmit_reviews", "Reviews answered", ("path", "kind", "operation", "decision"), self.reviews)
         yield _counter("nadmit_findings", "Rules that refused", ("rule",), self.findings)
+        yield _counter("nadmit_would_refuse", "Rules that refuse after stage Observe", ("rule",), self.would_refuse)
         yield _counter("nadmit_trials", "Refusals that a mode turned into less", ("mode",), self.trials)
         yield CounterMetricFamily("nadmit_patches", "Pods that were changed", value=self.patches)
         yield _counter("nadmit_http_responses", "HTTP answers", ("path", "code"), responses)
@@ -147,16 +150,17 @@ class Metrics:
         tell.reviews[path, KINDS.get(request.kind, "other"), operation, decision.verdict] += 1
         tell.sums[path] += seconds
         tell.buckets[path][bisect_left(SECONDS, seconds)] += 1
-        if not decision.is_allowed:
+        if not decision.is_allowed or decision.is_observed:
+            tally = tell.would_refuse if decision.is_observed else tell.findings
             for rule in decision.rules:
-                tell.findings[rule if rule in RULE_IDS else "other"] += 1
+                tally[rule if rule in RULE_IDS else "other"] += 1
         if decision.operations:
             tell.patches += 1
         for trial in decision.trials:
             tell.trials[trial.partition(":")[0]] += 1
 
     def response(self, path: str, status: int, _seconds: float) -> None:
-        """Count one HTTP answer; `path` is one of PATHS."""
+        """Count one HTTP answer; `path` is one of REVIEW_PATHS."""
         self._per_review.responses[path, status] += 1
 
     def certificate_loaded(self, not_after: float) -> None:
@@ -283,7 +287,7 @@ class RotationMetrics:
 class Observers:
     """Passes each review on to several observers."""
 
-    def __init__(self, *observers: Metrics | DecisionLog) -> None:
+    def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
     def review(self, path: str, request: Request, decision: Decision, seconds: float) -> None:

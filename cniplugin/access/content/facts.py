@@ -94,8 +94,8 @@ class Facts(Record):
     """The facts of the module's table. `is_on_disk`: the node reads a file instead.
 
     VLANs are ranges (first, last), addresses (32 or 128, first, last). `touches`: everything that the definition
-    touches. `unknown_types`: the programs whose keys nadmit does not know; `unknown_ipam_types`: those that only
-    `ipam.type` names.
+    touches. `unknown_types`: the programs whose keys nadmit does not know, or whose keys do not say all that they touch
+    (OPAQUE); `unknown_ipam_types`: those that only `ipam.type` names.
     """
 
     plugin_types: tuple[str, ...] = ()
@@ -182,9 +182,9 @@ def is_written(key: str, value: object) -> bool:
 
 
 def _facts(config: NetworkConfigList) -> Facts:
-    from .plugintable import PLUGINS  # noqa: PLC0415  # most rules ask for no content
+    from .plugintable import OPAQUE, PLUGINS  # noqa: PLC0415  # most rules ask for no content
 
-    collector = _Collector(PLUGINS, config.name)
+    collector = _Collector(PLUGINS, OPAQUE, config.name)
     for path, keys in nested(config):
         collector.add_plugin(keys, path)
     return collector.facts()
@@ -241,17 +241,19 @@ def _attaches(entry: Any) -> bool:
 
 
 def attaching_types() -> tuple[str, ...]:
-    """Return the plugin types that, as nadmit knows, attach to something of the node, sorted."""
-    from .plugintable import PLUGINS  # noqa: PLC0415  # as above
+    """Return the plugin types whose keys say what they attach to on the node, sorted."""
+    from .plugintable import OPAQUE, PLUGINS  # noqa: PLC0415  # as above
 
-    return tuple(sorted(kind for kind, known in PLUGINS.items() if any(map(_attaches, known[2].values()))))
+    kinds = sorted(PLUGINS.keys() - OPAQUE)
+    return tuple(kind for kind in kinds if any(map(_attaches, PLUGINS[kind][2].values())))
 
 
 class _Collector:
     """Collects the facts of one configuration."""
 
-    def __init__(self, plugins: Table, name: str) -> None:
+    def __init__(self, plugins: Table, opaque: frozenset[str], name: str) -> None:
         self._plugins = plugins
+        self._opaque = opaque
         self._tables: dict[str, Table] = {}
         self._name = name
         self._plugin = ""
@@ -303,7 +305,7 @@ class _Collector:
             self._plugin = kind
             self._add(PROGRAM, kind, join(path, written), written)
             self._read(conf, self._table_of(kind), path)
-            if kind not in self._plugins:
+            if self._is_unknown(kind):
                 self._unknown[kind] = None
         if not kinds and "plugins" not in conf:
             self._read(conf, _UNKNOWN, path)
@@ -317,8 +319,12 @@ class _Collector:
         if table is None:
             known = self._plugins.get(kind)
             own = known[2] if known is not None and known[0] != IPAM else {}
-            table = self._tables[kind] = _UNKNOWN if known is None else {**_ANY, **own}
+            table = self._tables[kind] = {**(_UNKNOWN if self._is_unknown(kind) else _ANY), **own}
         return table
+
+    def _is_unknown(self, kind: str) -> bool:
+        """Say whether nadmit does not know all that a program touches."""
+        return kind in self._opaque or kind not in self._plugins
 
     def _add_ipam(self, conf: Keys, path: str, ipam: Keys, ipam_path: str, *, kinds: list[str]) -> None:
         """Add the IPAM program of a plugin, and a plugin that is an IPAM program itself, which reads `ipam` as well."""
@@ -331,9 +337,11 @@ class _Collector:
             self._plugin = kind
             self._add(PROGRAM, kind, join(ipam_path, written), written)
             known = self._plugins.get(kind)
-            if known is None:
+            if self._is_unknown(kind):
                 self._unknown_ipam[kind] = None
-            elif is_run and known[0] in (IPAM, BOTH):
+            if known is None:
+                continue
+            if is_run and known[0] in (IPAM, BOTH):
                 self._add_ipam_keys(conf, path, ipam, ipam_path, known)
             elif is_run:
                 self._types[kind] = None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 IPAM_PROGRAMS = frozenset(
     (
-        *("antrea", "azure-vnet-ipam", "calico-ipam", "dhcp", "host-local", "kube-ovn", "nv-ipam"),
+        *("antrea", "azure-vnet-ipam", "calico-ipam", "dhcp", "host-local", "kube-ovn", "multi-nic-ipam", "nv-ipam"),
         *("spiderpool", "static", "whereabouts"),
     )
 )

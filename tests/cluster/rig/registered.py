@@ -18,6 +18,7 @@ from tests.fakes.waiting import wait_until
 from tests.paths import MANIFESTS
 from tests.realapi.server import RealApiServer
 from webhook.cli import nadmit
+from webhook.registration.configurations import STAGE_ANNOTATION
 from webhook.registration.tables import KINDS, Kind
 
 CRDS = MANIFESTS / "crds"
@@ -58,8 +59,11 @@ Object = dict[str, Any]
 
 
 @contextmanager
-def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
-    """Install the kinds, a namespace, and the configurations without webhooks; remove all of them in the end."""
+def cluster(api: RealApiServer, stage: str = "Ignore") -> Iterator[RealApiServer]:
+    """Install the kinds, a namespace, and the configurations without webhooks; remove all of them in the end.
+
+    `stage`: "" for that of a new installation.
+    """
     for path in sorted(CRDS.glob("networkattachmentpolic*.yaml")):
         for value in yaml.safe_load_all(path.read_text()):
             api.put(value)
@@ -69,7 +73,7 @@ def cluster(api: RealApiServer) -> Iterator[RealApiServer]:
     api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": NAMESPACE}})
     for kind in KINDS:
-        api.put(empty_configuration(kind))
+        api.put(empty_configuration(kind, stage))
     try:
         yield api
     finally:
@@ -91,10 +95,11 @@ def unregister(api: RealApiServer) -> None:
         api.ask("DELETE", path)
 
 
-def empty_configuration(kind: Kind) -> Object:
+def empty_configuration(kind: Kind, stage: str = "") -> Object:
     """NB: without a label the API server records no field ownership, and kubectl apply removes the webhooks."""
     head = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind.name}
-    return {**head, "metadata": {"name": "nadmit", "labels": {"app.kubernetes.io/name": "nadmit"}}}
+    metadata = {"name": "nadmit", "labels": {"app.kubernetes.io/name": "nadmit"}}
+    return {**head, "metadata": {**metadata, **({"annotations": {STAGE_ANNOTATION: stage}} if stage else {})}}
 
 
 def account(api: RealApiServer, rules: list[Object]) -> Path:

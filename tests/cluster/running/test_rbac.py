@@ -104,7 +104,8 @@ def test_it_uses_exactly_its_grants(server: RealApiServer, tmp_path: Path) -> No
         wait_until(lambda: served.get("/readyz")[0] == 200, lambda: served.get("/readyz"))
         trust_the_secret(server, served, tmp_path / "ca.crt")
         path = registered_path(server)
-        assert "no NetworkAttachmentDefinition" in served.post(POD_WITH_A_NEW_NETWORK, path)["status"]["message"]
+        observed = served.post(POD_WITH_A_NEW_NETWORK, path)  # a new installation is in stage Observe
+        assert "no NetworkAttachmentDefinition" in observed["auditAnnotations"]["trial"]
         assert served.post(POD_WITH_NEW_CLAIMS, path)["allowed"]
         server.put(POLICY)
         wait_until(lambda: _has_no_verdict(served, path), served.get("/metrics").__str__)
@@ -114,6 +115,7 @@ def test_it_uses_exactly_its_grants(server: RealApiServer, tmp_path: Path) -> No
         server.must("PATCH", CONFIGURATION, {"data": {"config.yaml": BAD.decode()}}, kind=MERGE_PATCH)
         wait_until(lambda: any(f"/namespaces/{NAMESPACE}/events" in request.uri for request in asked()), asked)
     assert served.process.returncode == 0, served.errors
+    assert any(request.verb == "patch" and "/nadmit-would-refuse" in request.uri for request in asked())
     refused = [request.line for request in asked() if not any(covers(use, request) for use in VERBS_USED)]
     assert refused == []
     assert "orbidden" not in served.errors

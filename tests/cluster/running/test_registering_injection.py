@@ -142,7 +142,10 @@ def test_without_its_configuration_pods_are_judged_only(world: RealApiServer, tm
         assert world.ask("GET", INJECTION).status == 404
         wait_until(lambda: create(world, pod("x", "kube-system/secret"), DRY).returncode != 0)
         staged = run_webhooks(world, "stage", "Fail")
-        assert (staged.exit_code, staged.stdout) == (0, "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n")
+        assert (staged.exit_code, staged.stdout) == (
+            0,
+            "nadmit: stage Fail, failurePolicy Fail, for 12 webhooks (was Ignore)\n",
+        )
         assert run_webhooks(world, "status").exit_code == 1
         world.put(empty_configuration(MUTATING_KIND))
         wait_until(lambda: is_in_order(server))

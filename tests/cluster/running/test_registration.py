@@ -83,7 +83,7 @@ def test_a_server_registers_only_when_it_is_ready(world: RealApiServer, tmp_path
         "other-claims.access.nadmit.io",
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
-    assert "written, failurePolicy Ignore: pods.access.nadmit.io: absent; " in server.errors
+    assert "written, stage Ignore: pods.access.nadmit.io: absent; " in server.errors
     assert (
         server.errors.count("Validating") == server.errors.count("Mutating") == 2
     )  # two lines for each: written, and in order
@@ -245,7 +245,10 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     """Under Fail, only requests that cannot be judged are refused (side door 15)."""
     assert run_webhooks(world, "status").exit_code == 0
     staged = run_webhooks(world, "stage", "Fail")
-    assert (staged.exit_code, staged.output) == (0, "nadmit: failurePolicy Fail for 7 webhooks (was Ignore)\n")
+    assert (staged.exit_code, staged.output) == (
+        0,
+        "nadmit: stage Fail, failurePolicy Fail, for 14 webhooks (was Ignore)\n",
+    )
     fails = dict.fromkeys(("pods", "bindings", "networks", "policies", "namespaces", "claims"), "Fail")
     assert policies(world) == {
         **fails,
@@ -325,7 +328,7 @@ def test_a_wrong_stage_changes_nothing(server: Served, world: RealApiServer) -> 
     assert policies(world)["pods"] == "Fail"
     shown = run_webhooks(world, "status")
     assert shown.exit_code == 1
-    assert "'fail' is not a failurePolicy; allowed: Ignore, Fail; Fail stays" in shown.output
+    assert "'fail' is not a stage; allowed: Observe, Ignore, Fail; Fail stays" in shown.output
     server.process.terminate()
     server.errors = server.process.communicate(timeout=20)[1]
     assert server.errors.count("Fail stays") == 1

@@ -161,6 +161,7 @@ def test_the_configuration_is_shown_as_it_is_written(current: CurrentConfigurati
                 "definitionItems": 1024,
                 "policyValues": 16_384,
             },
+            "observe": {"warnings": False},
         },
         "attachedBy": "multus",
         "pluginTypes": dict.fromkeys(sorted(load_schemas()), "nadmit"),

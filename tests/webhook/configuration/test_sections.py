@@ -147,3 +147,10 @@ def test_limits_change_while_the_server_runs() -> None:
     current.update(HEAD.encode() + b"limits: {networksPerPod: 128}\n", source="f")
     assert current.value.limits.networks_per_pod == 128
     assert current.describe()["configuration"]["limits"]["networksPerPod"] == 128
+
+
+@pytest.mark.parametrize(
+    ("text", "warns"), [("", False), ("observe: {}\n", False), ("observe: {warnings: true}\n", True)]
+)
+def test_users_are_warned_in_stage_observe_if_an_admin_says_so(text: str, warns: bool) -> None:  # noqa: FBT001 - a column
+    assert read(f"{HEAD}{text}".encode(), where="f").to_value({}).warns_observed is warns

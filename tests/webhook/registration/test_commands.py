@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.fakes.objects import write_kubeconfig
 from tests.fakes.objectstore import Object
 from webhook.cli import nadmit
 from webhook.registration.conditions import StatusProtection
-from webhook.registration.configurations import Service, Url, webhooks
+from webhook.registration.configurations import STAGES, Service, Url, registered_stage, webhooks
 from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND
 
 from .webhookserver import Stored, WebhookServer
@@ -37,7 +38,7 @@ class World:
         self.kubeconfig = write_kubeconfig(directory / "kubeconfig", api.url)
         api.answer_probe(403, REFUSED)
         for kind in KINDS:
-            hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", protection=PROTECTION)
+            hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, stage="Ignore", protection=PROTECTION)
             self.register(hooks, at=api.stored(kind))
 
     def register(self, hooks: list[Object], *, at: Stored) -> None:
@@ -68,14 +69,20 @@ OPEN = ["Ignore"] * 14
 
 def test_stage_fail_and_back(world: World) -> None:
     done = world.run("stage", "Fail")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Fail for 7 webhooks (was Ignore)\n")
+    assert (done.exit_code, done.output) == (
+        0,
+        "nadmit: stage Fail, failurePolicy Fail, for 14 webhooks (was Ignore)\n",
+    )
     assert world.policies() == STAGED
     for stored in (world.api.mutating, world.api.validating):
         assert stored.value["metadata"]["annotations"] == {"nadmit.io/failure-policy": "Fail"}
     assert world.run("status").exit_code == 0
     world.api.answer_probe(201, "")
     done = world.run("stage", "Ignore")
-    assert (done.exit_code, done.output) == (0, "nadmit: failurePolicy Ignore for 7 webhooks (was Fail)\n")
+    assert (done.exit_code, done.output) == (
+        0,
+        "nadmit: stage Ignore, failurePolicy Ignore, for 14 webhooks (was Fail)\n",
+    )
     assert world.policies() == OPEN
 
 
@@ -122,9 +129,7 @@ def test_stage_fail_requires_all_webhooks_with_an_authority_and_one_address(worl
     assert done.output.startswith(
         "nadmit: not staged: not registered: pods.access.nadmit.io, bindings.access.nadmit.io; run nadmit "
     )
-    other = webhooks(
-        VALIDATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
-    )
+    other = webhooks(VALIDATING_KIND, Url("https://x"), ca_bundle=CA, stage="Ignore", protection=StatusProtection())
     blind = {**whole[1], "clientConfig": {"service": whole[1]["clientConfig"]["service"]}}
     world.register([whole[0], blind, *whole[2:5], other[5], *whole[6:]], at=world.api.validating)
     done = world.run("stage", "Fail")
@@ -143,9 +148,7 @@ def test_stage_fail_requires_injection_if_its_configuration_exists(world: World)
     done = world.run("stage", "Fail")
     assert done.exit_code == 1
     assert done.output.startswith("nadmit: not staged: not registered: pods.inject.nadmit.io; run nadmit ")
-    other = webhooks(
-        MUTATING_KIND, Url("https://x"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
-    )
+    other = webhooks(MUTATING_KIND, Url("https://x"), ca_bundle=CA, stage="Ignore", protection=StatusProtection())
     world.register(other, at=world.api.mutating)
     done = world.run("stage", "Fail")
     elsewhere = "pods.inject.nadmit.io, defaults.inject.nadmit.io"
@@ -163,7 +166,7 @@ NO_INJECTION = (
 def test_the_configuration_of_injection_is_optional(world: World) -> None:
     world.api.mutating.delete()
     done = world.run("stage", "Fail")
-    said = "nadmit: failurePolicy Fail for 6 webhooks (was Ignore)\n"
+    said = "nadmit: stage Fail, failurePolicy Fail, for 12 webhooks (was Ignore)\n"
     assert (done.exit_code, done.output) == (0, NO_INJECTION + said)
     assert [hook["failurePolicy"] for hook in world.api.validating.hooks()] == STAGED[2:]
     done = world.run("status")
@@ -177,9 +180,7 @@ def test_the_configuration_of_injection_is_optional(world: World) -> None:
 def test_two_stages_are_a_difference(world: World) -> None:
     """The stages differ if one object is deleted and created again, which begins with Ignore."""
     assert world.run("stage", "Fail").exit_code == 0
-    hooks = webhooks(
-        MUTATING_KIND, Service("a", "b"), ca_bundle=CA, failure_policy="Ignore", protection=StatusProtection()
-    )
+    hooks = webhooks(MUTATING_KIND, Service("a", "b"), ca_bundle=CA, stage="Ignore", protection=StatusProtection())
     world.api.mutating.edit(lambda value: value["metadata"].pop("annotations"))
     world.register(hooks, at=world.api.mutating)
     stages = "MutatingWebhookConfiguration Ignore, ValidatingWebhookConfiguration Fail"
@@ -241,6 +242,7 @@ def test_status_lists_what_is_registered(world: World) -> None:
             "other-claims.access.nadmit.io      -               -              -                      absent",
             "other.example.com                  Ignore                         2036-11-21             (foreign)",
             "old.nadmit.io                      Ignore          /validate/...  2036-11-21             unknown",
+            "stage Ignore: while no replica answers, everything is allowed",
         ],
     )
 
@@ -253,7 +255,7 @@ def test_status_compares_with_what_is_given(world: World) -> None:
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1
-    assert "'no' is not a failurePolicy" in done.output
+    assert "'no' is not a stage" in done.output
 
 
 def test_show_prints_the_webhooks_that_the_server_registers(world: World, tmp_path: Path) -> None:
@@ -267,3 +269,70 @@ def test_show_prints_the_webhooks_that_the_server_registers(world: World, tmp_pa
     for value, kind in zip(shown, KINDS, strict=True):
         assert value["webhooks"] == world.api.stored(kind).hooks()
         assert value["metadata"] == {"name": "nadmit", "annotations": {"nadmit.io/failure-policy": "Ignore"}}
+
+
+def observe(world: World) -> None:
+    for kind in KINDS:
+        hooks = webhooks(kind, Service("a", "b"), ca_bundle=CA, stage="Observe", protection=PROTECTION)
+        world.register(hooks, at=world.api.stored(kind))
+
+
+def test_from_observe_to_ignore_and_back(world: World) -> None:
+    observe(world)
+    done = world.run("status")
+    assert done.exit_code == 0
+    assert done.output.splitlines()[1].split()[:3] == ["pods.inject.nadmit.io", "Ignore", "/mutate/observe"]
+    assert done.output.splitlines()[-1] == (
+        "stage Observe: everything is judged, nothing is refused; see nadmit webhooks would-refuse"
+    )
+    done = world.run("stage", "Ignore")
+    assert (done.exit_code, done.output.splitlines()) == (
+        0,
+        [
+            (
+                "how much would have been refused is not known: there is no ConfigMap nadmit-system/nadmit-would-refuse; "
+                "apply the manifests, or name another with --would-refuse-map"
+            ),
+            "nadmit: stage Ignore, failurePolicy Ignore, for 14 webhooks (was Observe)",
+        ],
+    )
+    assert world.run("status").output.splitlines()[1].split()[2] == "/mutate"
+    done = world.run("stage", "Observe")
+    assert done.output == "nadmit: stage Observe, failurePolicy Ignore, for 14 webhooks (was Ignore)\n"
+    assert world.run("status").exit_code == 0
+    assert world.policies() == OPEN
+
+
+def test_the_stage_is_left_with_a_look_at_the_list(world: World) -> None:
+    observe(world)
+    row = {"rule": "mac-value", "namespace": "blue", "mutated": 0, "validated": 2, "first": "1", "last": "2"}
+    table = {"version": 1, "since": "1", "dropped": 3, "rows": [{**row, "kind": "Pod", "name": "p", "field": ""}]}
+    world.api.serve("/api/v1/configmaps")
+    metadata = {"namespace": "nadmit-system", "name": "nadmit-would-refuse"}
+    world.api.put("/api/v1/configmaps", {"metadata": metadata, "data": {"would-refuse.json": json.dumps(table)}})
+    assert world.run("stage", "Ignore").output.splitlines()[0] == (
+        "2 refusals would have been made since 1, by 1 rule in 1 namespace; 3 more of rows that were dropped"
+    )
+
+
+def test_fail_comes_after_ignore(world: World) -> None:
+    observe(world)
+    done = world.run("stage", "Fail")
+    assert (done.exit_code, done.output) == (
+        1,
+        "nadmit: not staged: the stage is Observe, in which nothing is refused; run nadmit webhooks stage Ignore first\n",
+    )
+    assert world.policies() == OPEN
+    assert world.run("stage", "Fail", "--force").exit_code == 0
+    assert world.policies() == STAGED
+
+
+def test_show_prints_observe_for_registration_by_manifest(world: World) -> None:
+    words = ["webhooks", "show", "--service", "a/b", *WORDS, "--stage"]
+    shown = {stage: list(yaml.safe_load_all(CliRunner().invoke(nadmit, [*words, stage]).output)) for stage in STAGES}
+    for stage, values in shown.items():
+        for value in values:
+            assert value["metadata"]["annotations"] == {"nadmit.io/failure-policy": stage}
+            assert registered_stage(value["webhooks"]) == stage
+    older = CliRunner().invoke(nadmit, [*words[:-1], "--failure-policy", "Fail"]).output
+    assert list(yaml.safe_load_all(older)) == shown["Fail"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from certs import cabundle
+from certs.pathtokens import tokens_in
 from cniplugin.access.model.decision import NETWORK_STATUS_MODES
 from tests import golden_files as golden
 from tests.paths import MANIFESTS
@@ -19,6 +21,7 @@ from webhook.commands.webhooks.show import render
 from webhook.registration import conditions
 from webhook.registration.conditions import LabelProtection, StatusProtection
 from webhook.registration.configurations import (
+    STAGES,
     UNPROTECTED,
     Service,
     Stage,
@@ -30,14 +33,19 @@ from webhook.registration.configurations import (
     completed,
     configuration,
     differences,
+    is_observing,
     is_ours,
-    registered_policy,
+    registered_stage,
+    restaged,
     stage_of,
     target_of,
+    token_of,
     webhooks,
     without_bundle,
 )
 from webhook.registration.tables import DOMAIN, KINDS, MUTATING_KIND, STAGED, VALIDATING_KIND, Kind
+from webhook.serving.http import OBSERVED
+from webhook.serving.reviewpaths import ReviewPaths
 
 SERVICE = Service("nadmit-system", "nadmit-webhook")
 AGENT = "system:serviceaccount:net:agent"
@@ -47,7 +55,7 @@ FOREIGN: Webhook = {"name": "other.example.com", "clientConfig": {"url": "https:
 def made(
     kind: Kind = VALIDATING_KIND, target: Target = SERVICE, bundle: bytes | None = b"pem", policy: str = "Ignore"
 ) -> list[Webhook]:
-    return webhooks(kind, target, ca_bundle=bundle, failure_policy=policy, protection=StatusProtection())
+    return webhooks(kind, target, ca_bundle=bundle, stage=policy, protection=StatusProtection())
 
 
 def written(
@@ -60,13 +68,11 @@ def written(
 ) -> str:
     given: dict[str, Any] = {
         "ca_bundle": bundle,
-        "failure_policy": policy,
+        "stage": policy,
         "protection": protection,
         "labels": labels,
     }
-    return render(
-        [configuration(kind, "nadmit", webhooks(kind, target, **given), failure_policy=policy) for kind in KINDS]
-    )
+    return render([configuration(kind, "nadmit", webhooks(kind, target, **given), stage=policy) for kind in KINDS])
 
 
 LISTED = LabelProtection(
@@ -140,6 +146,33 @@ def test_each_kind_puts_its_path_to_a_url(url: str, base: str) -> None:
     assert client_config(MUTATING_KIND, Url(url), None) == {"url": base + "/mutate"}
 
 
+@pytest.mark.parametrize("target", [SERVICE, Url("https://a:1/own")], ids=["service", "url"])
+@pytest.mark.parametrize("token", ["", "0123456789abcdef"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path.strip("/"))
+def test_the_path_says_whether_answers_may_refuse(kind: Kind, token: str, target: Target) -> None:
+    """So no replica can have a stage of its own. The server judges at the paths that the table registers."""
+    config = client_config(kind, target, None, token=token, is_observing=True)
+    observing, refusing = ({"clientConfig": config}, {"clientConfig": client_config(kind, target, None, token=token)})
+    assert (is_observing(observing), is_observing(refusing)) == (True, False)
+    assert token_of(observing) == token_of(refusing) == token
+    assert target_of([{**observing, "name": "x.nadmit.io"}]) == target
+    path = (config.get("url") or config["service"]["path"]).removeprefix("https://a:1/own")
+    resolved = ReviewPaths(lambda: (token,)).resolve(path)
+    assert resolved is not None
+    assert OBSERVED[resolved] == kind.path
+    seen = tokens_in([{"webhooks": [{**observing, "name": "pods" + DOMAIN}]}])
+    assert seen == {token}
+
+
+@pytest.mark.parametrize("target", [SERVICE, Url("https://a:1/own")], ids=["service", "url"])
+@pytest.mark.parametrize(("old", "new"), list(itertools.permutations(STAGES, 2)))
+def test_another_stage_changes_what_it_must(old: str, new: str, target: Target) -> None:
+    before, after = (made(target=target, policy=stage) for stage in (old, new))
+    assert [restaged(VALIDATING_KIND, hook, new) for hook in before] == after
+    assert registered_stage(after) == new
+    assert {hook["failurePolicy"] for hook in after} == ({"Ignore", "Fail"} if new == "Fail" else {"Ignore"})
+
+
 def as_read(hooks: list[Webhook]) -> list[Webhook]:
     """Return the webhooks as the API server stores them, with its defaults."""
     return [{**copy.deepcopy(hook), "namespaceSelector": {}, "objectSelector": {}} for hook in hooks]
@@ -199,18 +232,28 @@ def test_the_stage() -> None:
     def said(value: str, *hooks: Webhook) -> Stage:
         return stage_of({"metadata": {"annotations": {"nadmit.io/failure-policy": value}}, "webhooks": list(hooks)})
 
-    assert stage_of({"metadata": {}}) == stage_of({"metadata": {"annotations": None}}) == Stage("Ignore")
+    def without(*hooks: Webhook) -> Stage:
+        assert stage_of({"metadata": {}, "webhooks": list(hooks)}) == stage_of(
+            {"metadata": {"annotations": None}, "webhooks": list(hooks)}
+        )
+        return stage_of({"metadata": {}, "webhooks": list(hooks)})
+
+    assert without() == without(FOREIGN) == without(*made(policy="Observe")) == Stage("Observe")
+    assert without(*made()) == without(*made(policy="Fail")) == Stage("Ignore")
+    assert without(*made(policy="Observe")[:1], *made()[1:]) == Stage("Ignore")
     assert said("Fail") == Stage("Fail")
     assert said("Ignore", *made(policy="Fail")) == Stage("Ignore")
     assert said("fail", *made(policy="Fail"))[0] == "Fail"
     assert said("fail", *made())[0] == "Ignore"
+    assert said("fail", *made(policy="Observe"))[0] == "Observe"
+    assert said("Observe", *made(policy="Fail")) == Stage("Observe")
     assert said("x\ny").problem == (
-        "annotation nadmit.io/failure-policy: 'x\\\\ny' is not a failurePolicy; allowed: Ignore, Fail; Ignore stays"
+        "annotation nadmit.io/failure-policy: 'x\\\\ny' is not a stage; allowed: Observe, Ignore, Fail; Ignore stays"
     )
-    assert registered_policy([]) == "Ignore"
+    assert registered_stage([]) == "Ignore"
     mixed = made(policy="Fail")
     mixed[0]["failurePolicy"] = "Ignore"
-    assert registered_policy(mixed) == "Ignore"
+    assert registered_stage(mixed) == "Ignore"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -262,7 +305,7 @@ def test_conditions_of_others_have_no_status_writers(end: str) -> None:
 def test_only_mode_deny_may_fail_closed_for_a_network_status(mode: str) -> None:
     """Multus starts no pod whose status it cannot write."""
     found = {hook["name"]: hook for hook in webhooks(
-        VALIDATING_KIND, SERVICE, ca_bundle=None, failure_policy="Fail", protection=StatusProtection(mode)
+        VALIDATING_KIND, SERVICE, ca_bundle=None, stage="Fail", protection=StatusProtection(mode)
     )}  # fmt: skip
     (staged,) = found["pods.access.nadmit.io"]["matchConditions"]
     assert ("network-status" in staged["expression"]) == (mode == "Deny")

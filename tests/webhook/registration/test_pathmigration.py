@@ -32,7 +32,7 @@ TOKEN, OTHER = "0123456789abcdef", "fedcba9876543210"
 
 def made(plan: MigrationStep, kind: Kind = VALIDATING_KIND) -> list[Webhook]:
     return plan.webhooks(
-        kind, TARGET, ca_bundle=b"pem", failure_policy="Ignore", protection=StatusProtection(), labels=LabelProtection()
+        kind, TARGET, ca_bundle=b"pem", stage="Ignore", protection=StatusProtection(), labels=LabelProtection()
     )
 
 
@@ -106,7 +106,7 @@ def test_replicas_of_two_kinds_keep_the_paths_and_rarely_write(new: str, old: st
 
 def test_a_version_that_does_not_know_the_probe_removes_it() -> None:
     """An old version compares with its own list."""
-    own = webhooks(VALIDATING_KIND, TARGET, ca_bundle=None, failure_policy="Ignore", protection=StatusProtection())
+    own = webhooks(VALIDATING_KIND, TARGET, ca_bundle=None, stage="Ignore", protection=StatusProtection())
     assert differences(made(MigrationStep("", TO_TOKEN)), own) == {TO_TOKEN: ["unknown"]}
 
 

@@ -21,7 +21,7 @@ from tests.fakes.objectstore import Object
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Connection
 from webhook.registration.conditions import StatusProtection
-from webhook.registration.configurations import Service, bundle_of
+from webhook.registration.configurations import Service, bundle_of, registered_stage, webhooks
 from webhook.registration.registered import RegisteredWebhooks
 from webhook.registration.registrar import Registrar
 from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND, Kind
@@ -29,6 +29,7 @@ from webhook.registration.tables import KINDS, MUTATING_KIND, VALIDATING_KIND, K
 from .webhookserver import NAME, WebhookServer
 
 PERIOD_S = 0.005
+TARGET = Service("nadmit-system", "nadmit-webhook")
 
 
 class World:
@@ -45,7 +46,7 @@ class World:
     @contextmanager
     def registrar(self, **more: Any) -> Iterator[Registrar]:
         given: dict[str, Any] = {
-            "target": Service("nadmit-system", "nadmit-webhook"),
+            "target": TARGET,
             "is_ready": lambda: True,
             "ca_bundle": lambda: self.bundle,
             "protection": StatusProtection,
@@ -74,7 +75,7 @@ def measured(registrar: Registrar, kind: Kind) -> dict[str, float]:
     registry = CollectorRegistry()
     registry.register(registrar)
     return {
-        " ".join([sample.name, sample.labels.get("result", "")]).strip(): sample.value
+        " ".join([sample.name, sample.labels.get("result", sample.labels.get("stage", ""))]).strip(): sample.value
         for metric in registry.collect()
         for sample in metric.samples
         if sample.labels["kind"] == kind.name
@@ -101,6 +102,9 @@ def test_it_waits_for_readiness_and_writes_once(world: World) -> None:
         assert {bundle_of(hook) for hook in world.stored.hooks()} == {b"pem"}
         assert measured(registrar, world.kind) == {
             "nadmit_webhooks_registered": 1,
+            "nadmit_webhooks_stage Observe": 1,
+            "nadmit_webhooks_stage Ignore": 0,
+            "nadmit_webhooks_stage Fail": 0,
             "nadmit_registrations_total ok": 1,
             "nadmit_registrations_total error": 0,
         }
@@ -119,19 +123,73 @@ def test_an_edit_is_put_back(world: World, caplog: pytest.LogCaptureFixture) -> 
         world.stored.wait(lambda: len(world.stored.patches) == 2)
         assert world.stored.hooks() == before
     second = world.kind.hooks[1].name
-    assert (
-        f'{world.kind.name} "nadmit": written, failurePolicy Ignore: {world.first}: failurePolicy; {second}: absent'
-        in (caplog.text)
+    assert f'{world.kind.name} "nadmit": written, stage Observe: {world.first}: failurePolicy; {second}: absent' in (
+        caplog.text
     )
 
 
 def test_the_stage_is_followed(world: World) -> None:
     with world.registrar():
         world.stored.wait(lambda: world.stored.patches)
-        for said in ("Fail", "Ignore"):
+        for said in ("Fail", "Ignore", "Observe", "Fail"):
             annotations = {"nadmit.io/failure-policy": said}
             world.stored.edit(lambda value: value["metadata"].update(annotations=annotations))  # noqa: B023 - called now
-            world.stored.wait(lambda: world.stored.hooks()[0]["failurePolicy"] == said)  # noqa: B023 - called now
+            world.stored.wait(lambda: registered_stage(world.stored.hooks()) == said)  # noqa: B023 - called now
+
+
+def stages(world: World) -> set[str]:
+    return {registered_stage(world.api.stored(kind).hooks()) for kind in KINDS}
+
+
+def test_a_new_installation_begins_with_observe(world: World) -> None:
+    with world.registrar() as registrar:
+        world.stored.wait(lambda: all(world.api.stored(kind).patches for kind in KINDS))
+        assert stages(world) == {"Observe"}
+        assert measured(registrar, world.kind)["nadmit_webhooks_stage Observe"] == 1
+        assert measured(registrar, world.kind)["nadmit_webhooks_stage Ignore"] == 0
+    with world.registrar():  # after a restart, and without the annotation
+        world.stored.wait_for_gets(3)
+        assert stages(world) == {"Observe"}
+
+
+def test_an_upgrade_keeps_the_stage(world: World) -> None:
+    """An installation from before Observe has no annotation in stage Ignore."""
+    for kind in KINDS:
+        hooks = webhooks(kind, TARGET, ca_bundle=b"pem", stage="Ignore", protection=StatusProtection())
+        world.api.stored(kind).edit(lambda value: value.update(webhooks=hooks[1:]))  # noqa: B023 - called now
+    with world.registrar():
+        world.stored.wait(lambda: all(world.api.stored(kind).patches for kind in KINDS))
+        world.stored.wait_for_gets(3)
+        assert stages(world) == {"Ignore"}
+
+
+@pytest.mark.parametrize("stage", ["Ignore", "Fail"])
+def test_a_configuration_that_is_created_again_refuses_if_the_other_one_does(world: World, stage: str) -> None:
+    """Also for a replica that has just started. Deleting an object must not switch refusals off."""
+    (other,) = (kind for kind in KINDS if kind is not world.kind)
+    hooks = webhooks(other, TARGET, ca_bundle=b"pem", stage=stage, protection=StatusProtection())
+    annotations = {"nadmit.io/failure-policy": stage}
+    world.api.stored(other).edit(
+        lambda value: value.update(webhooks=hooks, metadata={**value["metadata"], "annotations": annotations})
+    )
+    with world.registrar():
+        world.stored.wait(lambda: world.stored.patches)
+        assert registered_stage(world.stored.hooks()) == "Ignore"
+
+
+def test_configurations_that_are_created_again_refuse_if_they_did(world: World) -> None:
+    for kind in KINDS:
+        annotations = {"nadmit.io/failure-policy": "Fail"}
+        world.api.stored(kind).edit(lambda value: value["metadata"].update(annotations=annotations))  # noqa: B023 - called now
+    with world.registrar():
+        world.stored.wait(lambda: all(world.api.stored(kind).patches for kind in KINDS))
+        for kind in KINDS:
+            world.api.stored(kind).delete()
+        world.stored.wait_for_gets(2)
+        for kind in KINDS:
+            world.api.stored(kind).create()
+        world.stored.wait(lambda: all(world.api.stored(kind).hooks() for kind in KINDS))
+        assert stages(world) == {"Ignore"}
 
 
 def test_a_change_between_get_and_patch_is_not_lost(world: World) -> None:
@@ -203,7 +261,8 @@ def test_a_refusal_is_logged_once_and_the_next_round_writes(
     world.stored.answer(failure(status, "no"))
     with world.registrar() as registrar:
         world.stored.wait(lambda: world.stored.patches)
-        assert measured(registrar, world.kind)["nadmit_registrations_total error"] == 1
+        # To know the stage of a new object, a replica reads the other one as well.
+        assert sum(measured(registrar, kind)["nadmit_registrations_total error"] for kind in KINDS) == 1
     (line,) = warnings(caplog)
     what = f"{world.kind.resource}.admissionregistration.k8s.io"
     assert line == text.format(what=what, server=world.api.url)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.paths import EXAMPLES
 from tests.webhook.admission.world import RULES, cluster
+from webhook.admission.model.limitsettings import ReviewLimits
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.view.decisioncontext import Cluster, Configuration
@@ -147,3 +148,75 @@ def test_a_bad_review_is_not_counted() -> None:
     with pytest.raises(RequestError):
         reviews(noted)("/validate", b"{}")
     assert noted.reviews == []
+
+
+# Stage Observe
+
+
+def both(name: str, **more: Any) -> tuple[dict[str, Any], dict[str, Any], Noted, Reviews]:
+    """Return the answers of both stages to one review, the refusal first."""
+    noted = Noted()
+    asked = reviews(noted, **more)
+    review = sent(name)
+    refused, admitted = (ask(asked, path, review) for path in ("/validate", "/validate/observe"))
+    return refused, admitted, noted, asked
+
+
+REFUSED = "web-7b9fbb666b"
+
+
+def test_observe_admits_and_records_what_would_be_refused() -> None:
+    refused, admitted, noted, _ = both(REFUSED)
+    assert (refused["allowed"], admitted["allowed"]) == (False, True)
+    assert "status" not in admitted
+    audit, recorded = refused["auditAnnotations"], admitted["auditAnnotations"]
+    assert (audit.pop("decision"), recorded.pop("decision")) == ("deny", "would-deny")
+    trial = recorded.pop("trial")
+    assert trial.startswith("Observe: ")
+    assert "warnings" not in admitted
+    assert recorded == audit
+    assert [one[:3:2] for one in noted.reviews] == [("/validate", "deny"), ("/validate", "would-deny")]
+
+
+def test_observe_warns_users_if_the_configuration_says_so() -> None:
+    _, admitted, _, _ = both(REFUSED, configuration=Configuration(warns_observed=True))
+    (warning,) = admitted["warnings"]
+    assert warning.startswith("would be refused")
+    assert len(warning) <= 256
+
+
+def test_a_change_of_the_stage_is_never_stale() -> None:
+    """Decisions are remembered without their stage, and encoded answers of observed ones are not."""
+    noted = Noted()
+    asked = reviews(noted)
+    review = sent(REFUSED)
+    verdicts = [
+        ask(asked, path, review)["allowed"] for path in ["/validate/observe", "/validate", "/validate/observe"] * 3
+    ]
+    assert verdicts == [True, False, True] * 3
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_observe_changes_nothing_about_objects_that_are_admitted(name: str) -> None:
+    noted = Noted()
+    asked = reviews(noted, world=load_snapshot(EXAMPLES / "cluster"))
+    review = sent(name)
+    assert ask(asked, "/mutate", review) == ask(asked, "/mutate/observe", review)
+
+
+def test_observe_admits_what_mutate_would_refuse() -> None:
+    limits = ReviewLimits(containers_per_pod=0)
+    asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"), configuration=Configuration(limits=limits))
+    review = sent("dry")
+    for path in ("/mutate", "/validate"):
+        assert ask(asked, path, review)["auditAnnotations"]["decision"] == "deny"
+        answer = ask(asked, f"{path}/observe", review)
+        assert answer["auditAnnotations"]["decision"] == "would-deny"
+        assert answer["allowed"]
+        assert "patch" not in answer
+
+
+def test_a_review_that_cannot_be_read_stays_an_error() -> None:
+    """The API server then admits the object, because the failurePolicy of stage Observe is Ignore."""
+    with pytest.raises(RequestError):
+        reviews(Noted())("/validate/observe", b"{")

@@ -212,6 +212,7 @@ class Decision(NamedTuple):
     wrong with the object. `unknown`: namespaces that are not known and whose labels matter. `unknown_devices`: kind,
     namespace and name of unknown claims, templates and classes that may change the decision. A decision with either of
     these is final only if the caller cannot ask the API server. `operations`: the JSON Patch for the object.
+    `is_observed`: stage Observe admits an object that would be refused, and the other fields are those of the refusal.
     """
 
     is_allowed: bool = True
@@ -228,10 +229,13 @@ class Decision(NamedTuple):
     operations: tuple[Operation, ...] = ()
     unknown: tuple[str, ...] = ()
     unknown_devices: tuple[tuple[str, str, str], ...] = ()
+    is_observed: bool = False
 
     @property
     def verdict(self) -> str:
-        """One of `allow`, `warn` and `deny`, for logs and metrics."""
+        """One of `allow`, `warn`, `deny` and `would-deny`, for logs and metrics."""
+        if self.is_observed:
+            return "would-deny"
         if not self.is_allowed:
             return "deny"
         return "warn" if self.warnings else "allow"

@@ -80,7 +80,7 @@ def version_findings(placed: Placed) -> Findings:
     A version after all that the plugin speaks is a warning, because a later release may speak it.
     """
     spoken, version = placed.schema.cni_versions, placed.cni_version
-    if not spoken or version in spoken:
+    if not spoken or version in spoken or placed.schema.opaque:
         return
     is_newer = number(version) > number(spoken[-1])
     detail = f"the plugin {placed.schema.type} does not speak the network's CNI version"
@@ -134,7 +134,8 @@ def interface_findings(placed: Placed, maker: PluginSchema | None) -> Findings:
 
 def makes_interface(placed: Placed) -> bool:
     """Say whether a plugin makes the interface of the network. NB: a bridge can be told to make the bridge alone."""
-    is_maker = placed.schema.kind == "main" and placed.schema.interface != "never"
+    schema = placed.schema
+    is_maker = schema.kind == "main" and schema.interface != "never" and not schema.opaque
     return is_maker and placed.values.get("disableContainerInterface") is not True
 
 

@@ -24,6 +24,7 @@ from webhook.admission.plugins.placement import NO_ORIGIN, Network, Origin, Plac
 from webhook.admission.plugins.routegateways import route_findings
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+from webhook.admission.plugins.spelling import near_type
 
 ERRORS_MAX = 100
 """Errors of one configuration; a refusal shows the first 20 causes."""
@@ -96,16 +97,15 @@ def _walk(config: NetworkConfigList, network: Network, checks: PluginChecks) -> 
         path = f"plugins[{index}]" if config.is_list else ""
         schema = checks.schemas.get(plugin.type)
         if plugin.type not in checks.exempt:
-            yield from walk.unknown_type(plugin.type, path) if schema is None else walk.plugin(plugin, schema, path)
-        walk.earlier[schema.type if schema else plugin.type] = schema is not None
+            yield from walk.unknown_plugin(plugin, path) if schema is None else walk.plugin(plugin, schema, path)
+        walk.earlier[schema.type if schema else plugin.type] = schema is not None and not schema.opaque
 
 
 class _Walk:
     """The state of one walk over a network.
 
-    `earlier`: types of the plugins already passed, and whether each has a schema. `maker`: the main plugin
-    that has made the interface. `reported`: types without a schema
-    that have a finding already.
+    `earlier`: types of the plugins already passed, and whether the schema of each says what it makes. `maker`: the main
+    plugin that has made the interface. `reported`: types that have a finding about the type already.
     """
 
     def __init__(self, network: Network, checks: PluginChecks) -> None:
@@ -116,25 +116,60 @@ class _Walk:
         self.reported: set[str] = set()
         self.budget = Budget(checks.values_max)
 
-    def unknown_type(self, name: str, path: str) -> Findings:
+    def unknown_plugin(self, plugin: PluginConfig, path: str) -> Findings:
+        """Yield a finding about a plugin without a schema, and one about its IPAM if that resembles a known one."""
+        yield from self._unknown_type(plugin.type, path, is_ipam=False)
+        ipam = plugin.ipam_type
+        known = {*self.checks.schemas, *self.checks.exempt}
+        if ipam is not None and ipam not in known and self._meant_type(ipam, is_ipam=True) is not None:
+            yield from self._unknown_type(ipam, join(path, "ipam"), is_ipam=True)
+
+    def _unknown_type(self, name: str, path: str, *, is_ipam: bool) -> Findings:
         """Yield a finding about a type without a schema, once for each type."""
-        if name in self.reported or self.checks.unknown_types == "Off":
+        if self.checks.unknown_types == "Off" or self._is_reported(name):
             return
-        self.reported.add(name)
         code = "NAD108" if self.checks.unknown_types == "Refuse" else "NAD107"
         detail = "this plugin type is unknown, so only the keys that all plugins share were checked"
-        yield PluginFinding(code=code, path=join(path, "type"), detail=detail, value=name)
+        meant = self._meant_type(name, is_ipam=is_ipam)
+        fix = f'did you mean "{meant}"? on nodes without a program of this name, pods do not start' if meant else ""
+        yield PluginFinding(code=code, path=join(path, "type"), detail=detail, value=name, fix=fix)
+
+    def _is_reported(self, name: str) -> bool:
+        """Say whether a type has a finding already; from now on it has."""
+        is_reported = name in self.reported
+        self.reported.add(name)
+        return is_reported
+
+    def _opaque_type(self, name: str, path: str) -> Findings:
+        """Yield a finding about an opaque type where unknown ones are refused: its keys do not say all that it does."""
+        if self.checks.unknown_types == "Refuse" and not self._is_reported(name):
+            detail = "nadmit does not know all that this plugin type does, so it counts as unknown"
+            yield PluginFinding(code="NAD108", path=join(path, "type"), detail=detail, value=name)
+
+    def _meant_type(self, name: str, *, is_ipam: bool) -> str | None:
+        """Return the known type of the same kind of plugin that a name resembles."""
+        if not self.budget.spend_lookup():
+            return None
+        known = [
+            other
+            for other, schema in self.checks.schemas.items()
+            if (schema.kind == "ipam") is is_ipam or (is_ipam and schema.as_ipam is not None)
+        ]
+        return near_type(name, [*known, *sorted(self.checks.exempt)])
 
     def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:
         """Yield the findings about one plugin and its IPAM."""
+        if schema.opaque:
+            yield from self._opaque_type(plugin.type, path)
         ipam = self.checks.ipam_of(schema, plugin.ipam_type)
         placed = self._placed(plugin, schema, path)
         yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
         if schema.kind == "ipam":
             return
         is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
-        misplaced = {} if is_all_known or schema.ipam == "unused" else self._misplaced(ipam)
-        foreign = None if is_all_known else ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False)
+        misplaced = {} if is_all_known or schema.opaque or schema.ipam == "unused" else self._misplaced(ipam)
+        is_closed = not is_all_known and not schema.opaque
+        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False) if is_closed else None
         decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
         yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
         placed.values["ipam"] = inner = Decoded()
@@ -149,6 +184,8 @@ class _Walk:
         yield from chaining.predecessor_findings(placed)
         yield from chaining.requirement_findings(placed)
         yield from chaining.misspelt_findings(placed, self.budget)
+        if schema.opaque:
+            return
         if ipam is not None or plugin.ipam_type is None:
             yield from chaining.capability_findings(placed, ipam)
         if plugin.ipam_type is not None and schema.checks_ipam(plugin.ipam_type):
@@ -160,7 +197,11 @@ class _Walk:
             return
         if schema is None:
             known = self.checks.schemas.get(name)
-            yield from self.unknown_type(name, path) if known is None else chaining.no_ipam_findings(known, path)
+            yield from (
+                chaining.no_ipam_findings(known, path)
+                if known is not None
+                else self._unknown_type(name, path, is_ipam=True)
+            )
             return
         placed = self._placed(plugin, schema, path)
         foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)

@@ -33,7 +33,11 @@ def route_findings(placed: Placed, main: PluginSchema) -> Findings:
     Linear in the number of routes, times the logarithm of that of subnets.
     """
     routes: Routes = placed.values.get("routes") or []
-    subnets = read_subnets(placed.schema.type, placed.values) if routes and not placed.values.unreadable else None
+    subnets = (
+        read_subnets(placed.schema.type, placed.values)
+        if routes and not main.opaque and not placed.values.unreadable
+        else None
+    )
     if not subnets:
         return
     given = dict(_given_gateways(placed.schema.type, placed.values))

@@ -160,7 +160,10 @@ class PluginSchema:
     variables of CNI_ARGS that it reads, IP and MAC. `reads_pod`: keys of the selection that it, or its controller,
     takes from the pod's annotation itself, such as ips; no capability is needed for them. `counted`: its resource name
     is a node resource that only counts, so no device comes with it. `interface`: whether a main plugin makes the
-    interface with the name that the runtime gives, so that no other one in the list can.
+    interface with the name that the runtime gives, so that no other one in the list can. `opaque`: it does more than
+    its keys say, because it asks a daemon, or hands a changed configuration on. Its own keys are checked, and nothing
+    is claimed about its IPAM, its capabilities or the interface that it makes; access rules treat it as a plugin that
+    nadmit does not know.
 
     `agree_on`: the keys in which all definitions with one `name` must agree, each with the value of an absent key; {}
     for a plugin whose `name` is the definition's alone. `once_with`: the values of keys that one definition of a
@@ -191,6 +194,7 @@ class PluginSchema:
     reads_pod: frozenset[str] = frozenset()
     counted: bool = False
     interface: MakesInterface = "differs"
+    opaque: bool = False
     agree_on: Mapping[str, str | int | bool] = field(default_factory=dict)
     once_with: Mapping[str, str] = field(default_factory=dict)
     as_ipam: PluginSchema | None = None
@@ -220,16 +224,22 @@ class PluginChecks:
     attached_by: str = MULTUS
 
     def schema_of(self, name: str | None) -> PluginSchema | None:
-        """Return the schema that a plugin type is checked with, if there is one."""
-        return self.schemas.get(name) if name is not None and name not in self.exempt else None
+        """Return the schema that says all that a plugin type does, if there is one."""
+        schema = self._checked(name)
+        return schema if schema is not None and not schema.opaque else None
 
     def reads(self, name: str) -> Sequence[str] | None:
         """Return what a plugin reads of a pod besides capabilities (`netspec.plan.Reads`); None if it is not known."""
         schema = self.schemas.get(name)
+        if schema is not None and schema.opaque:
+            return None
         return known_reads(name) if schema is None else (*schema.cni_args, *schema.reads_pod)
 
     def ipam_of(self, schema: PluginSchema, ipam_type: str | None) -> PluginSchema | None:
-        """Return the schema of the IPAM plugin that a plugin runs, if there is one."""
-        known = self.schema_of(ipam_type) if schema.checks_ipam(ipam_type) else None
+        """Return the schema of the IPAM plugin that a plugin runs with `ipam` as it is written, if there is one."""
+        known = self._checked(ipam_type) if schema.checks_ipam(ipam_type) and not schema.opaque else None
         ipam = known.as_ipam or known if known is not None else None
         return ipam if ipam is not None and ipam.kind == "ipam" else None
+
+    def _checked(self, name: str | None) -> PluginSchema | None:
+        return self.schemas.get(name) if name is not None and name not in self.exempt else None

@@ -1,4 +1,4 @@
-"""Finds the known key that the author of an unknown key may have meant."""
+"""Finds the known key, or the known plugin type, that the author of an unknown one may have meant."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ LONGEST = 40
 """Longer keys are not compared. The longest key that a plugin reads has 26 characters: `reconciler_cron_expression`."""
 SHORTEST_STEM = 4
 """How long a key is that counts as the beginning of another, as `vlan` of `vlanId`. Shorter ones, as `id`, do not."""
+
+NEAR_TYPE = 8
+"""From how many letters on a plugin type may have two mistakes: `coordinater`, `whearabouts`."""
 
 
 def same_letters(key: str) -> str:
@@ -30,6 +33,36 @@ def near_miss(key: str, known: Iterable[str]) -> str | None:
         if distance is not None and (best is None or distance < best[0]):
             best = distance, candidate
     return best[1] if best else None
+
+
+def near_type(name: str, known: Iterable[str]) -> str | None:
+    """Return the known plugin type that `name` most likely means, or None.
+
+    A type is near if it is the same without case, separators and the word cni at either end, as `sriov-cni` for
+    `sriov`, or if it is one edit away (two, from NEAR_TYPE letters on). Short names of plugins are all alike, so one
+    of fewer than four letters has to be the same. A name that begins with another, as `vlan-pool` with `vlan`, is
+    another plugin.
+    """
+    if len(name) > LONGEST:
+        return None
+    letters = _bare(name)
+    near = ((_type_distance(letters, _bare(candidate)), candidate) for candidate in known)
+    best = min(((distance, candidate) for distance, candidate in near if distance is not None), default=None)
+    return best[1] if best else None
+
+
+def _bare(name: str) -> str:
+    letters = same_letters(name)
+    return letters.removesuffix("cni").removeprefix("cni") or letters
+
+
+def _type_distance(written: str, known: str) -> int | None:
+    shorter = min(len(written), len(known))
+    allowed = 0 if shorter < SHORTEST_STEM else 1 if shorter < NEAR_TYPE else 2
+    if abs(len(written) - len(known)) > allowed:
+        return None
+    edits = edit_distance(written, known)
+    return edits if edits <= allowed else None
 
 
 def _distance(written: str, known: str) -> int | None:

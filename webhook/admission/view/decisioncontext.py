@@ -96,6 +96,7 @@ class Configuration:
     the envelope of CNI configurations is checked, and requests of pods are not compared with their networks. `drivers`:
     None if claims are not checked. `limits`: how much one object may ask for. `attached_by`: who attaches, one of
     `netspec.attachers.ATTACHERS`. `hotplug`: a controller of the cluster attaches networks to pods that run.
+    `warns_observed`: whether users are warned in stage Observe of what would be refused.
     """
 
     injection: Injection | None = field(default_factory=Injection)
@@ -104,6 +105,7 @@ class Configuration:
     limits: ReviewLimits = DEFAULTS
     attached_by: str = MULTUS
     hotplug: bool = False
+    warns_observed: bool = False
 
 
 class DecisionMemory(Protocol):

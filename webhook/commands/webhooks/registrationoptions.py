@@ -19,6 +19,7 @@ from webhook.registration.configurations import DEFAULT_NAME, Service, Target, U
 from webhook.registration.tables import KINDS, VALIDATING_KIND, Kind
 
 if TYPE_CHECKING:
+    from webhook.kube.connection import Connection
     from webhook.registration.registered import RegisteredWebhooks
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -68,15 +69,23 @@ def present_of(registered: RegisteredWebhooks) -> dict[Kind, dict[str, Any]]:
 
 @contextmanager
 def opened(options: Mapping[str, Any]) -> Iterator[RegisteredWebhooks]:
-    """Give the named configurations of the cluster. Ends the command with 2 if the API server gives no answer."""
+    """Give the named configurations of the cluster. Ends the command as `connected` does."""
+    from webhook.registration.registered import RegisteredWebhooks  # noqa: PLC0415 - as in `connected`
+
+    with connected(options["kubeconfig"]) as connection:
+        yield RegisteredWebhooks(connection, options["configuration"])
+
+
+@contextmanager
+def connected(kubeconfig: Path | None) -> Iterator[Connection]:
+    """Give a connection to the API server. Ends the command with 2 if it gives no answer."""
     # The client costs 250 ms, which help does not pay.
     from webhook.kube.connection import Connection  # noqa: PLC0415 - as above
-    from webhook.registration.registered import RegisteredWebhooks  # noqa: PLC0415
 
-    connection = Connection(options["kubeconfig"], environ=os.environ)
+    connection = Connection(kubeconfig, environ=os.environ)
     try:
         connection.open()
-        yield RegisteredWebhooks(connection, options["configuration"])
+        yield connection
     except ClusterError as error:
         click.echo(f"nadmit: {error}", err=True)
         sys.exit(EXIT_UNREADABLE)
@@ -115,6 +124,13 @@ _TARGET_OPTIONS = (
     *STATUS_OPTIONS,
 )
 
+kubeconfig_option = click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Use this file; else the pod's service account, else kubectl's own configuration.",
+)
+
 _CLUSTER_OPTIONS = (
     click.option(
         "--configuration",
@@ -123,10 +139,5 @@ _CLUSTER_OPTIONS = (
         show_default=True,
         help="The name of the webhook configurations.",
     ),
-    click.option(
-        "--kubeconfig",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Use this file; else the pod's service account, else kubectl's own configuration.",
-    ),
+    kubeconfig_option,
 )

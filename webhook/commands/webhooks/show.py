@@ -25,11 +25,14 @@ DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
 @click.command(short_help="Print the webhook configurations as YAML.")
 @target_options
 @click.option(
+    "--stage",
     "--failure-policy",
+    "stage",
     type=click.Choice(STAGES),
     default=IGNORE,
     show_default=True,
-    help="What happens while no replica answers: allow everything, or refuse what must be judged.",
+    help="Observe: judge everything, refuse nothing; begin with it. Ignore, Fail: refuse, and while no replica answers "
+    "allow everything, or refuse what must be judged.",
 )
 @click.option(
     "--ca-file",
@@ -44,7 +47,7 @@ DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
     help="End the paths with the first token of this file, the one of `nadmit serve --path-token-file`.",
 )
 @click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Name of both objects.")
-def show(*, failure_policy: str, ca_file: Path | None, path_token_file: Path | None, name: str, **options: Any) -> None:
+def show(*, stage: str, ca_file: Path | None, path_token_file: Path | None, name: str, **options: Any) -> None:
     """Print the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration as YAML, without a cluster.
 
     Without --service and --url the target is the Service nadmit-webhook in namespace nadmit-system. Give the same
@@ -63,11 +66,11 @@ def show(*, failure_policy: str, ca_file: Path | None, path_token_file: Path | N
         webhooks,
         target=target_of_options(options) or DEFAULT_SERVICE,
         ca_bundle=None if ca_file is None else _read(ca_file),
-        failure_policy=failure_policy,
+        stage=stage,
         protection=protection_of_options(options),
         token="" if path_token_file is None else _read_token(path_token_file),
     )
-    shown = [configuration(kind, name, make(kind), failure_policy=failure_policy) for kind in KINDS]
+    shown = [configuration(kind, name, make(kind), stage=stage) for kind in KINDS]
     click.echo(render(shown), nl=False)
 
 

@@ -11,9 +11,19 @@ import click
 from webhook.commands.options import EXIT_REFUSED, paint
 from webhook.registration import conditions, configurations
 from webhook.registration.conditions import StatusProtection
-from webhook.registration.configurations import IGNORE, Target, Webhook, is_ours, token_of, webhooks
+from webhook.registration.configurations import (
+    FAIL,
+    IGNORE,
+    OBSERVE,
+    Target,
+    Webhook,
+    is_observing,
+    is_ours,
+    token_of,
+    webhooks,
+)
 from webhook.registration.pathmigration import PROBES
-from webhook.registration.tables import KINDS, Kind
+from webhook.registration.tables import KINDS, OBSERVING, Kind
 
 from .registrationoptions import (
     cluster_options,
@@ -25,6 +35,13 @@ from .registrationoptions import (
 )
 from .show import DEFAULT_SERVICE
 
+MEANINGS = {
+    OBSERVE: "everything is judged, nothing is refused; see nadmit webhooks would-refuse",
+    IGNORE: "while no replica answers, everything is allowed",
+    FAIL: "while no replica answers, what must be judged is refused",
+}
+"""What each stage means, in a line."""
+
 HEADER = ("WEBHOOK", "FAILURE POLICY", "PATH", "CA BUNDLE UNTIL", "DIFFERS IN")
 
 
@@ -32,7 +49,7 @@ HEADER = ("WEBHOOK", "FAILURE POLICY", "PATH", "CA BUNDLE UNTIL", "DIFFERS IN")
 @target_options
 @cluster_options
 def status(**options: Any) -> None:
-    """List the registered webhooks: failurePolicy, when the authorities expire, and the fields that differ.
+    """List the registered webhooks: failurePolicy, path, when the authorities expire, and the fields that differ.
 
     Without --service and --url the registered address counts as the right one. Without an option about network-status
     the registered conditions count as right. A path that ends in ... has a token, which is not shown. Several
@@ -54,12 +71,12 @@ def status(**options: Any) -> None:
     rows: list[tuple[str, ...]] = []
     differing: dict[str, list[str]] = {}
     for kind, hooks in present.items():
-        policy = stages[kind].failure_policy if kind in stages else IGNORE
+        stage = stages[kind].name if kind in stages else IGNORE
         desired = webhooks(
             kind,
             target,
             ca_bundle=None,
-            failure_policy=policy,
+            stage=stage,
             protection=protection,
             labels=labels,
             token=next((token_of(hook) for hook in hooks if is_ours(hook)), ""),
@@ -68,6 +85,8 @@ def status(**options: Any) -> None:
         rows += _rows(kind, hooks, differences)
         differing |= differences
     for line in _table(rows):
+        click.echo(line)
+    for line in _explained(stages):
         click.echo(line)
     problems = [f"{kind.name}: {stage.problem}" for kind, stage in stages.items() if stage.problem]
     problems += _uneven(stages)
@@ -94,10 +113,16 @@ def _conditions(present: Mapping[Kind, Sequence[Webhook]]) -> list[conditions.Co
     return [each for hook in hooks for each in hook.get("matchConditions") or ()]
 
 
+def _explained(stages: Mapping[Kind, configurations.Stage]) -> list[str]:
+    """Return a line for each stage that the configurations are in, mostly one."""
+    names = dict.fromkeys(stage.name for stage in stages.values())
+    return [f"stage {name}: {MEANINGS[name]}" for name in names]
+
+
 def _uneven(stages: Mapping[Kind, configurations.Stage]) -> list[str]:
-    if len({stage.failure_policy for stage in stages.values()}) <= 1:
+    if len({stage.name for stage in stages.values()}) <= 1:
         return []
-    listed = ", ".join(f"{kind.name} {stage.failure_policy}" for kind, stage in stages.items())
+    listed = ", ".join(f"{kind.name} {stage.name}" for kind, stage in stages.items())
     return [f"the configurations have different stages: {listed}; run nadmit webhooks stage again"]
 
 
@@ -121,7 +146,8 @@ def _path(kind: Kind, hook: Webhook) -> str:
     """Return the path without its token, which only the API server needs."""
     if not is_ours(hook):
         return ""
-    return f"{kind.path}/..." if token_of(hook) else kind.path
+    path = kind.path + (OBSERVING if is_observing(hook) else "")
+    return f"{path}/..." if token_of(hook) else path
 
 
 def _difference(name: str, differing: Mapping[str, Sequence[str]]) -> str:

@@ -76,9 +76,12 @@ def test_there_are_keys_of_every_kind() -> None:
 
 
 def build(key: Key, value: Value, spell: int) -> NetworkAttachmentDefinition:
-    """Return a definition with a value at a key, in the given spelling at every depth."""
+    """Return a definition with a value at a key, in the given spelling at every depth.
+
+    NB: where no pool is named, the network's name may be one (nv-ipam). So a network has the name of the pool under test.
+    """
+    name = value if key.kind == "pool" else "lan"
     value = nest(key, value, spell)
-    name = "lan"
     if key.steps == (("name", 0),):
         (name,) = value.values()
         value = {}
@@ -195,6 +198,7 @@ def test_the_module_for_the_node_is_what_the_files_say() -> None:
     """`make golden` writes it again."""
     files = touches.load_files()
     assert touches.compile_plugins(files) == plugintable.PLUGINS
+    assert touches.find_opaque(files) == plugintable.OPAQUE
     assert touches.compile_spellings(files) == plugintable.SPELLINGS
 
 

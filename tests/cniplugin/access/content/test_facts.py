@@ -16,7 +16,7 @@ from cniplugin.access.content.facts import (
     facts_of,
     show_addresses,
 )
-from cniplugin.access.content.plugintable import PLUGINS
+from cniplugin.access.content.plugintable import OPAQUE, PLUGINS
 from cniplugin.netspec import netattachdef
 
 
@@ -153,7 +153,7 @@ def test_masters_of_every_plugin(plugin: dict[str, Any], masters: tuple[str, ...
 
 def unparsed(plugin: dict[str, Any]) -> Facts:
     """Return the facts of a plugin, made without the parser, which refuses some of these."""
-    found = _Collector(PLUGINS, "lan")
+    found = _Collector(PLUGINS, OPAQUE, "lan")
     for path, conf in _with_nested(plugin, ""):
         found.add_plugin(conf, path)
     return found.facts()

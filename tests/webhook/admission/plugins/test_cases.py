@@ -1,4 +1,7 @@
-"""Configurations with errors, with warnings and without findings: `tests/vectors/plugin_cases.json`."""
+"""Configurations with errors, with warnings and without findings.
+
+They are in `tests/vectors/plugin_cases.json` and, as people write them, in `tests/vectors/practice/plugins-*.json`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,13 @@ from webhook.admission.plugins.findings import SEVERITIES
 from webhook.admission.plugins.outcomes import ERROR, WARNING
 from webhook.plugindata.codes import load_codes
 
-CASES: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "plugin_cases.json").read_text())
+FILES = [VECTORS / "plugin_cases.json", *sorted((VECTORS / "practice").glob("plugins-*.json"))]
+CASES: dict[str, list[dict[str, Any]]] = {
+    kind: [case for file in FILES for case in json.loads(file.read_text()).get(kind, ())]
+    for kind in ("refused", "remarked", "accepted")
+}
+
+RATE = {"ingressRate": 1000, "ingressBurst": 2000}
 
 
 def _name(case: dict[str, Any]) -> str:
@@ -54,7 +63,7 @@ def test_every_plugin_has_cases() -> None:
     refused = set().union(*(types(case["config"]) for case in CASES["refused"] + CASES["remarked"]))
     accepted = set().union(*(types(case["config"]) for case in CASES["accepted"]))
     plugins = {schema.type for schema in SCHEMAS.values()}
-    assert plugins - refused == {"loopback"}
+    assert plugins - refused == {"loopback", "galaxy-sdn"}  # they read no key
     assert plugins - accepted == set()
 
 
@@ -65,7 +74,20 @@ def test_every_code_of_a_refusal_has_a_case() -> None:
 
 
 def test_an_unknown_plugin_may_make_what_a_later_one_needs() -> None:
-    assert codes({"cniVersion": "1.0.0", "plugins": [{"type": "calico"}, {"type": "bandwidth"}]}) == ["NAD107"]
+    for kind, found in (("acme", ["NAD107"]), ("calico", [])):
+        assert codes({"cniVersion": "1.0.0", "plugins": [{"type": kind}, {"type": "bandwidth", **RATE}]}) == found
+        assert (
+            codes(
+                {
+                    "cniVersion": "1.0.0",
+                    "plugins": [{"type": kind}, {"type": "firewall", "ingressPolicy": "same-bridge"}],
+                }
+            )
+            == found
+        )
+
+
+def test_a_complete_plugin_does_not_make_it() -> None:
     assert codes(
-        {"cniVersion": "1.0.0", "plugins": [{"type": "calico"}, {"type": "firewall", "ingressPolicy": "same-bridge"}]}
-    ) == ["NAD107"]
+        {"cniVersion": "1.0.0", "plugins": [{"type": "ipoib", "master": "ib0"}, {"type": "bandwidth", **RATE}]}
+    ) == ["NAD402"]

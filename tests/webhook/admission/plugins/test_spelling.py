@@ -1,4 +1,4 @@
-"""Near misses of keys."""
+"""Near misses of keys and of plugin types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.admission.plugins.spelling import edit_distance, near_miss
+from tests.webhook.admission.plugins.checking import SCHEMAS
+from webhook.admission.plugins.spelling import edit_distance, near_miss, near_type
 
 KEYS = ("vlan", "mtu", "isGateway", "ipMasq", "ipMasqBackend", "range_start", "id", "bridge")
 WORDS = st.text(alphabet="abcdX", max_size=8)
@@ -36,6 +37,57 @@ WORDS = st.text(alphabet="abcdX", max_size=8)
 )
 def test_near_miss(written: str, meant: str | None) -> None:
     assert near_miss(written, KEYS) == meant
+
+
+TYPES = sorted(SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("mcvlan", "macvlan"),
+        ("macvaln", "macvlan"),
+        ("Macvlan", "macvlan"),
+        ("mac-vlan", "macvlan"),
+        ("ipvlans", "ipvlan"),
+        ("hostlocal", "host-local"),
+        ("host_device", "host-device"),
+        ("coordinater", "coordinator"),
+        ("sriov-cni", "sriov"),
+        ("ovs-cni", "ovs"),
+        ("cni-ovs", "ovs"),
+        ("OVS", "ovs"),
+        ("whereabout", "whereabouts"),
+        ("wherebouts", "whereabouts"),
+        ("spider-pool", "spiderpool"),
+        ("cilium", "cilium-cni"),
+        ("istiocni", "istio-cni"),
+        ("multi-nic-cni", "multi-nic"),
+        ("nvipam", "nv-ipam"),
+        ("Calico", "calico"),
+        ("brigde", "bridge"),
+        ("taps", None),
+        ("ovn", None),
+        ("vlan-pool", None),
+        ("bridge-vlan", None),
+        ("weave-net", None),
+        ("my-plugin", None),
+        ("multus", None),
+        ("nadmit", None),
+        ("cni", None),
+        ("-", None),
+        ("", None),
+        ("x" * 41, None),
+    ],
+)
+def test_near_type(written: str, meant: str | None) -> None:
+    assert near_type(written, TYPES) == meant
+
+
+def test_no_known_type_resembles_another() -> None:
+    """Otherwise a correct name would be a mistake in a cluster that lacks a schema."""
+    alike = {name: near_type(name, [other for other in TYPES if other != name]) for name in TYPES}
+    assert {name: meant for name, meant in alike.items() if meant} == {}
 
 
 @given(WORDS, WORDS)
