@@ -191,8 +191,57 @@ def _syntax_error(text: str, error: Any, *, what: str, section: str) -> SpecErro
     )
 
 
+_CURLY_QUOTES = frozenset("\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb")
+"""Quotes that word processors and web pages put in the place of straight ones."""
+_STARTS: tuple[tuple[str, str], ...] = (
+    ("{{", "a template was not rendered: write the value in place of {{ ... }}"),
+    ("{%", "a template was not rendered: write the value in place of {% ... %}"),
+    ("$", "a variable was not replaced: write its value"),
+    ("//", "JSON has no comments: remove it"),
+    ("/*", "JSON has no comments: remove it"),
+    ("#", "JSON has no comments: remove it"),
+    ("True", "write true, false and null in small letters"),
+    ("False", "write true, false and null in small letters"),
+    ("None", "write null"),
+)
+"""What a text begins with where a key or a value is expected, and what to do about it."""
+
+
 def _syntax_hint(text: str, error: Any) -> str:
     """Name the usual cause, if the place alone does not show it."""
+    return _foreign_hint(text, error) or _quote_hint(text, error)
+
+
+def _foreign_hint(text: str, error: Any) -> str:
+    """Return what to do about a text that is meant for another reader: YAML, a template, a word processor; or ""."""
+    here: int = error.pos
+    if not text[:here].strip(WHITE_SPACE) and _is_yaml(text[here:]):
+        return "this is YAML: write JSON, with { } around all keys, and keys and texts in double quotes"
+    if not _CURLY_QUOTES.isdisjoint(_open_text(text, error) or text[here : here + 1]):
+        return 'write straight quotes " in place of curly ones'
+    if not error.msg.startswith(("Expecting value", "Expecting property name")):
+        return ""
+    opened = here - 1 if text[here - 1 : here + 1] in {"{{", "{%"} else here
+    return next((hint for start, hint in _STARTS if text.startswith(start, opened)), "")
+
+
+def _open_text(text: str, error: Any) -> str:
+    """Return the rest of a line with a string that does not end; "" if another thing is wrong."""
+    if error.msg.startswith("Invalid control character"):
+        return text[: error.pos].rpartition('"')[2]
+    return text[error.pos :].partition("\n")[0] if error.msg.startswith("Unterminated string") else ""
+
+
+def _is_yaml(text: str) -> bool:
+    """Say whether a text begins as a mapping, a list, a document or a comment of YAML does."""
+    line = text.partition("\n")[0].rstrip(WHITE_SPACE)
+    key, colon, value = line.partition(":")
+    is_mapping = bool(colon) and (not value or value.startswith(" ")) and key.replace("_", "").isalnum()
+    return is_mapping or line == "---" or line.startswith("- ")
+
+
+def _quote_hint(text: str, error: Any) -> str:
+    """Return what to do about quotes and commas; "" if the place shows it."""
     before = text[: error.pos].rstrip(WHITE_SPACE)
     if "control character" in error.msg or error.msg.startswith("Unterminated"):
         return "a quote may be missing before it"
@@ -204,6 +253,10 @@ def _syntax_hint(text: str, error: Any) -> str:
         return "remove the comma before it"
     if text[error.pos : error.pos + 1] == "'":
         return 'use double quotes "'
+    if error.msg.startswith("Expecting property name") and text[error.pos : error.pos + 1].isalpha():
+        return "write the key in double quotes"
+    if error.msg.startswith("Expecting value") and text[error.pos : error.pos + 1].isalpha():
+        return "write a text in double quotes"
     return ""
 
 

@@ -11,7 +11,10 @@ from .objectstore import Object
 ACCESS = "access.nadmit.io/v1alpha1"
 
 
-def network(name: str, namespace: str = "team-a", config: object = '{"type": "bridge"}', **metadata: Any) -> Object:
+NETWORK_CONFIG = '{"cniVersion": "1.0.0", "type": "bridge"}'
+
+
+def network(name: str, namespace: str = "team-a", config: object = NETWORK_CONFIG, **metadata: Any) -> Object:
     return {
         "apiVersion": "k8s.cni.cncf.io/v1",
         "kind": "NetworkAttachmentDefinition",

@@ -85,6 +85,7 @@ class _Spec(PodSpec, rename="camel", frozen=True, gc=False):
     service_account_name: str | None = None  # Pod
     node_name: Any = None  # Pod; another kind may have any type here
     config: Any = None  # NetworkAttachmentDefinition
+    capital_config: Any = msgspec.field(name="Config", default=None)  # the same, misspelt
     template: _Template | None = None  # Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job
     job_template: _JobTemplate | None = None  # CronJob
 
@@ -444,6 +445,7 @@ def _object(read: _Object | _WithSpec | _Unread, kind: str, body: bytes | None =
         NO_OWN if judged is own else _own_annotations(read, kind),
         spec is not None and spec.host_network == _TRUE,
         body is None and kind == POD.kind and _has_started(read, own),
+        read.spec is not None and read.spec.config is None and read.spec.capital_config is not None,
     )
 
 

@@ -35,7 +35,7 @@ def test_the_steps_of_the_manual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         Path(directory).mkdir()
         Path(directory, "my-plugin.yaml").write_text(text)
     Path("networks").mkdir()
-    config = '{"type": "my-plugin", "uplink": "eth1", "speed": 200}'
+    config = '{"type": "my-plugin", "uplink": "eth1", "speed": 200, "cniVersion": "1.0.0"}'
     Path("networks/lan.yaml").write_text(f"{LAN}  config: '{config}'\n")
     steps = [
         f"$ nadmit check --plugin-schemas {directory} networks/\n"

@@ -57,7 +57,7 @@ def test_the_section_comes_before_the_directory_and_both_before_the_project(text
     assert [finding.code for finding in findings_of({"type": "my-plugin", "speed": limit + 1}, checks=value)] == [
         "NAD201"
     ]
-    assert findings_of({"type": "bridge", "vlan": 4095}, checks=value) == []
+    assert findings_of({"type": "bridge", "isGateway": 1}, checks=value) == []
     assert value.schemas["vlan"] is SCHEMAS["vlan"]
 
 

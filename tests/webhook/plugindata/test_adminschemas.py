@@ -38,11 +38,17 @@ def test_a_schema_is_added() -> None:
     with_mine = checks(MINE)
     (finding,) = findings_of({"type": "my-plugin", "speed": 11}, checks=with_mine)
     assert (finding.code, finding.refusal) == ("NAD201", "too fast: {value}")
-    assert [finding.code for finding in findings_of({"type": "bridge", "vlan": 4095}, checks=with_mine)] == ["NAD201"]
+    assert [
+        finding.code
+        for finding in findings_of({"cniVersion": "1.0.0", "type": "bridge", "vlan": 4095}, checks=with_mine)
+    ] == ["NAD201"]
 
 
 def test_a_schema_replaces_that_of_the_project() -> None:
-    assert findings_of({"type": "bridge", "vlan": 4095}, checks=checks({**MINE, "type": "bridge"})) == []
+    conf = {"cniVersion": "1.0.0", "type": "bridge", "vlan": 4095}
+    (finding,) = findings_of(conf, checks=checks({**MINE, "type": "bridge"}))
+    assert finding.code == "NAD115"
+    assert findings_of(conf, checks=checks({**MINE, "type": "bridge", "also_reads": {"vlan": {}}})) == []
 
 
 def test_other_names() -> None:

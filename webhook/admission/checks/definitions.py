@@ -84,6 +84,8 @@ def check(request: Request, context: DecisionContext) -> Decision:
     limits = None if is_kept else context.configuration.limits
     parsed, text_problems, text_warnings = _read_text(new.config, name, context.rules, limits, plugins)
     problems += text_problems
+    if new.has_capital_config:
+        text_warnings = (networktext.capital_config(name),)
     warnings += text_warnings
     if parsed is not None and plugins is not None and isinstance(new.config, str):
         resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM

@@ -87,6 +87,7 @@ class Object(NamedTuple):
     a pod. `own_annotations` are those of a workload that no pod gets, by their path; `is_host_network`: the pod uses
     the node's network namespace; `has_started`: a pod that was stored has a sandbox with its networks. `namespace` is
     the one that the object itself names; "" in a file that leaves it to kubectl.
+    `has_capital_config`: a definition has `spec.Config` and not `spec.config`.
     """
 
     name: str = ""
@@ -104,6 +105,7 @@ class Object(NamedTuple):
     own_annotations: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     is_host_network: bool = False
     has_started: bool = False
+    has_capital_config: bool = False
 
 
 class Request(NamedTuple):

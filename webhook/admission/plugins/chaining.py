@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.versions import VERSION_WHEN_ABSENT, number
 from webhook.admission.plugins.decoding import Budget
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.placement import Placed, holds
+from webhook.admission.plugins.rules.ipam import OLD_VERSIONS
 from webhook.admission.plugins.schema import PluginSchema
 from webhook.admission.plugins.spelling import near_miss
 
@@ -13,6 +17,26 @@ RUNTIME_CAPABILITIES = frozenset(
     {"portMappings", "bandwidth", "ips", "mac", "infinibandGUID", "deviceID", "CNIDeviceInfoFile", "ipRanges"}
 )
 """Capabilities that Multus fills in. The meaning of others is between a plugin and its runtime."""
+LIST_KEYS = frozenset(
+    {
+        *(
+            "name",
+            "cniVersion",
+            "cniVersions",
+            "type",
+            "plugins",
+            "disableCheck",
+            "disableGC",
+            "loadOnlyInlinedPlugins",
+        ),
+        *("args", "dns", "prevResult", "runtimeConfig", "deviceID", "pciBusID", "cni.dev/valid-attachments"),
+    }
+)
+"""Keys of a list that the runtime reads, or whose place is no mistake: `deviceID` is put there by other tools."""
+PLUGIN_KEYS = frozenset({"ipam", "capabilities"})
+"""Keys of every plugin, and not of a list."""
+FIRST_WITHOUT_ADDRESSES = "0.3.0"
+"""The first CNI version whose result may be without addresses."""
 OTHER_CAPABILITIES = frozenset({"aliases", "dns"})
 """Capabilities that other runtimes fill in (CNI CONVENTIONS.md), so they are not misspelt."""
 
@@ -48,6 +72,96 @@ def no_ipam_findings(schema: PluginSchema, path: str) -> Findings:
     """Yield the plugin in the `ipam` object at `path` if it does not hand out addresses."""
     detail = f"the plugin {schema.type} does not hand out addresses"
     yield PluginFinding(code="NAD403", path=join(path, "type"), detail=detail, fix="write an IPAM plugin")
+
+
+def version_findings(placed: Placed) -> Findings:
+    """Yield a plugin that does not speak the network's CNI version; it refuses ADD (cni pkg/skel checkVersionAndCall).
+
+    A version after all that the plugin speaks is a warning, because a later release may speak it.
+    """
+    spoken, version = placed.schema.cni_versions, placed.cni_version
+    if not spoken or version in spoken or placed.schema.opaque:
+        return
+    is_newer = number(version) > number(spoken[-1])
+    detail = f"the plugin {placed.schema.type} does not speak the network's CNI version"
+    yield PluginFinding(
+        code="NAD113" if is_newer else "NAD112",
+        path=placed.path,
+        detail=f"{detail}, unless its release is newer than we know" if is_newer else detail,
+        value=version,
+        allowed=", ".join(spoken),
+        fix=f'write "cniVersion": "{spoken[-1] if is_newer else spoken[0]}"{"" if is_newer else " or later"}',
+        refusal=f'incompatible CNI versions; config is "{version}", plugin supports',
+    )
+
+
+def old_result_findings(placed: Placed) -> Findings:
+    """Yield a network without addresses whose CNI version has no result without them (cni pkg/types/020).
+
+    The plugin makes the interface and then fails to write its result. A network that lacks required IPAM is NAD301.
+    """
+    schema = placed.schema
+    has_no_addresses = schema.interface == "always" and schema.ipam == "optional" and not placed.earlier
+    if has_no_addresses and placed.cni_version in OLD_VERSIONS and placed.values.find("ipam.type") is None:
+        yield PluginFinding(
+            code="NAD114",
+            path=placed.path,
+            detail="without IPAM there are no addresses, and a result of this CNI version cannot be without them",
+            value=placed.cni_version,
+            fix=f'write "cniVersion": "{FIRST_WITHOUT_ADDRESSES}" or later (without one, it is {VERSION_WHEN_ABSENT})',
+            refusal="cannot convert: no valid IP addresses",
+        )
+
+
+def interface_findings(placed: Placed, maker: PluginSchema | None) -> Findings:
+    """Yield a main plugin behind `maker`, the main plugin that has made the interface: its name is taken."""
+    if maker is None or not makes_interface(placed):
+        return
+    is_certain = maker.interface == "always" == placed.schema.interface
+    detail = (
+        f"the plugin {maker.type} before it makes the interface of the network, and {placed.schema.type} makes it again"
+    )
+    yield PluginFinding(
+        code="NAD408" if is_certain else "NAD409",
+        path=placed.path,
+        detail=detail
+        if is_certain
+        else f"{detail}, unless one of them has a device without an interface, as with DPDK",
+        fix="write a network for each of them; a pod may select both",
+        refusal=_taken_refusal(placed.schema.type) if is_certain else "",
+    )
+
+
+def makes_interface(placed: Placed) -> bool:
+    """Say whether a plugin makes the interface of the network. NB: a bridge can be told to make the bridge alone."""
+    schema = placed.schema
+    is_maker = schema.kind == "main" and schema.interface != "never" and not schema.opaque
+    return is_maker and placed.values.get("disableContainerInterface") is not True
+
+
+def _taken_refusal(name: str) -> str:
+    """Return the error of a plugin whose interface exists. NB: bridge and ptp look for the name before they make it."""
+    return "container veth name provided (...) already exists" if name in {"bridge", "ptp"} else "file exists"
+
+
+def untyped_ipam_findings(placed: Placed, conf: Mapping[str, object]) -> Findings:
+    """Yield `ipam` that has keys and no type, so that no program reads them. Where IPAM is required, it is NAD301."""
+    needs_ipam = placed.schema.ipam == "required" or (placed.schema.ipam == "first" and not placed.earlier)
+    if conf.get("ipam") and placed.values.find("ipam.type") is None and not needs_ipam:
+        detail = "without type, no program reads these keys, and the interface gets no address"
+        fix = 'add "type", such as "host-local"'
+        yield PluginFinding(code="NAD117", path=placed.where("ipam"), detail=detail, fix=fix)
+
+
+def list_level_findings(conf: Mapping[str, object], schemas: Mapping[str, PluginSchema], budget: Budget) -> Findings:
+    """Yield keys of plugins that stand beside `plugins`: the runtime passes a plugin its own object (CNI 1.1 §3)."""
+    for key, value in conf.items():
+        if key in LIST_KEYS or value is None or not budget.spend_lookup():
+            continue
+        if key in PLUGIN_KEYS or any(key in schema.keys for schema in schemas.values()):
+            detail = 'nothing reads this key beside "plugins", so it has no effect'
+            fix = "move it into the plugin that it is for"
+            yield PluginFinding(code="NAD116", path=join("", key), detail=detail, fix=fix)
 
 
 def predecessor_findings(placed: Placed) -> Findings:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.foreignkeys import ForeignKeys
 from webhook.admission.plugins.goparsing import ALLOWED, JSON_TYPES, fits, remark
 from webhook.admission.plugins.schema import GO_INTEGERS, Key
 from webhook.admission.plugins.spelling import near_miss, same_letters
@@ -73,20 +74,31 @@ class Decoder:
     """Reads the object of one plugin.
 
     `plugin`: its type. `envelope`: keys at the top that other programs read. `misplaced`: keys that belong into `ipam`,
-    each with the IPAM plugin that reads it.
+    each with the IPAM plugin that reads it. `foreign`: the keys of other plugins, None if nobody asks.
     """
 
-    def __init__(self, plugin: str, envelope: frozenset[str], budget: Budget, *, misplaced: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        plugin: str,
+        envelope: frozenset[str],
+        budget: Budget,
+        *,
+        misplaced: Mapping[str, str],
+        foreign: ForeignKeys | None = None,
+    ) -> None:
         self.plugin = plugin
         self.envelope = envelope
         self.budget = budget
         self.misplaced = misplaced
+        self.foreign = foreign
+        self.top: Decoded | None = None
 
     def decode(self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
         """Read the plugin's object into `into`; yield its mistakes in input order.
 
         NB: `log_level` of sriov is meant for the plugin, which has `logLevel`, although IPAM plugins read `log_level`.
         """
+        self.top = into
         own = {written: value for written, value in conf.items() if written in keys or written not in self.envelope}
         for written in self._find_misplaced(own, keys):
             del own[written]
@@ -109,7 +121,7 @@ class Decoder:
             name = written if folded is None or written in keys else folded.get(written.casefold())
             where = join(path, written)
             if name is None:
-                yield from self._unknown(written, (*keys, *also), where)
+                yield from self._unknown(written, (*keys, *also), where, is_top=into is self.top)
             elif value is not None:
                 if name != written:
                     yield self._other_case(where, name)
@@ -122,11 +134,15 @@ class Decoder:
                 detail = f'the plugin {self.plugin} needs "{name}"'
                 yield PluginFinding(code="NAD103", path=path, detail=detail, fix="add it", refusal=key.required_refusal)
 
-    def _unknown(self, written: str, known: Iterable[str], where: str) -> Findings:
-        meant = near_miss(written, known) if self.budget.spend_lookup() else None
+    def _unknown(self, written: str, known: Iterable[str], where: str, *, is_top: bool) -> Findings:
+        if not self.budget.spend_lookup():
+            return
+        meant = near_miss(written, known)
         if meant is not None:
             detail = f"the plugin {self.plugin} does not read this key"
             yield PluginFinding(code="NAD104", path=where, detail=detail, fix=f'did you mean "{meant}"?')
+        elif is_top and self.foreign is not None:
+            yield from self.foreign.findings(self.plugin, written, where)
 
     def _other_case(self, where: str, name: str) -> PluginFinding:
         detail = f"the plugin {self.plugin} spells this key in another letter case"

@@ -19,7 +19,9 @@ from cniplugin.netspec.plan import ARGUMENTS, argument_reaches
 from webhook.admission.plugins import chaining
 from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.foreignkeys import ForeignKeys
 from webhook.admission.plugins.placement import NO_ORIGIN, Network, Origin, Placed, constraint_findings
+from webhook.admission.plugins.routegateways import route_findings
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 from webhook.admission.plugins.spelling import near_type
@@ -88,6 +90,8 @@ def _within_budget(config: NetworkConfigList, network: Network, checks: PluginCh
 
 def _walk(config: NetworkConfigList, network: Network, checks: PluginChecks) -> Findings:
     walk = _Walk(network, checks)
+    if config.is_list:
+        yield from chaining.list_level_findings(config.conf, checks.schemas, walk.budget)
     for index, plugin in enumerate(config.plugins):
         walk.budget.spend(PLUGIN_VALUES)
         path = f"plugins[{index}]" if config.is_list else ""
@@ -100,14 +104,15 @@ def _walk(config: NetworkConfigList, network: Network, checks: PluginChecks) -> 
 class _Walk:
     """The state of one walk over a network.
 
-    `earlier`: types of the plugins already passed, and whether the schema of each says what it makes. `reported`: types
-    that have a finding about the type already.
+    `earlier`: types of the plugins already passed, and whether the schema of each says what it makes. `maker`: the main
+    plugin that has made the interface. `reported`: types that have a finding about the type already.
     """
 
     def __init__(self, network: Network, checks: PluginChecks) -> None:
         self.network = network
         self.checks = checks
         self.earlier: dict[str, bool] = {}
+        self.maker: PluginSchema | None = None
         self.reported: set[str] = set()
         self.budget = Budget(checks.values_max)
 
@@ -163,11 +168,19 @@ class _Walk:
             return
         is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
         misplaced = {} if is_all_known or schema.opaque or schema.ipam == "unused" else self._misplaced(ipam)
-        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced)
+        is_closed = not is_all_known and not schema.opaque
+        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False) if is_closed else None
+        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
         yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
         placed.values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
         yield from _findings_of(placed)
+        yield from chaining.version_findings(placed)
+        yield from chaining.old_result_findings(placed)
+        yield from chaining.interface_findings(placed, self.maker)
+        yield from chaining.untyped_ipam_findings(placed, plugin.conf)
+        if self.maker is None and chaining.makes_interface(placed):
+            self.maker = schema
         yield from chaining.predecessor_findings(placed)
         yield from chaining.requirement_findings(placed)
         yield from chaining.misspelt_findings(placed, self.budget)
@@ -176,9 +189,9 @@ class _Walk:
         if ipam is not None or plugin.ipam_type is None:
             yield from chaining.capability_findings(placed, ipam)
         if plugin.ipam_type is not None and schema.checks_ipam(plugin.ipam_type):
-            yield from self._ipam(plugin, ipam, join(path, "ipam"))
+            yield from self._ipam(plugin, schema, ipam, join(path, "ipam"))
 
-    def _ipam(self, plugin: PluginConfig, schema: PluginSchema | None, path: str) -> Findings:
+    def _ipam(self, plugin: PluginConfig, main: PluginSchema, schema: PluginSchema | None, path: str) -> Findings:
         name = plugin.ipam_type or ""
         if name in self.checks.exempt:
             return
@@ -191,9 +204,12 @@ class _Walk:
             )
             return
         placed = self._placed(plugin, schema, path)
-        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={})
+        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
+        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
         yield from decoder.decode(plugin.conf["ipam"], schema.keys, path, placed.values)
         yield from _findings_of(placed)
+        yield from chaining.version_findings(placed)
+        yield from route_findings(placed, main)
 
     def _placed(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Placed:
         return Placed(

@@ -236,6 +236,14 @@ def _ipam(
     )
 
 
+def read_subnets(ipam_type: str, values: Decoded) -> tuple[Network, ...] | None:
+    """Return the subnets of the addresses that an IPAM plugin hands out; None if that is not known."""
+    try:
+        return _READERS[ipam_type](values)[1] if ipam_type in _READERS else None
+    except _UnsoundError:
+        return None
+
+
 class _UnsoundError(Exception):
     """The plugin refuses the configuration, or it has no range."""
 

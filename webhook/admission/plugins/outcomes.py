@@ -79,6 +79,12 @@ CODES: Mapping[str, Outcome] = {
     "NAD108": _same("not allowed", "setting: unknownTypes is Refuse"),
     "NAD109": _same("attaches without it", "run: macvlan starts without an address"),
     "NAD110": _same("differs", "decision: the rest was not looked at"),
+    "NAD112": _same("fails", "run: firewall, bandwidth"),
+    "NAD113": _same("differs", "source: a later release may speak the version"),
+    "NAD114": _same("fails", "run: bridge, macvlan, host-device"),
+    "NAD115": _same("attaches without it", "run: macvlan starts, and sends untagged frames"),
+    "NAD116": _same("attaches without it", "source: libcni passes each plugin its own object"),
+    "NAD117": _same("attaches without it", "run: macvlan starts without an address"),
     # values and limits
     "NAD201": _same("fails", "run"),
     "NAD202": _same("fails", "run"),
@@ -107,6 +113,10 @@ CODES: Mapping[str, Outcome] = {
     "NAD310": _same("differs", "run: host-local hands out an address outside the range; source: whereabouts has none"),
     "NAD311": _same("fails", "source: bond, ib-sriov"),
     "NAD312": _same("differs", "run: starts, and fails once a route uses the gateway"),
+    "NAD313": _same("fails", "run: bridge, macvlan, ptp, host-device"),
+    "NAD314": _same("differs", "source: static takes addresses of the pod; a DPDK device has no routes"),
+    "NAD315": _same("fails", "source: whereabouts gives one address twice"),
+    "NAD316": _same("differs", "source: whereabouts; it matters to the pods that share the link with the gateway"),
     # order, chaining, capabilities
     "NAD401": _same("fails", "run"),
     "NAD402": _same("fails", "run"),
@@ -115,6 +125,8 @@ CODES: Mapping[str, Outcome] = {
     "NAD405": _same("attaches without it", "run: portmap maps nothing"),
     "NAD406": _same("differs", "run: host-device fails, unless the pod has a device"),
     "NAD407": _same("attaches without it", "source: dhcp reads no requested address"),
+    "NAD408": _same("fails", "run: bridge, macvlan, ptp, host-device"),
+    "NAD409": _same("differs", "source: a DPDK device has no interface"),
     # surprises
     "NAD501": _same("attaches without it", "source: sriov"),
     "NAD502": _same("attaches without it", "source: sriov, whereabouts"),
@@ -125,6 +137,7 @@ CODES: Mapping[str, Outcome] = {
     "NAD507": _same("differs", "source: OVN-Kubernetes keeps the definition that it saw first"),
     "NAD508": _same("differs", "source: OVN-Kubernetes; the cluster may have moved its own subnets"),
     "NAD509": _same("attaches without it", "source: OVN-Kubernetes keeps the first one of a namespace"),
+    "NAD510": _same("differs", "source: the DHCP server decides"),
     "NAD520": _same("fails", "run"),
     # pods and their networks
     "NAD601": _same("fails", "kubelet"),

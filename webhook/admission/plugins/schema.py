@@ -27,6 +27,8 @@ Format = Literal["mac", "ip", "cidr", "destination", "ifname", "link", "decimal"
 
 `destination`: of a route. `ifname`: of an interface that is made; `link`: of one that is looked up.
 """
+MakesInterface = Literal["always", "differs", "never"]
+"""`differs`: by its device, as one that DPDK drives has no interface in the pod; or nobody has looked."""
 IpamUse = Literal["required", "first", "optional", "own", "unused"]
 """`first`: only the first plugin of a list needs IPAM, because later ones may find addresses in the earlier result.
 `own`: optional, and it fills in the configuration of other IPAM plugins itself, so only its own is checked."""
@@ -157,9 +159,11 @@ class PluginSchema:
     `about`: what it does, in one line. `cni_versions`: those that it speaks, () if that is not known. `cni_args`: the
     variables of CNI_ARGS that it reads, IP and MAC. `reads_pod`: keys of the selection that it, or its controller,
     takes from the pod's annotation itself, such as ips; no capability is needed for them. `counted`: its resource name
-    is a node resource that only counts, so no device comes with it. `opaque`: it does more than its keys say, because
-    it asks a daemon, or hands a changed configuration on. Its own keys are checked, and nothing is claimed about its
-    IPAM, its capabilities or the interface that it makes; access rules treat it as a plugin that nadmit does not know.
+    is a node resource that only counts, so no device comes with it. `interface`: whether a main plugin makes the
+    interface with the name that the runtime gives, so that no other one in the list can. `opaque`: it does more than
+    its keys say, because it asks a daemon, or hands a changed configuration on. Its own keys are checked, and nothing
+    is claimed about its IPAM, its capabilities or the interface that it makes; access rules treat it as a plugin that
+    nadmit does not know.
 
     `agree_on`: the keys in which all definitions with one `name` must agree, each with the value of an absent key; {}
     for a plugin whose `name` is the definition's alone. `once_with`: the values of keys that one definition of a
@@ -189,6 +193,7 @@ class PluginSchema:
     cni_args: frozenset[Literal["IP", "MAC"]] = frozenset()
     reads_pod: frozenset[str] = frozenset()
     counted: bool = False
+    interface: MakesInterface = "differs"
     opaque: bool = False
     agree_on: Mapping[str, str | int | bool] = field(default_factory=dict)
     once_with: Mapping[str, str] = field(default_factory=dict)

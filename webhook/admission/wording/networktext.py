@@ -27,6 +27,15 @@ def on_disk(name: str) -> AdmissionWarning:
     return AdmissionWarning("", f'spec.config is empty: each node will use its own CNI configuration named "{name}"')
 
 
+def capital_config(name: str) -> AdmissionWarning:
+    """Warn of `spec.Config`: the API server drops it as an unknown field, or refuses it if the client asks for that."""
+    return AdmissionWarning(
+        "spec.Config",
+        "the API server drops this field, so spec.config is empty, and each node will use its own CNI configuration "
+        f'named "{name}"; write "config"',
+    )
+
+
 def name_differs(written: str, name: str) -> AdmissionWarning:
     """Warn of a configuration whose name is not the object's: NPWG v1.3 §3.4.3 strongly recommends equal names."""
     return AdmissionWarning("spec.config", f'name {show(written)} differs from the object\'s name "{name}"')

@@ -50,7 +50,9 @@ CASES: dict[str, Callable[[], Decision]] = {
     "claim-keys": lambda: review(claim(opaque({**vf("lan"), "netAttachDefname": "lan", "ifname": "net1"}))),
     "claim-value": lambda: review(claim(opaque({"interface": {"mtu": 9, "addresses": ["x"]}}, driver=DRANET))),
     "claim-two-keys": lambda: review(claim(opaque({"config": {"type": "a"}, "Config": {}}, driver=CNI))),
-    "claim-plugin": lambda: review(claim(opaque({"config": {"type": "bridge", "vlan": 4095}}, driver=CNI))),
+    "claim-plugin": lambda: review(
+        claim(opaque({"config": {"cniVersion": "1.0.0", "type": "bridge", "vlan": 4095}}, driver=CNI))
+    ),
     "claim-plugin-remark": lambda: review(claim(opaque({"config": {"type": "foo"}}, driver=CNI))),
     "claim-author": lambda: review(claim(EMBEDDED), OWN),
     "claim-author-default": lambda: review(claim(EMBEDDED), posture("Isolated", definitions={"default": "Deny"})),

@@ -25,14 +25,14 @@ def _decide(config: str, *, plugins: PluginChecks | None = CHECKS, resource: str
 
 
 def test_an_error_refuses_with_its_code_as_the_rule() -> None:
-    decision = _decide('{"type":"bridge","vlan":4095}')
+    decision = _decide('{"cniVersion":"1.0.0","type":"bridge","vlan":4095}')
     assert (decision.code, decision.reason, decision.rules) == (422, "Invalid", ("NAD201",))
     assert [cause.field for cause in decision.causes] == ["spec.config.vlan"]
     assert decision.causes[0].message.startswith("NAD201: the plugin bridge takes 0 to 4094: 4095; it would fail with")
 
 
 def test_a_surprise_is_a_warning_with_its_code() -> None:
-    decision = _decide('{"type":"bridge","isGatway":true}')
+    decision = _decide('{"cniVersion":"1.0.0","type":"bridge","isGatway":true}')
     assert decision.verdict == "warn"
     assert tuple(map(str, decision.warnings)) == (
         'spec.config.isGatway: NAD104: the plugin bridge does not read this key; did you mean "isGateway"?',
@@ -40,13 +40,13 @@ def test_a_surprise_is_a_warning_with_its_code() -> None:
 
 
 def test_a_refusal_has_warnings_beside_its_errors() -> None:
-    decision = _decide('{"type":"bridge","isGatway":true,"vlan":4095}')
+    decision = _decide('{"cniVersion":"1.0.0","type":"bridge","isGatway":true,"vlan":4095}')
     assert (decision.rules, len(decision.warnings)) == (("NAD201",), 1)
 
 
 def test_the_resource_name_gives_a_device() -> None:
-    assert _decide('{"type":"sriov"}').verdict == "warn"
-    assert _decide('{"type":"sriov"}', resource="example.com/vf").verdict == "allow"
+    assert _decide('{"cniVersion":"1.0.0","type":"sriov"}').verdict == "warn"
+    assert _decide('{"cniVersion":"1.0.0","type":"sriov"}', resource="example.com/vf").verdict == "allow"
 
 
 def test_a_mistake_in_the_envelope_has_one_finding() -> None:
@@ -54,8 +54,13 @@ def test_a_mistake_in_the_envelope_has_one_finding() -> None:
 
 
 def test_without_schemas_there_are_no_findings() -> None:
-    assert _decide('{"type":"bridge","vlan":4095}', plugins=None).verdict == "allow"
-    assert evaluate(definition('{"type":"bridge","vlan":4095}'), DecisionContext(cluster(), RULES)).verdict == "allow"
+    assert _decide('{"cniVersion":"1.0.0","type":"bridge","vlan":4095}', plugins=None).verdict == "allow"
+    assert (
+        evaluate(
+            definition('{"cniVersion":"1.0.0","type":"bridge","vlan":4095}'), DecisionContext(cluster(), RULES)
+        ).verdict
+        == "allow"
+    )
 
 
 def test_an_empty_configuration_has_no_plugins() -> None:
@@ -63,7 +68,7 @@ def test_an_empty_configuration_has_no_plugins() -> None:
 
 
 def test_a_long_configuration_is_checked() -> None:
-    config = json.dumps({"type": "bridge", "vlan": 4095, "description": "x" * 60_000})
+    config = json.dumps({"cniVersion": "1.0.0", "type": "bridge", "vlan": 4095, "description": "x" * 60_000})
     assert _decide(config).rules == ("NAD201",)
 
 
@@ -82,7 +87,8 @@ def test_the_schema_in_the_manual_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "my-plugin.yaml").write_text(example[1])
     schema = load_directory(tmp_path)["my-plugin"]
     decision = _decide(
-        '{"type":"my-plugin","mode":"slow","speed":5}', plugins=PluginChecks(schemas={"my-plugin": schema})
+        '{"cniVersion":"1.0.0","type":"my-plugin","mode":"slow","speed":5}',
+        plugins=PluginChecks(schemas={"my-plugin": schema}),
     )
     assert decision.rules == ("NAD103", "NAD204")
 

@@ -75,9 +75,19 @@ def test_every_code_of_a_refusal_has_a_case() -> None:
 
 def test_an_unknown_plugin_may_make_what_a_later_one_needs() -> None:
     for kind, found in (("acme", ["NAD107"]), ("calico", [])):
-        assert codes({"plugins": [{"type": kind}, {"type": "bandwidth", **RATE}]}) == found
-        assert codes({"plugins": [{"type": kind}, {"type": "firewall", "ingressPolicy": "same-bridge"}]}) == found
+        assert codes({"cniVersion": "1.0.0", "plugins": [{"type": kind}, {"type": "bandwidth", **RATE}]}) == found
+        assert (
+            codes(
+                {
+                    "cniVersion": "1.0.0",
+                    "plugins": [{"type": kind}, {"type": "firewall", "ingressPolicy": "same-bridge"}],
+                }
+            )
+            == found
+        )
 
 
 def test_a_complete_plugin_does_not_make_it() -> None:
-    assert codes({"plugins": [{"type": "ipoib", "master": "ib0"}, {"type": "bandwidth", **RATE}]}) == ["NAD402"]
+    assert codes(
+        {"cniVersion": "1.0.0", "plugins": [{"type": "ipoib", "master": "ib0"}, {"type": "bandwidth", **RATE}]}
+    ) == ["NAD402"]

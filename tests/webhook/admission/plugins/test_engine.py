@@ -35,7 +35,7 @@ def test_the_path_is_where_it_is_written(config: dict[str, object], path: str) -
 
 
 def test_the_text_of_a_finding() -> None:
-    (finding,) = findings_of({"type": "bridge", "vlan": 4095})
+    (finding,) = findings_of({"cniVersion": "1.0.0", "type": "bridge", "vlan": 4095})
     assert render(finding.as_spec_error()) == (
         "vlan: NAD201: the plugin bridge takes 0 to 4094: 4095; "
         'it would fail with "invalid VLAN ID 4095 (must be between 0 and 4094)"'
@@ -43,7 +43,7 @@ def test_the_text_of_a_finding() -> None:
 
 
 def test_a_long_value_is_shortened_in_the_refusal_too() -> None:
-    (finding,) = findings_of({"type": "macvlan", "mode": 'x"\n' * 500})
+    (finding,) = findings_of({"cniVersion": "1.0.0", "type": "macvlan", "mode": 'x"\n' * 500})
     text = render(finding.as_spec_error())
     assert len(text) < 400
     assert text.isprintable()
@@ -81,8 +81,10 @@ def test_errors_and_warnings_are_bounded_apart() -> None:
 
 
 def test_the_comparisons_of_unknown_keys_are_bounded() -> None:
-    assert codes({"type": "bridge", **{f"q{at}": 1 for at in range(101)}, "vlam": 1}) == []
-    assert codes({"type": "bridge", **{f"q{at}": 1 for at in range(50)}, "vlam": 1}) == ["NAD104"]
+    assert codes({"cniVersion": "1.0.0", "type": "bridge", **{f"q{at}": 1 for at in range(101)}, "vlam": 1}) == []
+    assert codes({"cniVersion": "1.0.0", "type": "bridge", **{f"q{at}": 1 for at in range(50)}, "vlam": 1}) == [
+        "NAD104"
+    ]
 
 
 def test_a_huge_configuration_has_a_warning() -> None:
@@ -93,7 +95,7 @@ def test_a_huge_configuration_has_a_warning() -> None:
 
 
 def test_a_key_that_cannot_be_read_has_one_finding() -> None:
-    assert codes({"type": "sriov", "deviceID": "x", "vlan": "5", "vlanQoS": 3}) == ["NAD101"]
+    assert codes({"cniVersion": "1.0.0", "type": "sriov", "deviceID": "x", "vlan": "5", "vlanQoS": 3}) == ["NAD101"]
     assert codes({"type": "macvlan", "ipam": {"type": "host-local", "ranges": "10.1.0.0/24"}}) == ["NAD101"]
     assert codes({"type": "macvlan", "ipam": {"type": "static", "addresses": "10.1.0.5/24"}}) == ["NAD101"]
     assert codes({"type": "macvlan", "ipam": {"type": "whereabouts", "range": 5}}) == ["NAD101"]

@@ -10,12 +10,13 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_interface
 from typing import Any
 
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.goparsing import Interface, read_address, read_cidr
+from webhook.admission.plugins.goparsing import Address, Interface, read_address, read_cidr
+from webhook.admission.plugins.intervals import Network
 from webhook.admission.plugins.placement import Placed
 from webhook.admission.plugins.rules.ipam import family_findings, gateway_findings
 
@@ -29,16 +30,83 @@ def range_findings(placed: Placed) -> Findings:
         detail = "without range and ipRanges, whereabouts.conf on each node must have them"
         yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "range"')
     subnets: list[Interface] = []
-    if values.get("range"):
-        yield from _range_item(values, placed.path, subnets)
-    for at, item in enumerate(values.get("ipRanges") or ()):
-        if item is not None:
-            yield from _range_item(item, f"{placed.where('ipRanges')}[{at}]", subnets)
+    items = list(_items(placed))
+    for path, item in items:
+        yield from _range_item(item, path, subnets)
+    yield from _pool_findings(items)
+    yield from _handed_out_findings(items, placed)
     gateway = read_address(values.get("gateway"))
     if subnets and gateway is not None and not any(gateway in subnet.network for subnet in subnets):
         yield from gateway_findings(values, subnets[0], placed.path)
     added = (read_cidr((item or {}).get("address")) for item in values.get("addresses") or ())
     yield from family_findings(placed, [address.version for address in added if address is not None])
+
+
+def _items(placed: Placed) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each range with its path: the one at the top comes first, as in the plugin."""
+    if placed.values.get("range"):
+        yield placed.path, placed.values
+    for at, item in enumerate(placed.values.get("ipRanges") or ()):
+        if item is not None:
+            yield f"{placed.where('ipRanges')}[{at}]", item
+
+
+def _pool_findings(items: list[tuple[str, Mapping[str, Any]]]) -> Findings:
+    """Yield the second range of one network. NB: a pool has the name of its network, whichever its ends are.
+
+    A pool gives an interface that has an address of it the same address again (pkg/allocate AssignIP).
+    """
+    first: dict[Network, str] = {}
+    for path, conf in items:
+        network = _network(conf)
+        other = first.setdefault(network, path) if network is not None else path
+        if other != path:
+            yield PluginFinding(
+                code="NAD315",
+                path=f"{path}.range",
+                detail=f"this range and that of {other or 'the top'} are one pool, which gives both the same address",
+                value=conf["range"],
+                fix='write it once, and what to leave out in "exclude"',
+                refusal="failed to add IP addr ...: file exists",
+            )
+
+
+def _handed_out_findings(items: list[tuple[str, Mapping[str, Any]]], placed: Placed) -> Findings:
+    """Yield a gateway that whereabouts hands out, because it is in a range and not excluded."""
+    gateway = read_address(placed.values.get("gateway"))
+    if gateway is None:
+        return
+    for _, conf in items:
+        if _hands_out(conf, gateway):
+            yield PluginFinding(
+                code="NAD316",
+                path=placed.where("gateway"),
+                detail="whereabouts hands the gateway's address out to a pod",
+                value=placed.values["gateway"],
+                fix=f'add "{gateway}/{gateway.max_prefixlen}" to "exclude" of the range, or begin the range after it',
+            )
+            return
+
+
+def _network(conf: Mapping[str, Any]) -> Network | None:
+    subnet = read_cidr(split_range(str(conf.get("range")))[1])
+    return subnet.network if subnet is not None else None
+
+
+def _hands_out(conf: Mapping[str, Any], address: Address) -> bool:
+    """Say whether a range hands out an address: neither the first nor the last of its network, nor an excluded one."""
+    network = _network(conf)
+    if network is None or address not in network or address in {network[0], network[-1]}:
+        return False
+    dashed, cidr = split_range(str(conf["range"]))
+    start = read_address(dashed or conf.get("range_start"))
+    end = read_address(cidr.partition("/")[0]) if dashed else read_address(conf.get("range_end"))
+    if start is not None and start in network and int(address) < int(start):
+        return False
+    if end is not None and end in network and int(address) > int(end):
+        return False
+    excluded = (read_excluded(text) for text in conf.get("exclude") or ())
+    return not any(item is not None and address in item.network for item in excluded)
 
 
 def read_excluded(text: object) -> Interface | None:

@@ -104,7 +104,8 @@ NEWER: Sequence[Newer] = (
 
 
 MAIN_READS = r"\.routes\[\d+\]$"
-"""A route without a destination: an IPAM plugin passes it on unread, and the main plugin around it refuses it."""
+"""A route without a destination, or with a gateway outside (NAD313): an IPAM plugin passes it on, and the main plugin
+around it refuses it."""
 
 
 def excuse(plugin: str, error: str) -> str:
@@ -114,7 +115,7 @@ def excuse(plugin: str, error: str) -> str:
 
 def is_of_main(finding: PluginFinding) -> bool:
     """Say whether the main plugin around an IPAM plugin refuses it, not the IPAM plugin itself."""
-    return re.search(MAIN_READS, finding.path) is not None
+    return finding.code == "NAD313" or re.search(MAIN_READS, finding.path) is not None
 
 
 def is_newer(plugin: str, finding: PluginFinding) -> bool:
