@@ -50,6 +50,7 @@ PROTOCOL = "protocol-filled-in"
 ROUTE_MOVES = "default-route-moves"
 GATEWAYS = "several-gateways"
 BLANK = "blank-annotation"
+BLANK_CONFIG = "blank-configuration"
 SHORT_DEVICES = "too-few-devices"
 OLD_STATUS = "status-of-cni-0.2.0"
 
@@ -96,6 +97,12 @@ FACTS: Mapping[str, Fact] = {
         nadmit=YES,
         multus=NO,
         source="k8sclient.go parsePodNetworkAnnotation",
+    ),
+    BLANK_CONFIG: Fact(
+        what="a `spec.config` of white space alone counts as an empty one",
+        nadmit=YES,
+        multus=NO,
+        source="netutils GetCNIConfigFromSpec; run",
     ),
     SHORT_DEVICES: Fact(
         what="a pod whose network has no device left is attached without one",

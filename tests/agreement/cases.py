@@ -215,7 +215,7 @@ def _of_definition(
     )
     return Case(
         id=title,
-        subject="definition",
+        subject="pod" if _waits(made) else "definition",
         definitions=[made],
         namespace=namespace,
         annotations={NETWORKS: _naming(made)},
@@ -223,11 +223,15 @@ def _of_definition(
     )
 
 
+def _waits(definition: Definition) -> bool:
+    """Say whether IPAM static gets its address from the pod, so that the pod's own verdict counts as well."""
+    ipams = [plugin.get("ipam") for plugin in plugins(str(definition.config))]
+    return any(isinstance(one, dict) and one.get("type") == "static" and not one.get("addresses") for one in ipams)
+
+
 def _naming(definition: Definition) -> str:
     """Return the annotation of a pod that names a definition, with an address if IPAM static gets it from the pod."""
-    ipams = [plugin.get("ipam") for plugin in plugins(str(definition.config))]
-    waits = any(isinstance(one, dict) and one.get("type") == "static" and not one.get("addresses") for one in ipams)
-    return json.dumps([{"name": definition.name, "ips": [ADDRESS]}]) if waits else definition.name
+    return json.dumps([{"name": definition.name, "ips": [ADDRESS]}]) if _waits(definition) else definition.name
 
 
 def _unseen(definition: Definition) -> str:

@@ -29,6 +29,7 @@ from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.levels import ENFORCE, WITHOUT_LEVEL
 from cniplugin.access.reading import consent
 from cniplugin.netspec import names
+from cniplugin.netspec.attachers import BLANK_CONFIG, NAMES, YES, value_of
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import trim
@@ -82,7 +83,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
         warnings.append(networktext.dotted_name(name))
     is_kept = old is not None and old.config == new.config
     limits = None if is_kept else context.configuration.limits
-    parsed, text_problems, text_warnings = _read_text(new.config, name, context.rules, limits, plugins)
+    parsed, text_problems, text_warnings = _read_text(new.config, name, limits, context)
     problems += text_problems
     if new.has_capital_config:
         text_warnings = (networktext.capital_config(name),)
@@ -232,13 +233,16 @@ def _items_problem(parsed: NetworkConfigList, limits: ReviewLimits) -> SpecError
 
 
 def _read_text(
-    text: object, name: str, rules: Rules, limits: ReviewLimits | None, plugins: PluginChecks | None
+    text: object, name: str, limits: ReviewLimits | None, context: DecisionContext
 ) -> tuple[NetworkConfigList | None, Sequence[SpecError], Sequence[AdmissionWarning]]:
     """Return the configuration with its problems and warnings; None if it is empty or cannot be read.
 
     `limits`: None for a text that is stored already.
     """
+    attached_by, plugins = context.configuration.attached_by, context.configuration.plugins
     if text is None or (isinstance(text, str) and not trim(text)):
+        if text and value_of(BLANK_CONFIG, attached_by) != YES:
+            return None, (networktext.blank_config(NAMES[attached_by]),), ()
         return None, (), (networktext.on_disk(name),)
     if not isinstance(text, str):
         return None, (networktext.config_type(text),), ()
@@ -252,4 +256,4 @@ def _read_text(
     written = parsed.written_name
     is_own = plugins is None or not shared_keys(parsed, plugins)
     warnings = (networktext.name_differs(written, name),) if written and written != name and is_own else ()
-    return parsed, list(unsafe(parsed, meta_plugin_types=rules.config.meta_plugin_types)), warnings
+    return parsed, list(unsafe(parsed, meta_plugin_types=context.rules.config.meta_plugin_types)), warnings

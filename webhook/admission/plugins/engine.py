@@ -99,13 +99,20 @@ def _walk(config: NetworkConfigList, network: Network, checks: PluginChecks) -> 
         if plugin.type not in checks.exempt:
             yield from walk.unknown_plugin(plugin, path) if schema is None else walk.plugin(plugin, schema, path)
         walk.earlier[schema.type if schema else plugin.type] = schema is not None and not schema.opaque
+        walk.has_addresses = walk.has_addresses or plugin.ipam_type is not None or _may_give_addresses(schema)
+
+
+def _may_give_addresses(schema: PluginSchema | None) -> bool:
+    """Say whether a plugin may give addresses without an IPAM plugin of the configuration."""
+    return schema is None or schema.opaque or schema.ipam == "own" or bool(schema.reads_pod)
 
 
 class _Walk:
     """The state of one walk over a network.
 
     `earlier`: types of the plugins already passed, and whether the schema of each says what it makes. `maker`: the main
-    plugin that has made the interface. `reported`: types that have a finding about the type already.
+    plugin that has made the interface. `has_addresses`: whether one of them may have given it addresses. `reported`:
+    types that have a finding about the type already.
     """
 
     def __init__(self, network: Network, checks: PluginChecks) -> None:
@@ -113,6 +120,7 @@ class _Walk:
         self.checks = checks
         self.earlier: dict[str, bool] = {}
         self.maker: PluginSchema | None = None
+        self.has_addresses = False
         self.reported: set[str] = set()
         self.budget = Budget(checks.values_max)
 
@@ -222,6 +230,7 @@ class _Walk:
                 request for request in ARGUMENTS if argument_reaches(request, plugin, self.checks.attached_by)
             ),
             network=self.network,
+            has_addresses=self.has_addresses,
         )
 
     def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:

@@ -46,7 +46,8 @@ class Placed(NamedTuple):
 
     `values`: the object that it reads, which is `ipam` for an IPAM plugin; `path`: of that object. `earlier`: the types
     before it in the list, and whether each has a schema. `declared`: the capabilities that are true. `network`: of
-    which it is a part. `arguments`: the requests of pods that it gets in CNI_ARGS: some of ips, mac.
+    which it is a part. `arguments`: the requests of pods that it gets in CNI_ARGS: some of ips, mac. `has_addresses`:
+    whether an earlier plugin may have given the interface addresses.
     """
 
     schema: PluginSchema
@@ -56,6 +57,7 @@ class Placed(NamedTuple):
     declared: frozenset[str]
     network: Network
     arguments: frozenset[str] = frozenset()
+    has_addresses: bool = True
 
     @property
     def cni_version(self) -> str:

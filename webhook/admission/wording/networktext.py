@@ -36,6 +36,16 @@ def capital_config(name: str) -> AdmissionWarning:
     )
 
 
+def blank_config(attacher: str) -> SpecError:
+    """`spec.config` is white space alone, which one who attaches takes for JSON."""
+    return SpecError(
+        rule="json-syntax",
+        detail=f"the configuration is white space alone, which {attacher} cannot read",
+        fix="remove spec.config for a file of the node, or write the configuration",
+        section="NPWG v1.3 §3.4.1",
+    )
+
+
 def name_differs(written: str, name: str) -> AdmissionWarning:
     """Warn of a configuration whose name is not the object's: NPWG v1.3 §3.4.3 strongly recommends equal names."""
     return AdmissionWarning("spec.config", f'name {show(written)} differs from the object\'s name "{name}"')

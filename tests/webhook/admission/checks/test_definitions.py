@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from tests.webhook.admission.plugins.checking import CHECKS, MULTUS_CHECKS
 from tests.webhook.admission.world import CAPABLE, MACVLAN, RULES, cluster, decide, definition, request, rules
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import DEVICES_FROM, INJECT, NODE_SELECTOR, Injection
@@ -55,8 +56,14 @@ def test_every_problem_is_a_cause() -> None:
 @pytest.mark.parametrize("config", [None, "", "  \n"])
 def test_an_empty_config_is_the_nodes_own_with_a_warning(config: str | None) -> None:
     """Side door 4."""
-    decision = decide(definition(config))
+    decision = decide(definition(config), plugins=CHECKS)
     assert (decision.verdict, len(decision.warnings)) == ("warn", 1)
+
+
+def test_multus_does_not_take_white_space_for_an_empty_config() -> None:
+    decision = decide(definition("  \n"), plugins=MULTUS_CHECKS)
+    assert (decision.verdict, decision.rules) == ("deny", ("json-syntax",))
+    assert "Multus cannot read" in decision.message
 
 
 @pytest.mark.parametrize(

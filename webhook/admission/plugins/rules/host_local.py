@@ -31,11 +31,8 @@ def range_findings(placed: Placed) -> Findings:
     if placed.values.unreadable & {"subnet", "ranges"}:
         return
     sets = list(_sets(placed))
-    if not sets and "ipRanges" not in placed.declared:
-        detail = "there are no addresses to hand out"
-        fix = 'add "ranges", or "subnet"'
-        refusal = "no IP ranges specified"
-        yield PluginFinding(code="NAD308", path=placed.path, detail=detail, fix=fix, refusal=refusal)
+    if not sets:
+        yield _no_ranges(placed)
     sound: list[AddressRange] = []
     families: list[int] = []
     for index, (path, written) in enumerate(sets):
@@ -46,6 +43,16 @@ def range_findings(placed: Placed) -> Findings:
             yield from _range_findings(item, sound)
     yield from _overlap_findings(sound)
     yield from family_findings(placed, families)
+
+
+def _no_ranges(placed: Placed) -> PluginFinding:
+    """NB: no delegating plugin fills in ipRanges; a runtime may, for the default network, which a definition can be."""
+    fix, refusal = 'add "ranges", or "subnet"', "no IP ranges specified"
+    if "ipRanges" in placed.declared:
+        detail = "only a runtime fills in ipRanges, and only for the default network of the cluster"
+        return PluginFinding(code="NAD505", path=placed.path, detail=detail, fix=fix, refusal=refusal)
+    detail = "there are no addresses to hand out"
+    return PluginFinding(code="NAD308", path=placed.path, detail=detail, fix=fix, refusal=refusal)
 
 
 def _sets(placed: Placed) -> Iterator[tuple[str, list[tuple[str, Any]]]]:

@@ -77,7 +77,12 @@ def _is_of_network(key: str) -> bool:
 
 
 def sbr_findings(placed: Placed) -> Findings:
-    """Yield gateways of sbr that are empty, and the second one of a family."""
+    """Yield an interface without addresses before sbr, empty gateways, and the second one of a family."""
+    if placed.earlier and not placed.has_addresses:
+        detail = "the plugin sbr needs an address on the interface, and no earlier plugin has IPAM"
+        refusal = "No IP addresses supplied on interface: net1"
+        fix = 'add "ipam" to the plugin that makes the interface'
+        yield PluginFinding(code="NAD402", path=placed.path, detail=detail, fix=fix, refusal=refusal)
     first: dict[int, str] = {}
     for at, text in enumerate(placed.values.get("gateways") or ()):
         path = f"{placed.where('gateways')}[{at}]"
