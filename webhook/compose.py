@@ -350,6 +350,7 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
             source.connection,
             own_namespace(cluster.namespace),
             snapshot=lambda: None if source.problem() else source.snapshot(),
+            attached_by=lambda: configuration.value.attached_by,
         )
         parts.append(writer)
         collectors.append(writer.counts)

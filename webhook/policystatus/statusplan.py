@@ -30,6 +30,7 @@ from cniplugin.access.model.decision import Config
 from cniplugin.access.model.policyrules import CONFIG_KIND, CONFIG_NAME, GROUP, POLICY_KIND, VERSION, Policy
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
+from cniplugin.netspec.attachers import MULTUS
 from webhook.kube.events import NOTE_BYTES_MAX, Event, ObjectReference
 
 Key = tuple[str, str]
@@ -79,12 +80,13 @@ def plan(
     *,
     late: frozenset[Key],
     now: str,
+    attached_by: str = MULTUS,
 ) -> Plan:
     """Return the writes, ordered by kind and name.
 
     `in_use`: the policies that decide now. `namespaces`: labels by name. `stored`: the objects of the API server.
-    `late`: objects for which the caller has waited long enough. `now`: RFC 3339. Once a plan is written, the next plan
-    is empty.
+    `late`: objects for which the caller has waited long enough. `now`: RFC 3339. `attached_by`: who attaches,
+    as this process judges. Once a plan is written, the next plan is empty.
     """
     policies = {key: policy for key, policy in stored.items() if key[0] == POLICY_KIND}
     loaded = {policy.name: policy.generation for policy in in_use.policies}
@@ -97,7 +99,8 @@ def plan(
     }
     config = stored.get(_CONFIG)
     if config is not None:
-        desired |= _of_config(config, in_use, namespaces, is_late=_CONFIG in late, now=now)
+        given = _of_config(config, in_use, namespaces, is_late=_CONFIG in late, now=now, attached_by=attached_by)
+        desired |= given
         waiting |= {_CONFIG} - set(desired)
     writes = _differing(stored, {key: status for key, status in desired.items() if key not in waiting})
     return Plan(tuple(writes), frozenset(waiting))
@@ -122,6 +125,7 @@ def _of_config(
     *,
     is_late: bool,
     now: str,
+    attached_by: str,
 ) -> dict[Key, Mapping[str, Any]]:
     config, problems = read_config(stored.value)
     is_loaded = (config, problems) == (in_use.config, in_use.config_problems)
@@ -136,7 +140,7 @@ def _of_config(
         previous=stored.status,
         now=now,
     )
-    return {_CONFIG: status}
+    return {_CONFIG: {**status, "attachedBy": attached_by}}
 
 
 def _differing(stored: Mapping[Key, Stored], desired: Mapping[Key, Mapping[str, Any]]) -> Iterator[Write]:

@@ -33,6 +33,7 @@ from threading import Thread
 from typing import Protocol
 
 from cniplugin.access.compile import Policies
+from cniplugin.netspec.attachers import MULTUS
 from webhook.kube.apierrors import ClusterError, ConflictError, ForbiddenError, InvalidError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.events import Event
@@ -92,14 +93,19 @@ class StatusWriter:
         namespace: str,
         *,
         snapshot: Callable[[], View | None],
+        attached_by: Callable[[], str] = lambda: MULTUS,
         timing: WriterTiming | None = None,
         lease_timing: LeaseTiming | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`namespace`: of the Lease. `snapshot` returns None until every kind has been listed."""
+        """`namespace`: of the Lease. `snapshot` returns None until every kind has been listed.
+
+        `attached_by` returns who attaches, as this process judges now.
+        """
         self.counts = PolicyStatusMetrics()
         self._connection = connection
         self._snapshot = snapshot
+        self._attached_by = attached_by
         self._timing = timing or WriterTiming()
         self._clock = clock
         lease_timing = lease_timing or LeaseTiming()
@@ -118,6 +124,7 @@ class StatusWriter:
         self._stored: dict[Key, Stored] | None = None
         self._listed_for: Policies | None = None
         self._planned_for: Mapping[str, Mapping[str, str]] | None = None
+        self._planned_by = ""
         self._waiting: dict[Key, float] = {}
         self._late: frozenset[Key] = frozenset()
         self._refresh_at = 0.0
@@ -197,6 +204,7 @@ class StatusWriter:
             or any(now >= since + self._timing.late_s for since in self._waiting.values())
             or view.policies is not self._listed_for
             or view.namespaces() != self._planned_for
+            or self._attached_by() != self._planned_by
         )
 
     def _pass(self, view: View) -> None:
@@ -227,7 +235,9 @@ class StatusWriter:
         began = self._clock()
         namespaces = view.namespaces()
         now = _utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        planned = plan(view.policies, namespaces, self._stored or {}, late=self._late, now=now)
+        attached_by = self._attached_by()
+        planned = plan(view.policies, namespaces, self._stored or {}, late=self._late, now=now, attached_by=attached_by)
+        self._planned_by = attached_by
         ended = self._clock()
         self._planned_for = namespaces
         self._not_before = ended + self._timing.rest_factor * (ended - began)

@@ -53,8 +53,11 @@ class World:
                 value=value,
             )
 
+    attached_by = "multus"
+
     def plan(self, *late: Key, now: str = NOW) -> Plan:
-        return plan(self.in_force, self.namespaces, self.stored, late=frozenset(late), now=now)
+        attached_by = self.attached_by
+        return plan(self.in_force, self.namespaces, self.stored, late=frozenset(late), now=now, attached_by=attached_by)
 
     def write(self, *late: Key, now: str = NOW) -> Plan:
         """Make a plan, and store its statuses."""

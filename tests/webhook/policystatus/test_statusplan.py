@@ -217,6 +217,16 @@ def test_the_configuration(spec: dict[str, Any], expected: dict[str, str]) -> No
     assert ("cluster PolicyUnreadable" in reasons(made)) is (spec["posture"] == "?")
 
 
+def test_the_configuration_says_who_attaches() -> None:
+    world = World(config(posture="Open"))
+    world.write()
+    assert world.stored[CONFIG].status["attachedBy"] == "multus"
+    world.attached_by = "nadmit"
+    (written,) = world.write().writes
+    assert (written.status["attachedBy"], written.events) == ("nadmit", ())
+    assert world.plan().writes == ()
+
+
 def test_a_configuration_that_is_late() -> None:
     world = World(config(posture="Open"))
     world.write()
