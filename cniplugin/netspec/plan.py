@@ -116,7 +116,7 @@ def plan(
     remarks: list[SpecError] = []
     networks = [_find(selected, lookup, errors) for selected in ordered]
     for selected, network in zip(ordered, networks, strict=True):
-        if network is not None and network.config is not None:
+        if network is not None and network.config is not None and _asks(selected.element):
             _judge_requests(selected, network.reference, network.config, attached_by, reads, errors, remarks)
     _check_default_route(ordered, errors, attached_by)
     interfaces = _name_interfaces(ordered, default_interface, errors, attached_by)
@@ -200,6 +200,11 @@ def argument_reaches(request: str, plugin: PluginConfig, attached_by: str) -> bo
     """Say whether a plugin, with the IPAM plugin that it runs, gets a request of ARGUMENTS in CNI_ARGS."""
     passed = value_of(CNI_ARGS, attached_by)
     return passed == ALWAYS or (passed != NEVER and request not in plugin.capabilities)
+
+
+def _asks(element: NetworkSelectionElement) -> bool:
+    """Say whether an element has a request of _CAPABILITIES. NB: most have none, and a loop costs more."""
+    return bool(element.ips or element.mac or element.port_mappings or element.bandwidth or element.infiniband_guid)
 
 
 def _judge_requests(
@@ -309,11 +314,13 @@ def _attach(selected: _Selected, network: NetworkAttachmentDefinition, interface
         is_default=selected.is_default,
         runtime_config=_runtime_config(selected.element),
         cni_args=_cni_args(selected.element),
-        arguments=_arguments(selected.element) if value_of(CNI_ARGS, attached_by) != NEVER else (),
+        arguments=_arguments(selected.element, attached_by),
     )
 
 
-def _arguments(element: NetworkSelectionElement) -> tuple[tuple[str, str], ...]:
+def _arguments(element: NetworkSelectionElement, attached_by: str) -> tuple[tuple[str, str], ...]:
+    if not (element.ips or element.mac) or value_of(CNI_ARGS, attached_by) == NEVER:
+        return ()
     asked = {"ips": ",".join(element.ips), "mac": element.mac}
     return tuple((request, f"{ARGUMENTS[request]}={text}") for request, text in asked.items() if text)
 

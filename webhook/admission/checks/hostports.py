@@ -67,8 +67,9 @@ def check(request: Request, judged: Decision, context: DecisionContext) -> Decis
 
 
 def _maps_ports(pod: Object) -> bool:
-    """NB: Multus reads keys in any letter case."""
-    return any("portmappings" in text.lower() for text in texts_of(pod.annotations))
+    """NB: keys are read in any letter case, and only the JSON form has any."""
+    networks, default = texts_of(pod.annotations)
+    return ('"' in networks or '"' in default) and "portmappings" in f"{networks} {default}".casefold()
 
 
 def _find(request: Request, pod: Object, context: DecisionContext) -> list[SpecError]:

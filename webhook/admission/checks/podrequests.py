@@ -107,7 +107,7 @@ def _may_need_ips(element: NetworkSelectionElement, context: DecisionContext) ->
     """Say whether a network may have no address for a pod that asks for none. NB: most pods ask for nothing."""
     network = context.cluster.network(element.namespace, element.name)
     config = network.config if network is not None else None
-    return config is not None and any(plugin.ipam_type == "static" for plugin in config.plugins)
+    return config is not None and "static" in config.types
 
 
 def _offer(element: NetworkSelectionElement, context: DecisionContext) -> Support:

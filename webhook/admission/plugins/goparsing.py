@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from cniplugin.netspec.names import has_space
@@ -32,6 +33,10 @@ JSON_TYPES: Mapping[str, tuple[type, str]] = {
     "map": (dict, "an object"),
 }
 """`schema.KeyType` in Python, and in words. NB: in Python, True is an int."""
+ADDRESS_MAX = 64
+"""Characters; the longest address has 45."""
+KEPT_MAX = 1024
+"""Addresses of each kind that are kept: a configuration has a few, and each takes a few hundred bytes."""
 INTERFACE_NAME_MAX = 15
 LINK_NAME_MAX = 127
 """The length of an alternative name (ALTIFNAMSIZ, include/uapi/linux/if.h)."""
@@ -50,8 +55,12 @@ ALLOWED = {
 
 def read_address(text: object) -> Address | None:
     """Return an IP address; None for anything else, and for one with a zone. As in Go, IPv4 inside IPv6 is IPv4."""
-    if not isinstance(text, str) or "%" in text:
-        return None
+    return _read_address(text) if isinstance(text, str) and len(text) <= ADDRESS_MAX and "%" not in text else None
+
+
+@lru_cache(maxsize=KEPT_MAX)
+def _read_address(text: str) -> Address | None:
+    """NB: one text is read several times: for its form, its range, its routes; `ipaddress` takes 5 us each time."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -62,8 +71,12 @@ def read_address(text: object) -> Address | None:
 
 def read_cidr(text: object) -> Interface | None:
     """Return an address with its prefix; None for anything else."""
-    if not isinstance(text, str) or _CIDR.fullmatch(text) is None:
-        return None
+    return _read_cidr(text) if isinstance(text, str) and _CIDR.fullmatch(text) is not None else None
+
+
+@lru_cache(maxsize=KEPT_MAX)
+def _read_cidr(text: str) -> Interface | None:
+    """NB: as `_read_address`."""
     try:
         return ip_interface(text)
     except ValueError:
