@@ -219,6 +219,8 @@ def _name_fix(name: str) -> str:
     """Return what to do about a name of the comma form. NB: it only rewrites the text, and names no other network."""
     if names.is_subdomain(name):
         return f'a name with a dot can only be selected in the JSON form: [{{"name":"{name}"}}]'
+    if name.startswith("- ") or ": " in name:
+        return 'this is YAML: write JSON, such as [{"name": "net"}], or names with commas between them'
     if has_space(name) or not _SEPARATORS.isdisjoint(name):
         return "separate networks by commas"
     return _respelt(name)

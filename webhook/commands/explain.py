@@ -41,8 +41,8 @@ NAMES = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: a list of code, title, severity, meaning, example, output and fix; other rules have code, title, page. "
-    "With --type or --types: a list of plugins.",
+    help="json: a list of code, title, severity, meaning, example, output, fix and outcomes; other rules have code, "
+    "title, page and outcomes. With --type or --types: a list of plugins.",
 )
 @schemas_option
 def explain(
@@ -58,7 +58,7 @@ def explain(
 
     Without a CODE, list all codes. An error refuses the object, a warning does not. docs/messages.md has the same on
     one page. A CODE may also be another rule that `nadmit check`, the log or metrics name, such as PostureIsolated;
-    other rules have only a title.
+    those have an outcome, and no example.
 
     With --type, print what is known of a CNI plugin: its keys with types, limits and meaning, its IPAM, capabilities
     and CNI versions, and what it touches on the node. Plugins of --config and --plugin-schemas count; docs/plugins.md

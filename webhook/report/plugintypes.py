@@ -200,7 +200,7 @@ def _lines(one: Known, paint: Paint) -> Iterator[str]:
     yield from _section("keys that are read and not checked:", [(row.path, _row_text(row)) for row in read], paint)
     inside = rows_of(schema.as_ipam) if schema.as_ipam is not None else []
     yield from _section("as the IPAM of another plugin:", [(row.path, _row_text(row)) for row in inside], paint)
-    yield from _section("what goes together:", list(_together(schema)), paint)
+    yield from _section("what goes together:", list(dict.fromkeys(_together(schema))), paint)
 
 
 def _facts(one: Known, rows: Iterable[Row], read: Iterable[Row]) -> Iterator[tuple[str, str]]:

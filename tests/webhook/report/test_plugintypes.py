@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -65,6 +66,13 @@ def test_every_key_is_in_the_output(schema: PluginSchema) -> None:
 @pytest.mark.parametrize("schema", FILES, ids=lambda schema: schema.type)
 def test_lines_fit(schema: PluginSchema) -> None:
     assert [line for line in shown(schema.type).splitlines() if len(line) > plugintypes.WIDTH] == []
+
+
+@pytest.mark.parametrize("schema", FILES, ids=lambda schema: schema.type)
+def test_what_goes_together_is_said_once(schema: PluginSchema) -> None:
+    _, _, together = shown(schema.type).partition("\nwhat goes together:\n")
+    entries = re.split(r"\n(?=  \S)", together)
+    assert len(set(entries)) == len(entries)
 
 
 def test_every_format_has_words() -> None:

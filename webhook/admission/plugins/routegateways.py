@@ -53,14 +53,16 @@ def route_findings(placed: Placed, main: PluginSchema) -> Findings:
         if reason is not None:
             detail, refusal = reason
             own = ", ".join(map(str, subnets[:SHOWN_SUBNETS_MAX]))
-            rest = (
-                "" if is_certain else "; a pod fails unless it gets other addresses, or a device without an interface"
+            effect = (
+                ", so the kernel refuses the route"
+                if is_certain
+                else "; a pod fails unless it gets other addresses, or a device without an interface"
             )
             path = f"{placed.where('routes')}[{at}]"
             yield PluginFinding(
                 code="NAD313" if is_certain else "NAD314",
                 path=f"{path}.gw" if text else path,
-                detail=f"{detail} (the network has {own}), so the kernel refuses the route{rest}",
+                detail=f"{detail} (the network has {own}){effect}",
                 value=text or str(gateway),
                 fix="write a gateway inside a subnet, or remove the route",
                 refusal=refusal if is_certain else "",

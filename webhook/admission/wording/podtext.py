@@ -56,6 +56,6 @@ def no_hotplug(key: str) -> AdmissionWarning:
     return AdmissionWarning(
         f"metadata.annotations[{key}]",
         "the pod runs, and networks are attached when a pod starts: nothing happens until the pod is created again; "
-        "change its workload (where a controller attaches to running pods: hotplug: true)",
+        "change its workload, or set hotplug if a controller attaches to running pods",
         NO_HOTPLUG,
     )

@@ -37,7 +37,7 @@ def change_warning(request: Request, users: NetworkUsers, changes: Sequence[str]
         return AdmissionWarning(
             "",
             f"{_waiting(users)} for {_network(request)}, and this changes {', '.join(changes)}: "
-            f"the new one is attached, because nothing is attached yet ({_names(users)})",
+            f"nothing is attached yet, so they get the new one ({_names(users)})",
         )
     waiting = f"; {_waiting(users)} and will get the new one" if users.waiting else ""
     return AdmissionWarning(

@@ -309,7 +309,7 @@ def _parts(topology: str, written: Mapping[str, Sequence[Subnet]]) -> Iterator[_
         yield from (_Part(item.network, f"{key}: {item.text}", key) for item in items)
         if key == "joinSubnet":
             families = {item.network.version for item in items}
-            usual = (_Part(ip_network(text), f"{text}, the joinSubnet where none is written") for text in JOIN_SUBNETS)
+            usual = (_Part(ip_network(text), f"{text}, the default joinSubnet") for text in JOIN_SUBNETS)
             yield from (part for part in usual if part.network.version not in families)
     for text, use in {**CLUSTER_SUBNETS, **(TRANSIT_SUBNETS if topology == LAYER3 else {})}.items():
         yield _Part(ip_network(text), f"{text}, the {use} subnet of the cluster unless it is moved", certain=False)
