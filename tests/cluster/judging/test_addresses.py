@@ -66,7 +66,7 @@ def test_another_pod_has_the_address(api: RealApiServer) -> None:
     assert warned(api, second) == (
         f'Warning: {FIELD}.ips[0]: NAD611: pod first {words}: "::ffff:10.1.0.5/120"; ask for another one'
     )
-    same_mac = pod("third", mac="02-00-00-00-00-01")
+    same_mac = pod("third", "10.1.0.7/24", mac="02-00-00-00-00-01")
     assert "NAD612: pod first asks for this MAC address of the network as well" in warned(api, same_mac)
     assert warned(api, pod("third", "10.1.0.6/24", mac="02:00:00:00:00:02")) == ""
     assert f"NAD611: another pod {words}" in warned(api, pod("third", "10.1.0.5/24", namespace=THERE))

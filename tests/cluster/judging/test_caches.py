@@ -15,17 +15,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.rig.registered import CONTAINERS, Object
+from tests.cluster.rig.registered import CONTAINERS, STATUS, Object
 from tests.fakes.waiting import wait_until
 from tests.realapi.audit import read_annotations
-from tests.realapi.server import RealApiServer
+from tests.realapi.server import MERGE_PATCH, RealApiServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
 NAMESPACE = "caches"
 NAMESPACE_CONTROLLER = "system:serviceaccount:kube-system:namespace-controller"
-BRIDGE, OTHER = '{"type": "bridge", "bridge": "br1"}', '{"type": "bridge", "bridge": "br2"}'
+BRIDGE = '{"cniVersion": "1.0.0", "type": "bridge", "bridge": "br1"}'
+OTHER = BRIDGE.replace("br1", "br2")
+ATTACHED = {"metadata": {"annotations": {STATUS: "[]"}}}
+"""A change of a pod: the node writes its network status when the networks are attached."""
 HOOKS = {
     "pods": ("", "v1", ["pods"], ["CREATE", "UPDATE"]),
     "networks": ("k8s.cni.cncf.io", "v1", ["network-attachment-definitions"], ["CREATE", "UPDATE", "DELETE"]),
@@ -179,11 +182,21 @@ def test_a_pod_right_after_its_network_is_admitted(real_api: RealApiServer, acco
 
 @pytest.mark.usefixtures("clean")
 def test_a_network_in_use_is_a_warning(real_api: RealApiServer, account: Path, tmp_path: Path) -> None:
+    def change(config: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return real_api.kubectl("replace", "-f", "-", *words, stdin=json.dumps(network("lan", config)))
+
     with serving(real_api, account, tmp_path) as metrics:
         real_api.put(network("lan"))
         assert create(real_api, pod("web-0", "lan")).returncode == 0
         wait_until(lambda: 'nadmit_objects{kind="pods"} 1.0' in metrics())
-        changed = real_api.kubectl("replace", "-f", "-", stdin=json.dumps(network("lan", OTHER)))
+        changed = change(OTHER, "--dry-run=server")
+        assert changed.stderr == (
+            f"Warning: 1 pod that has not started waits for network {NAMESPACE}/lan, and this changes bridge: "
+            "the new one is attached, because nothing is attached yet (web-0)\n"
+        )
+        real_api.must("PATCH", real_api.path_of(pod("web-0")), ATTACHED, kind=MERGE_PATCH)
+        wait_until(lambda: "running" in change(OTHER, "--dry-run=server").stderr)
+        changed = change(OTHER)
         assert changed.returncode == 0
         assert changed.stderr == (
             f"Warning: 1 running pod uses network {NAMESPACE}/lan, and this changes bridge: the old one stays attached "
@@ -212,6 +225,12 @@ def test_a_network_in_use_is_refused_by_setting(real_api: RealApiServer, account
             real_api.put(network(name))
             assert create(real_api, pod(f"on-{name}", name)).returncode == 0
         wait_until(lambda: 'nadmit_objects{kind="pods"} 2.0' in metrics())
+        change = ("replace", "-f", "-", "--dry-run=server")
+        assert real_api.kubectl(*change, stdin=json.dumps(network("lan", OTHER))).returncode == 0  # nothing is attached
+        for name in ("lan", "wan"):
+            real_api.must("PATCH", real_api.path_of(pod(f"on-{name}")), ATTACHED, kind=MERGE_PATCH)
+            written = json.dumps(network(name, OTHER))
+            wait_until(lambda written=written: real_api.kubectl(*change, stdin=written).returncode == 1)  # type: ignore[misc]
         delete = ("delete", "net-attach-def", "-n", NAMESPACE)
         one = real_api.kubectl(*delete, "lan")
         everything = real_api.kubectl(*delete, "--all", "--as", "system:admin", "--as-group", "system:masters")

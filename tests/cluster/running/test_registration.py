@@ -219,6 +219,33 @@ def test_a_template_is_judged_when_it_is_new_or_changed(server: Served, world: R
     assert reviews(server) == count + 3
 
 
+def test_networks_on_a_workload_itself_get_a_warning(server: Served, world: RealApiServer) -> None:
+    """Nobody reads them there, so they are not judged. A change elsewhere, and a copy by a controller, call nobody."""
+    controller = ["--as", "system:serviceaccount:kube-system:cronjob-controller", "--as-group", "system:masters"]
+    for kind in WORKLOADS:
+        count = reviews(server)
+        value = workload(kind, "own", {})
+        value["metadata"]["annotations"] = {NETWORKS: "kube-system/secret"}
+        made = create(world, value)
+        assert (made.returncode, f"Warning: metadata.annotations[{NETWORKS}]: " in made.stderr) == (0, True), made
+        assert "so nobody reads this" in made.stderr
+        assert reviews(server) == count + 1
+        name = (kind.lower(), "own", "-n", NAMESPACE)
+        assert world.kubectl("label", *name, "a=b").stderr == ""
+        assert world.kubectl("annotate", *name, "other=x").stderr == ""
+        assert reviews(server) == count + 1
+        assert "so nobody reads this" in world.kubectl("annotate", "--overwrite", *name, f"{NETWORKS}=lan").stderr
+        assert world.kubectl("annotate", *name, f"{NETWORKS}-").stderr == ""
+        assert reviews(server) == count + 2
+        value["metadata"]["name"] = "copy"
+        assert create(world, value, *controller).stderr == ""
+        assert reviews(server) == count + 2
+    value = workload("CronJob", "jobs", {})
+    value["spec"]["jobTemplate"]["metadata"] = {"annotations": {NETWORKS: "lan"}}
+    made = create(world, value)
+    assert (made.returncode, f"spec.jobTemplate.metadata.annotations[{NETWORKS}]: " in made.stderr) == (0, True)
+
+
 def test_annotations_through_subresources_are_judged(server: Served, world: RealApiServer) -> None:
     """Annotations through `pods/status` and `pods/binding` are judged (side door 8)."""
     assert server.get("/readyz") == (200, "ready")

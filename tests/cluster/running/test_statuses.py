@@ -178,6 +178,7 @@ def test_replicas_write_statuses_and_events(api: RealApiServer, start: Start) ->
         assert re.sub(r"\b\d+s\b", "1s", api.kubectl("get", "napc").stdout) == (
             "NAME      POSTURE   DEFINITIONS   ACCEPTED   ENFORCED   AGE\ncluster   Strict                  True       True       1s\n"
         )
+        assert api.must("GET", f"{CONFIGS}/cluster")["status"]["attachedBy"] == "multus"
         assert sorted([is_writer(a), is_writer(b)]) == [False, True]
         api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "st-green", "labels": {"tenant": "st"}}})
         wait_until(lambda: matched(api, "labelled") == 1)

@@ -31,7 +31,7 @@ MACVLAN = json.dumps(
         "type": "macvlan",
         "master": "bond1",
         "capabilities": CAPABILITIES,
-        "ipam": {"type": "static"},
+        "ipam": {"type": "static", "addresses": [{"address": "10.1.0.200/24"}]},
     }
 )
 HOST_DEVICE = json.dumps({"cniVersion": "1.0.0", "type": "host-device", "device": "eth3"})
