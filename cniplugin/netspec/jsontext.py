@@ -203,6 +203,7 @@ _STARTS: tuple[tuple[str, str], ...] = (
     ("True", "write true, false and null in small letters"),
     ("False", "write true, false and null in small letters"),
     ("None", "write null"),
+    ("\u00a0", "this is a no-break space: write an ordinary one"),
 )
 """What a text begins with where a key or a value is expected, and what to do about it."""
 

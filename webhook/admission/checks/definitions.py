@@ -42,7 +42,6 @@ from webhook.admission.model.injection import (
     DEVICES_FROM,
     INJECT,
     NODE_SELECTOR,
-    has_domain,
     is_device_name,
     is_unclear,
     may_be_claimed,
@@ -137,7 +136,7 @@ def _injection_warnings(new: Object, old: Object, keys: Sequence[str]) -> Iterat
     for key in keys if source_of(new.annotations) != BY_CLAIM else ():
         resource, before = (trim(one.annotations.get(key, "")) for one in (new, old))
         is_new = (resource, source) != (before, old.annotations.get(DEVICES_FROM, ""))
-        if is_new and resource and not has_domain(resource):
+        if is_new and resource and may_be_claimed(resource, new.annotations):
             yield injectiontext.resource_without_domain(key, resource)
 
 

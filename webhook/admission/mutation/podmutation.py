@@ -165,6 +165,8 @@ def _warnings(
         yield injectiontext.volume_left_alone(netinfo.VOLUME)
     if claimed := needs.find_claimed(pod, networks, keys):
         yield injectiontext.taken_as_claimed(claimed)
+    elif not podspec.has_claims(pod) and (nameless := needs.find_without_domain(networks, keys)):
+        yield injectiontext.no_plugins_resource(nameless)
     if injection.mode == "honor":
         yield from map(injectiontext.shortfall_warning, needs.find_shortfalls(pod, networks, keys))
 

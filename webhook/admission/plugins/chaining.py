@@ -197,7 +197,10 @@ def requirement_findings(placed: Placed) -> Findings:
     ):
         keys = ", ".join(schema.device_keys)
         detail = f"nothing gives the plugin {schema.type} a device: no {keys}, and the network names no resource"
-        fix = "add the annotation k8s.v1.cni.cncf.io/resourceName"
+        fix = (
+            "add the annotation k8s.v1.cni.cncf.io/resourceName, or nadmit.io/devices-from: ResourceClaim if claims "
+            "give the devices"
+        )
         yield PluginFinding(code="NAD406", path=placed.path, detail=detail, fix=fix, refusal=schema.device_refusal)
 
 

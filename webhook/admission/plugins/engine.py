@@ -19,7 +19,7 @@ from cniplugin.netspec.plan import ARGUMENTS, argument_reaches
 from webhook.admission.plugins import chaining
 from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.foreignkeys import ForeignKeys
+from webhook.admission.plugins.foreignkeys import QUIET, WELL_KNOWN, ForeignKeys
 from webhook.admission.plugins.placement import NO_ORIGIN, Network, Origin, Placed, constraint_findings
 from webhook.admission.plugins.routegateways import route_findings
 from webhook.admission.plugins.rules.registry import RULES
@@ -234,9 +234,22 @@ class _Walk:
         )
 
     def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:
-        """Return the keys that belong into `ipam`, each with the IPAM plugin that reads it."""
-        known = [ipam] if ipam else [schema for schema in self.checks.schemas.values() if schema.kind == "ipam"]
-        return {key: schema.type for schema in known for key in schema.keys}
+        """Return the keys that belong into `ipam`, each with the IPAM plugin that reads it.
+
+        Without `ipam`, a key that other plugins of networks read as well is likely copied from one of them, such as
+        `mode`, unless it is a key of an IPAM plugin that people use most.
+        """
+        if ipam:
+            return dict.fromkeys(ipam.keys, ipam.type)
+        schemas = self.checks.schemas.values()
+        elsewhere = QUIET.union(*(schema.keys for schema in schemas if schema.kind != "ipam"))
+        return {
+            key: schema.type
+            for schema in schemas
+            if schema.kind == "ipam"
+            for key in schema.keys
+            if key not in elsewhere or (schema.type in WELL_KNOWN and key not in QUIET)
+        }
 
 
 def _findings_of(placed: Placed) -> Findings:

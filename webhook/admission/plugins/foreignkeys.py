@@ -14,6 +14,9 @@ from webhook.admission.plugins.schema import PluginSchema
 OWNERS_MAX = 3
 """Plugins that a message names."""
 
+WELL_KNOWN = frozenset({"bridge", "host-local", "ipvlan", "macvlan", "ovs", "sriov", "static", "vlan", "whereabouts"})
+"""Plugins that a message names first, because authors copy their configurations most."""
+
 QUIET = frozenset(
     {
         *(
@@ -65,7 +68,7 @@ class ForeignKeys:
         """Yield a finding if another plugin has the key, in the same spelling."""
         if key in QUIET or key in self._ignored.also_reads:
             return
-        owners = sorted(set(self._owners(key)))
+        owners = sorted(set(self._owners(key)), key=lambda kind: (kind not in WELL_KNOWN, kind))
         if owners:
             names = ", ".join(owners[:OWNERS_MAX]) + (" and others" if len(owners) > OWNERS_MAX else "")
             detail = f"the plugin {plugin} does not read this key, so it has no effect; it is a key of {names}"

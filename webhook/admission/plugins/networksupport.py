@@ -17,6 +17,7 @@ from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
 from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.admission.plugins.intervals import Network, Spans, place_of
+from webhook.admission.plugins.rules import ovn
 from webhook.admission.plugins.rules.whereabouts import read_excluded, split_range
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 
@@ -107,7 +108,8 @@ class Support:
     `ipams`: the IPAM plugins that can be read. `readers`: by capability, the types of the plugins that declare and read
     it. `unread`: declared capabilities that no plugin reads. `is_plain`: whether its interface has exactly the
     addresses and routes of its only IPAM plugin. `has_no_ipam`: whether it has no IPAM at all, so that nothing on it
-    has an address unless a pod sets one. `attached_by`: one of `netspec.attachers.ATTACHERS`.
+    has an address unless a pod sets one. `controller_ips`: what OVN-Kubernetes makes of the `ips` of the pod, which it
+    reads itself; None for other networks. `attached_by`: one of `netspec.attachers.ATTACHERS`.
     """
 
     ipams: tuple[Ipam, ...] = ()
@@ -115,6 +117,7 @@ class Support:
     unread: frozenset[str] = frozenset()
     is_plain: bool = False
     has_no_ipam: bool = False
+    controller_ips: ovn.RequestedIps | None = None
     attached_by: str = MULTUS
 
     @property
@@ -153,6 +156,7 @@ def read_support(config: NetworkConfigList, checks: PluginChecks) -> Support:
         readers={name: _readers(name, known, checks) for name in (*config.capabilities & RUNTIME_CAPABILITIES, "mac")},
         unread=frozenset(name for name in unread if not _gets_argument(name, config, checks)),
         is_plain=is_simple and len(ipams) == 1,
+        controller_ips=next(filter(None, map(ovn.requested_ips, config.plugins)), None),
         attached_by=checks.attached_by,
         has_no_ipam=is_simple and all(plugin.ipam_type is None for plugin in config.plugins),
     )

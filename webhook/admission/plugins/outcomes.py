@@ -162,6 +162,7 @@ CODES: Mapping[str, Outcome] = {
     "NAD640": Outcome("attaches", "fails", "run: portmap; source: Multus types/types.go"),
     "NAD620": _same("attaches without it", "run: portmap serves the first port alone"),
     "NAD621": _same("differs", "run: portmap; one of the networks may have another IP family"),
+    "NAD622": _same("fails", "source: OVN-Kubernetes pod_annotation.go validateStaticIPRequest"),
     "NAD641": _same("fails", "run"),
 }
 """The outcome of every code. NAD1xx to NAD5xx are about definitions, NAD6xx about pods.

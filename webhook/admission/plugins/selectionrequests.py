@@ -59,6 +59,7 @@ def request_findings(element: NetworkSelectionElement, support: Support) -> Find
         if element.ips and ipam.gets_ips:
             yield from _IPS[ipam.type](element, ipam, support.attached_by)
         yield from _route_findings(element, ipam, support)
+    yield from _controller_findings(element, support)
     yield from _no_address_findings(element, support)
     yield from _mac_findings(element, support)
     yield from _bandwidth_findings(element, support)
@@ -128,7 +129,7 @@ def _handed_out(item: Range) -> str:
 def _static(element: NetworkSelectionElement, ipam: Ipam, _attached_by: str) -> Findings:
     """Check that addresses have prefixes, and that the CNI version has room for them (static main.go)."""
     refusal = "an entry in the 'ips' field is NOT in CIDR notation, got: '{value}'"
-    yield from _without_prefix(element, "static", refusal)
+    yield from _without_prefix(element, "IPAM static", refusal)
     families = [address.version for _, _, address in read_ips(element.ips)]
     if ipam.cni_version in OLD_VERSIONS and len(families) > len(set(families)):
         detail = f"CNI version {ipam.cni_version} of the network has room for one IPv4 and one IPv6 address"
@@ -138,7 +139,7 @@ def _static(element: NetworkSelectionElement, ipam: Ipam, _attached_by: str) -> 
 
 def _whereabouts(element: NetworkSelectionElement, ipam: Ipam, _attached_by: str) -> Findings:
     """Check that addresses have prefixes, and that no other pod gets them (whereabouts config.go handleEnvArgs)."""
-    yield from _without_prefix(element, "whereabouts", "invalid CIDR {value}: invalid CIDR address: {value}")
+    yield from _without_prefix(element, "IPAM whereabouts", "invalid CIDR {value}: invalid CIDR address: {value}")
     allowed = _subnets(ipam.subnets)
     for path, text, address in read_ips(element.ips):
         if "/" not in text:
@@ -155,9 +156,20 @@ def _whereabouts(element: NetworkSelectionElement, ipam: Ipam, _attached_by: str
 def _without_prefix(element: NetworkSelectionElement, plugin: str, refusal: str) -> Findings:
     for at, text in enumerate(element.ips):
         if "/" not in text:
-            detail = f"IPAM {plugin} takes only addresses with a prefix"
+            detail = f"{plugin} takes only addresses with a prefix"
             fix = f'write it with the prefix of its subnet, such as "{text}/{64 if ":" in text else 24}"'
             yield PluginFinding(code="NAD604", path=f"ips[{at}]", detail=detail, value=text, fix=fix, refusal=refusal)
+
+
+def _controller_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+    """Yield addresses that OVN-Kubernetes does not give: the pod waits for its annotation (pod_annotation.go)."""
+    if element.ips and support.controller_ips == "refused":
+        detail = "OVN-Kubernetes hands out the addresses of this network itself, and takes none from a pod"
+        fix = 'remove "ips", or use a network without "subnets"'
+        refusal = "cannot allocate a static IP request with IPAM for pod"
+        yield PluginFinding(code="NAD622", path="ips", detail=detail, fix=fix, refusal=refusal)
+    elif support.controller_ips == "with prefix":
+        yield from _without_prefix(element, "OVN-Kubernetes", "invalid CIDR address: {value}")
 
 
 _IPS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabouts}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import BY_CLAIM, BY_PLUGIN, opts_out, source_of
+from webhook.admission.model.injection import BY_CLAIM, BY_PLUGIN, may_be_claimed, opts_out, source_of
 from webhook.admission.model.podspec import Json
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import read_pod
@@ -62,11 +62,31 @@ def count_needs(
 
     A network counts once for each resource that it names. It does not count if a ResourceClaim gives its devices. That
     is so for a definition that names this source, and for a definition without a source in a pod with claims: the
-    devices of a claim are unknown before its allocation.
+    devices of a claim are unknown before its allocation. A name that no device plugin can have does not count either:
+    Multus and the node plugin of nadmit attach the pod without a device.
     """
     default = BY_CLAIM if has_claims else BY_PLUGIN
     needing = (network for network in networks if (source_of(network.annotations) or default) == BY_PLUGIN)
-    return dict(sorted(Counter(name for network in needing for name in resources_of(network, keys)).items()))
+    names = (
+        name
+        for network in needing
+        for name in resources_of(network, keys)
+        if not may_be_claimed(name, network.annotations)
+    )
+    return dict(sorted(Counter(names).items()))
+
+
+def find_without_domain(networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[str]:
+    """Return the resources that no device plugin can have, of networks that do not name the source of their devices."""
+    without_source = [network for network in networks if not source_of(network.annotations)]
+    return sorted(
+        {
+            name
+            for network in without_source
+            for name in resources_of(network, keys)
+            if may_be_claimed(name, network.annotations)
+        }
+    )
 
 
 def find_claimed(pod: Json, networks: Sequence[NetworkAttachmentDefinition], keys: Sequence[str]) -> list[str]:

@@ -68,7 +68,7 @@ def resource_without_domain(key: str, name: str) -> AdmissionWarning:
     return AdmissionWarning(
         f"metadata.annotations[{key}]",
         f"no device plugin has a resource without a domain: {show(name)}; add {DEVICES_FROM}: ResourceClaim if claims "
-        "give the devices; pods without resourceClaims will be refused",
+        "give the devices; pods without resourceClaims get none",
     )
 
 
@@ -142,6 +142,15 @@ def taken_as_claimed(resources: Sequence[str]) -> AdmissionWarning:
         "",
         f"{', '.join(resources)}: not injected, because the pod's resourceClaims are assumed to give the devices; "
         f"if they do not, set {DEVICES_FROM} on the network",
+    )
+
+
+def no_plugins_resource(resources: Sequence[str]) -> AdmissionWarning:
+    """Warn that resources without a domain are not injected into a pod without claims."""
+    return AdmissionWarning(
+        "",
+        f"{', '.join(resources)}: not injected, because no device plugin has a resource without a domain; the pod "
+        "gets no device for it",
     )
 
 

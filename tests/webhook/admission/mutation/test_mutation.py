@@ -216,7 +216,7 @@ def test_honor_injects_resources_that_the_pod_does_not_name() -> None:
     assert figures(jsonpatch.apply(list(answer.operations), pod_of("a,b"))) == ("2", "2")
 
 
-@pytest.mark.parametrize("resource", ["memory", "cpu", "hugepages-2Mi", "sriov"])
+@pytest.mark.parametrize("resource", ["memory", "cpu", "hugepages-2Mi"])
 def test_a_resource_that_no_device_plugin_has(resource: str) -> None:
     """The definition is stored already. The API server would accept a limit of one byte."""
     world = cluster_of(network("a", resource=VF), network("m", resource=resource), network("n", resource=resource))
@@ -227,6 +227,15 @@ def test_a_resource_that_no_device_plugin_has(resource: str) -> None:
     assert ask_mutate(claiming, world).is_allowed
     opted_out = cluster_of(network("m", resource=resource, inject="false"))
     assert ask_mutate(pod_of("m"), opted_out) == ALLOWED
+
+
+def test_a_resource_without_a_domain_is_not_injected() -> None:
+    """The pod starts without a device. An example of ovs-cni has such a name."""
+    world = cluster_of(network("a", resource=VF), network("m", resource="sriov"))
+    answer = ask_mutate(pod_of("a,m", app(asks="1")), world)
+    assert answer.is_allowed
+    assert not [one for one in answer.operations if "sriov" in str(one)]
+    assert [text for text in map(str, answer.warnings) if text.startswith("sriov: not injected")]
 
 
 # Decision 3: the target, and opting out

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from ipaddress import ip_network
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from cniplugin.netspec.cniconfig import PluginConfig
 from cniplugin.netspec.names import trim
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.goparsing import read_address, read_cidr
@@ -71,6 +72,23 @@ Reading = Generator[PluginFinding, None, Sequence[Subnet] | None]
 """Findings, and then the items of a list; None if one of them cannot be read."""
 
 # OVN-Kubernetes
+
+RequestedIps = Literal["refused", "with prefix"]
+"""What OVN-Kubernetes makes of the `ips` of a pod: it refuses all of them, or takes those with a prefix."""
+
+
+def requested_ips(plugin: PluginConfig) -> RequestedIps | None:
+    """Return what a plugin's network makes of the `ips` of pods; None if it is not known.
+
+    A network with subnets takes none, unless it is the primary one of its namespace (pkg/allocator/pod
+    pod_annotation.go validateStaticIPRequest). One without subnets sets them as they are (ParseIPNets).
+    """
+    conf = plugin.conf
+    if plugin.type != "ovn-k8s-cni-overlay" or conf.get("topology") not in (LAYER2, LAYER3, LOCALNET):
+        return None
+    if conf.get("role") == "primary":
+        return None
+    return "refused" if conf.get("subnets") else "with prefix"
 
 
 def network_findings(placed: Placed) -> Findings:
