@@ -99,8 +99,9 @@ def check(
     kustomize instead.
 
     With --cluster it reads the definitions, policies, workloads, claims and running pods of a cluster: what would be
-    refused if it were created again now? Of the pods of one controller one is judged. The findings are grouped by
-    rule. The account needs list on these kinds. In files, too, a pod that runs is judged as when it was created.
+    refused if it were created again now? One pod is judged for all pods of a controller that have the same annotations.
+    The findings are grouped by rule. The account needs list on these kinds. In files as well, a pod that runs is judged
+    as when it was created.
 
     \b
     Examples:

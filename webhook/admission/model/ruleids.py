@@ -191,7 +191,12 @@ _PODS: Mapping[str, Outcome] = {
         "attaches without it", "attaches without it", "source: no IPAMClaim has such a name; only OVN-Kubernetes asks"
     ),
     "ipam-claim-ips": Outcome("attaches", "attaches", "source: OVN-Kubernetes takes both"),
-    **_same("attaches", "key-case", "unknown-key", seen="kubelet"),
+    **_same("attaches", "key-case", seen="kubelet"),
+    **_same(
+        "attaches",
+        "unknown-key",
+        seen="kubelet: if the key resembles one that matters, its request would be lost, so it is refused",
+    ),
     "blank-annotation": Outcome("attaches", "fails", "source: Multus k8sclient.go parsePodNetworkAnnotation"),
     "default-route-families": Outcome("attaches", "differs", "run: nadmit; source: Multus since 4.2.2 moves no route"),
     "default-route-gateways": Outcome("attaches", "fails", "source: Multus types/conf.go CheckGatewayConfig"),

@@ -316,12 +316,13 @@ def _without_ipam(gateways: Iterable[str]) -> Findings:
         gateway = read_address(text)
         if gateway is None or (gateway.version == 6 and gateway.is_link_local):
             continue
-        path, detail = f"default-route[{at}]", "the network has no IPAM, so its interface has no address"
+        path, detail = f"default-route[{at}]", "the network has no IPAM, so no address of it reaches this gateway"
+        fix = 'remove "default-route", or use a network with IPAM'
         if gateway.version == 4:
             refusal = "network is unreachable"
-            yield PluginFinding(code="NAD606", path=path, detail=detail, value=text, refusal=refusal)
+            yield PluginFinding(code="NAD606", path=path, detail=detail, value=text, fix=fix, refusal=refusal)
         else:
-            yield PluginFinding(code="NAD607", path=path, detail=detail, value=text)
+            yield PluginFinding(code="NAD607", path=path, detail=detail, value=text, fix=fix)
 
 
 def _asks_elsewhere(element: NetworkSelectionElement) -> bool:

@@ -74,7 +74,7 @@ MIXED = NetworkUsers(total=3, own=2, names=("web-0", "web-1"), waiting=1)
             WAITING,
             (
                 "2 pods that have not started wait for network blue/lan, and this changes master: "
-                "the new one is attached, because nothing is attached yet (web-0, web-1)"
+                "nothing is attached yet, so they get the new one (web-0, web-1)"
             ),
         ),
         (

@@ -169,6 +169,12 @@ def test_gateways(config: dict[str, Any], asked: dict[str, Any], expected: list[
     assert codes(decision) == expected
 
 
+def test_a_gateway_without_ipam_says_what_to_do() -> None:
+    decision = ask({"cniVersion": "1.0.0", "type": "bridge"}, default_route=["10.1.0.1"])
+    assert codes(decision) == ["NAD606"]
+    assert 'remove "default-route"' in decision.causes[0].message
+
+
 IDLE: list[tuple[dict[str, Any], str, Any, bool]] = [
     ({"type": "ipvlan", "capabilities": {"mac": True}}, "mac", "02:00:00:00:00:01", True),
     ({"type": "macvlan", "capabilities": {"mac": True}}, "mac", "02:00:00:00:00:01", False),
