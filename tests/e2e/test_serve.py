@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cniplugin.netspec import REVISION
 from tests.e2e.process import RECORDINGS, Unanswered, serving
 from tests.paths import EXAMPLES, ROOT
 
@@ -91,7 +92,7 @@ def test_probes_and_metrics(tmp_path: Path) -> None:
         'nadmit_http_responses_total{code="200",path="/validate"} 1.0',
         'nadmit_certificate_loads_total{result="ok"} 1.0',
         'nadmit_objects{kind="networks"} 5.0',
-        'nadmit_info{netspec_revision="1",version="0.1.0"} 1.0',
+        f'nadmit_info{{netspec_revision="{REVISION}",version="0.1.0"}} 1.0',
     ):
         assert line in text, line
     assert re.search(r"nadmit_certificate_not_after_seconds 1\.\d+e\+09", text)

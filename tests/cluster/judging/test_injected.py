@@ -78,6 +78,21 @@ def test_the_webhook_that_finds_a_contradiction_refuses_the_pod(world: Tenants) 
     )
 
 
+def test_a_workload_whose_pods_would_be_refused_gets_a_warning(world: Tenants) -> None:
+    """Its pods are created later, by a controller, so its author would not see the refusal."""
+    value = pod("fast", nodeSelector={"example.com/rack": "7"})
+    template = {"metadata": {**value["metadata"], "labels": {"app": "web"}}, "spec": value["spec"]}
+    metadata = {"name": "web", "namespace": "blue"}
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
+    done = world.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    assert (done.returncode, done.stderr.count("Warning: ")) == (0, 1), done.stderr
+    assert (
+        "spec.template.spec.nodeSelector[example.com/rack]: its pods will be refused: network blue/fast is on"
+        in done.stderr
+    )
+    assert world.kubectl("label", "deployment", "web", "-n", "blue", "a=b").stderr == ""
+
+
 def test_a_pod_that_opts_out_is_unchanged(world: Tenants) -> None:
     made = world.running("web", networks="fast", more={INJECT: "false"})
     assert (devices(made), "nodeSelector" in made["spec"]) == (None, False)

@@ -174,11 +174,15 @@ def test_05_a_delegating_plugin(world: Tenants) -> None:
 
 
 def test_06_the_second_plugin_of_a_chain(world: Tenants) -> None:
-    plugins = [{"type": "macvlan", "master": "bond1"}, {"type": "host-device"}]
+    """NB: a second main plugin, such as host-device, is refused in any case (NAD408)."""
+    plugins = [{"type": "macvlan", "master": "bond1", "ipam": {"type": "dhcp"}}, {"type": "sbr"}]
     chain = {"config": json.dumps({"cniVersion": "1.0.0", "plugins": plugins})}
-    world.settle(NO_HOST_DEVICE, DEFINITIONS, networks={"blue/chain": chain})
-    assert refused(world.create(pod("chain")), "no-host-device")
-    assert refused(write(world, chain), "host-device is not one of macvlan, tuning", by="networks")
+    deny = {"name": "no-sbr", "action": "Deny", "networks": [{"pluginTypes": ["sbr"]}]}
+    world.settle(policy("guard", attachments=[deny]), DEFINITIONS, networks={"blue/chain": chain})
+    assert refused(world.create(pod("chain")), "no-sbr")
+    assert refused(write(world, chain), "sbr is not one of macvlan, tuning", by="networks")
+    chain = {"config": json.dumps({"cniVersion": "1.0.0", "plugins": [plugins[0], {"type": "host-device"}]})}
+    assert "NAD408" in write(world, chain, user=ADMIN).stderr
 
 
 def test_07_an_update_of_the_annotation(plain: Tenants) -> None:
@@ -237,10 +241,20 @@ def test_10_cni_args(world: Tenants) -> None:
 
 
 def test_11_tricks_of_parsers(plain: Tenants) -> None:
+    """Keys are read as Go reads them: letter case folds, and the last key counts. The meaning is judged."""
     for networks in (
         '[{"name":"lan","Namespace":"infra"}]',
         '[{"name":"lan","namespace":"blue","namespace":"infra"}]',
-        '[{"Name":"storage","name":"lan"}]',
+        '[{"name":"lan","Namespace":"blue","namespace":"infra"}]',
+        '[{"name":"lan","namespace":"blue","NAMESPACE":"infra"}]',
+    ):
+        assert refused(plain.create(pod(networks)), *ISOLATED, "infra/lan")
+    for networks in ('[{"Name":"storage","name":"lan"}]', '[{"name":"lan","namespace":"infra","Namespace":"blue"}]'):
+        done = plain.create(pod(networks))
+        assert admitted(done)
+        assert "Warning: " in done.stderr
+    for networks in (
+        '[{"name":"lan","Name":"storage"}]',
         "[null]",
         '[{"name":"lan","cni-args":{"a":1,"a":2}}]',
     ):
@@ -291,7 +305,12 @@ def test_13_labels_are_under_their_authors_control(world: Tenants) -> None:
 def test_14_a_service_account_is_no_boundary_inside_a_namespace(world: Tenants) -> None:
     deny = {"name": "d", "action": "Deny", "onRequests": ["defaultRoute"]}
     excepted = [{"namespaces": ["green"], "serviceAccounts": ["router"]}]
-    world.settle(policy("p", exceptPods=excepted, attachments=[deny]), networks={**NETS, "green/lan": MACVLAN})
+    ipam = {"type": "static", "addresses": [{"address": "10.1.0.7/24"}]}
+    addressed = config_of("macvlan", master="bond1", ipam=ipam)
+    world.settle(
+        policy("p", exceptPods=excepted, attachments=[deny]),
+        networks=dict.fromkeys(("green/lan", "blue/lan"), addressed),
+    )
     for namespace in ("green", "blue"):
         router = {"name": "router", "namespace": namespace}
         world.api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": router})

@@ -224,23 +224,23 @@ def test_networks_on_a_workload_itself_get_a_warning(server: Served, world: Real
     controller = ["--as", "system:serviceaccount:kube-system:cronjob-controller", "--as-group", "system:masters"]
     for kind in WORKLOADS:
         count = reviews(server)
-        value = workload(kind, "own", {})
+        value = workload(kind, "misplaced", {})
         value["metadata"]["annotations"] = {NETWORKS: "kube-system/secret"}
         made = create(world, value)
         assert (made.returncode, f"Warning: metadata.annotations[{NETWORKS}]: " in made.stderr) == (0, True), made
         assert "so nobody reads this" in made.stderr
         assert reviews(server) == count + 1
-        name = (kind.lower(), "own", "-n", NAMESPACE)
+        name = (kind.lower(), "misplaced", "-n", NAMESPACE)
         assert world.kubectl("label", *name, "a=b").stderr == ""
         assert world.kubectl("annotate", *name, "other=x").stderr == ""
         assert reviews(server) == count + 1
         assert "so nobody reads this" in world.kubectl("annotate", "--overwrite", *name, f"{NETWORKS}=lan").stderr
         assert world.kubectl("annotate", *name, f"{NETWORKS}-").stderr == ""
         assert reviews(server) == count + 2
-        value["metadata"]["name"] = "copy"
+        value["metadata"]["name"] = "misplaced-copy"
         assert create(world, value, *controller).stderr == ""
         assert reviews(server) == count + 2
-    value = workload("CronJob", "jobs", {})
+    value = workload("CronJob", "misplaced-jobs", {})
     value["spec"]["jobTemplate"]["metadata"] = {"annotations": {NETWORKS: "lan"}}
     made = create(world, value)
     assert (made.returncode, f"spec.jobTemplate.metadata.annotations[{NETWORKS}]: " in made.stderr) == (0, True)

@@ -161,9 +161,9 @@ CASES = {
     "not-found": Case(selects("lan,nowhere"), 7, f"{THERE}[1]: ", 'no NetworkAttachmentDefinition "nowhere"'),
     "not-on-disk": Case(without_definition_on_disk, 7, f"{WHO}item 2: network blue/bad: ", "no CNI configuration"),
     "capability": Case(
-        selects([{"name": "lan"}, {"name": "bad", "mac": "02:00:00:00:00:01"}]),
+        selects([{"name": "lan"}, {"name": "bad", "bandwidth": {"ingressRate": 1000}}]),
         7,
-        f"{THERE}[1].mac: ",
+        f"{THERE}[1].bandwidth: ",
         "no plugin of blue/bad",
     ),
     "unreadable": Case(selects("lan,,bad"), 7, f"{THERE}[1]: ", "the item is empty"),

@@ -111,7 +111,8 @@ def test_the_level_of_another_namespace(node: Node) -> None:
     node.api.label_namespace("default", **{LABEL: "baseline"})
     text = node.add().refused(100)
     assert "recorder" not in text
-    assert text.count('level Baseline of namespace "default" (label nadmit.io/definitions-enforce)') == 2
+    assert "- default/internet (item 1, item 2)\n" in text
+    assert text.count('level Baseline of namespace "default" (label nadmit.io/definitions-enforce)') == 1
 
 
 def test_a_pod_of_its_own_networks_asks_for_no_other_namespace(lan: Node) -> None:
