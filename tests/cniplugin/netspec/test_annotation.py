@@ -27,7 +27,7 @@ def errors_of(text: str, *, namespace: str = "test") -> list[tuple[str, str]]:
 
 
 def test_vectors_are_found() -> None:
-    assert len(DATA) == 111
+    assert len(DATA) == 112
 
 
 @pytest.mark.parametrize("case", DATA, ids=lambda case: case["id"])
