@@ -375,7 +375,8 @@ def _known_keys(
             problems.remark("json-duplicate-key", where, detail, fix="keep one of them", section=_KEYS_SECTION)
         seen.add(name)
         if value is not None:
-            _refuse_repeated(value, where, problems)
+            if name not in _JUDGED_INSIDE:
+                _refuse_repeated(value, where, problems)
             found.append((name, where, value))
     return found
 
@@ -611,6 +612,8 @@ _read_addresses = _list_reader(
     section="NPWG v1.3 §4.1.2.1.3",
 )
 _PORT_KEYS = dict.fromkeys(("hostPort", "containerPort", "protocol", "hostIP"))
+_JUDGED_INSIDE = frozenset({"portMappings", "bandwidth"})
+"""Keys whose readers judge repeated keys inside, by what Go makes of them."""
 _MERGED_KEYS = frozenset({"cni-args", "portMappings", "bandwidth"})
 """Keys whose values Go decodes into what an earlier value of the same key has left."""
 
