@@ -18,7 +18,7 @@ meaning. What they read although it breaks the letter of the standard is a remar
 In the JSON form a `name` may be any object name (`net.v1`); in the comma form it is a label, as in every parser in use.
 Dotted keys are foreign and kept. Accepted additions: `interfaceRequest` (the old name of `interface`, which wins),
 `deviceID`, `hostIP` in portMappings. A key whose value is null, and an empty `mac`, `interface`, `infiniband-guid`,
-`ipam-claim-reference` or `deviceID`, counts as absent, as in Go.
+`ipam-claim-reference`, `deviceID` or `hostIP`, counts as absent, as in Go.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .selection import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     Reader = Callable[[object, str, Problems], object]
     """Takes (value, path, problems), adds what is wrong to the problems, and returns the field's value."""
@@ -361,11 +361,11 @@ def _known_keys(
     seen: set[str] = set()
     for key, value in jsontext.pairs_of(item):
         name = key if key in known else _folded(key, known)
-        where = jsontext.join(path, key)
         if name is None:
             if "." not in key:
-                _judge_unknown(key, where, known, problems)
+                _judge_unknown(key, path, known, problems)
             continue
+        where = jsontext.join(path, key)
         if name != key:
             detail = f'this is read as "{name}", though keys are case-sensitive in the standard'
             problems.remark("key-case", where, detail, fix=f'write "{name}"', section=_KEYS_SECTION)
@@ -377,15 +377,16 @@ def _known_keys(
             problems.remark("json-duplicate-key", where, detail, fix="keep one of them", section=_KEYS_SECTION)
         seen.add(name)
         if value is not None:
-            _refuse_repeated(value, where, problems)
+            if name not in _JUDGED_INSIDE:
+                _refuse_repeated(value, where, problems)
             found.append((name, where, value))
     return found
 
 
-def _folded(key: str, known: Iterable[str]) -> str | None:
+def _folded(key: str, known: Mapping[str, object]) -> str | None:
     """Return the known key that Go's encoding/json reads a key as, whose letter case differs. NB: "ß" is not "ss"."""
-    folded = key.casefold()
-    return next((name for name in known if name.casefold() == folded and len(name) == len(key)), None)
+    name = _BY_FOLDED.get(key.casefold())
+    return name if name is not None and name in known and len(name) == len(key) else None
 
 
 def _refuse_repeated(value: object, path: str, problems: Problems) -> None:
@@ -395,9 +396,15 @@ def _refuse_repeated(value: object, path: str, problems: Problems) -> None:
             problems.add_error(error)
 
 
-def _judge_unknown(key: str, path: str, known: Iterable[str], problems: Problems) -> None:
-    """Refuse a key that resembles a known one: the request would be lost. Remark any other key: nobody reads it."""
+def _judge_unknown(key: str, path: str, known: Mapping[str, object], problems: Problems) -> None:
+    """Refuse a key that resembles a known one: the request would be lost. Remark any other key: nobody reads it.
+
+    NB: an object may have thousands of such keys, so the text of a remark that nobody would see is not made.
+    """
     near = _OLD_KEYS.get(key.lower()) or (names.nearest(key, known) if problems.spend_lookup() else None)
+    if near is None and not problems.takes_remarks:
+        return
+    path = jsontext.join(path, key)
     if near is None:
         detail = "nobody reads this key, so it has no effect"
         allowed = ", ".join(name for name in known if name in STANDARD_KEYS or known is not _READERS)
@@ -547,6 +554,7 @@ def _read_port(item: object, path: str, problems: Problems) -> PortMapping | Non
         _read_port_number(values.get(key), key, path, problems) for key in ("hostPort", "containerPort")
     )
     protocol, host_ip = values.get("protocol"), values.get("hostIP")
+    host_ip = None if host_ip == "" else host_ip
     if protocol is not None and (not isinstance(protocol, str) or protocol.upper() not in {"TCP", "UDP", "SCTP"}):
         where, detail = f"{path}.protocol", "this protocol cannot be mapped"
         allowed = "TCP, UDP, SCTP, in any letter case"
@@ -606,6 +614,8 @@ _read_addresses = _list_reader(
     section="NPWG v1.3 §4.1.2.1.3",
 )
 _PORT_KEYS = dict.fromkeys(("hostPort", "containerPort", "protocol", "hostIP"))
+_JUDGED_INSIDE = frozenset({"portMappings", "bandwidth"})
+"""Keys whose readers judge repeated keys inside, by what Go makes of them."""
 _MERGED_KEYS = frozenset({"cni-args", "portMappings", "bandwidth"})
 """Keys whose values Go decodes into what an earlier value of the same key has left."""
 
@@ -657,5 +667,7 @@ _FIELDS = {
     "interfaceRequest": "interface_request",
     "deviceID": "device_id",
 }
+_BY_FOLDED = {key.casefold(): key for keys in (_READERS, _PORT_KEYS, BANDWIDTH_FIELDS) for key in keys}
+"""All known keys by their folded form."""
 _OLD_KEYS = {"iprequest": "ips", "macrequest": "mac", "ip": "ips"}
 """Keys from before v1.0 of the standard, and the most frequent mistake, in lower case."""

@@ -89,6 +89,11 @@ class Problems:
         self._lookups -= 1
         return self._lookups >= 0
 
+    @property
+    def takes_remarks(self) -> bool:
+        """Say whether a further remark would be kept."""
+        return len(self.remarks) < REMARKS_MAX
+
     def at(self, item: int) -> str:
         """Return the path of a list item; the problems from here on are its own."""
         self.item = item
@@ -106,7 +111,7 @@ class Problems:
 
     def remark(self, rule: str, path: str, detail: str, **more: Any) -> None:
         """Add one remark; the arguments are those of `add`."""
-        if len(self.remarks) < REMARKS_MAX:
+        if self.takes_remarks:
             self.remarks.append(
                 SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more)
             )

@@ -1,8 +1,8 @@
 """The objects of a cluster as documents for `nadmit check`: what it judges, and what it judges it against.
 
 Each kind is listed once, in pages. An object that a controller makes from a template that is listed as well is left
-out, except pods: those that run are what an admin asks about. Of the pods of one controller that have the same
-annotations, one is judged, and stands for the others.
+out, except pods: those that run are what an admin asks about. Of the pods of one controller that access rules cannot
+tell apart, one is judged, and stands for the others.
 """
 
 from __future__ import annotations
@@ -204,9 +204,25 @@ def _controller_of(written: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
-    """Return what pods have in common that are judged alike; None for everything else."""
+    """Return what pods have in common that are judged alike; None for everything else.
+
+    NB: whoever creates a pod writes its controller into it, so the controller alone must not hide a pod.
+    """
     owner = _controller_of(written) if written["kind"] == POD.kind else None
     if owner is None:
         return None
-    annotations = without_status(written["metadata"].get("annotations") or {})
-    return (owner.get("uid"), *sorted(annotations.items()))
+    metadata, spec = written["metadata"], written.get("spec") or {}
+    annotations = without_status(metadata.get("annotations") or {})
+    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in OF_ONE_POD}
+    place = (metadata.get("namespace"), owner.get("uid"), spec.get("serviceAccountName"), spec.get("hostNetwork"))
+    return (*place, *sorted(annotations.items()), *sorted(labels.items()))
+
+
+OF_ONE_POD = frozenset(
+    {
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+        "batch.kubernetes.io/job-completion-index",
+    }
+)
+"""Labels that a controller writes with another value into each of its pods."""

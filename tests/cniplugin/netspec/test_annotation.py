@@ -27,7 +27,7 @@ def errors_of(text: str, *, namespace: str = "test") -> list[tuple[str, str]]:
 
 
 def test_vectors_are_found() -> None:
-    assert len(DATA) == 111
+    assert len(DATA) == 112
 
 
 @pytest.mark.parametrize("case", DATA, ids=lambda case: case["id"])
@@ -215,6 +215,11 @@ REMARKS = [
         {"name": "a", "namespace": "ns", "bandwidth": {"ingressRate": 5}},
     ),
     (
+        '[{"name":"a","bandwidth":{"ingressRate":5,"ingressRate":6}}]',
+        [("json-duplicate-key", "[0].bandwidth.ingressRate")],
+        {"name": "a", "namespace": "ns", "bandwidth": {"ingressRate": 6}},
+    ),
+    (
         '[{"name":"a","ips":["10.0.0.1"],"ipam-claim-reference":"c"}]',
         [("ipam-claim-ips", "[0]")],
         {"name": "a", "namespace": "ns", "ips": ["10.0.0.1"], "ipam-claim-reference": "c"},
@@ -231,6 +236,12 @@ def test_what_breaks_the_letter_is_read_with_a_remark(
     assert [(remark.rule, remark.path) for remark in read.remarks] == rules
     assert [selection.to_json(one) for one in read.networks if one] == ([element] if element else [])
     assert all(remark.source == NETWORKS and render(remark) for remark in read.remarks)
+
+
+def test_a_repeated_key_of_a_port_is_one_problem() -> None:
+    """Go would merge it with the port that an earlier list has at this place."""
+    text = '[{"name":"a","portMappings":[{"hostPort":1,"hostPort":2,"containerPort":3}]}]'
+    assert errors_of(text) == [("json-duplicate-key", "[0].portMappings[0].hostPort")]
 
 
 def test_ss_is_not_another_letter_case() -> None:

@@ -80,6 +80,32 @@ def test_what_runs_and_would_be_refused_by_rule(world: World) -> None:
     assert {"read networks: 1", "read pods: 5", "read jobs: not installed"} <= set(done.stderr.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("place", "key", "value"),
+    [
+        ("metadata", "namespace", "team-b"),
+        ("metadata", "labels", {"app": "other"}),
+        ("spec", "serviceAccountName", "other"),
+        ("spec", "hostNetwork", True),
+    ],
+)
+def test_a_pod_that_names_the_controller_of_others_is_judged(world: World, place: str, key: str, value: object) -> None:
+    """Whoever creates a pod writes its controller into it."""
+    forged = pod("forged", "nowhere", owner="web")
+    forged[place][key] = value
+    world.api.put(PODS, pod("web-0", "nowhere", owner="web"), forged)
+    lines = world.check().stdout.splitlines()
+    assert lines[-1].startswith("4 objects in the cluster (3 judged)")
+
+
+def test_pods_of_a_stateful_set_are_alike(world: World) -> None:
+    pods = [pod(f"web-{number}", "nowhere", owner="web") for number in range(2)]
+    for one in pods:
+        one["metadata"]["labels"] = {"app": "a", "apps.kubernetes.io/pod-index": one["metadata"]["name"]}
+    world.api.put(PODS, *pods)
+    assert "team-a/web-0 and 1 more of its controller" in world.check().stdout
+
+
 def test_nothing_to_refuse(world: World) -> None:
     world.api.put(PODS, pod("good", "data-plane"))
     done = world.check("-o", "json")

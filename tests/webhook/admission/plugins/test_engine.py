@@ -57,6 +57,14 @@ def test_unknown_types(setting: str, expected: list[str]) -> None:
     assert [finding.code for finding in findings_of({"type": "x", "ipam": {"type": "x"}}, checks=checks)] == expected
 
 
+def test_types_are_compared_with_known_ones_as_long_as_the_findings_are_shown() -> None:
+    plugins = [{"type": f"ovn-k8s-cni-overla{number:02}"} for number in range(100)]
+    checks = _settings(unknown_types="Refuse")
+    findings = findings_of({"cniVersion": "1.0.0", "plugins": plugins}, checks=checks)
+    suggested = [finding for finding in findings if finding.code == "NAD108" and "did you mean" in finding.fix]
+    assert len(suggested) == WARNINGS_MAX
+
+
 def test_neither_an_exempt_plugin_nor_its_ipam_is_checked() -> None:
     config = {"type": "bridge", "vlan": 5000, "ipam": {"type": "host-local"}}
     assert findings_of(config, checks=_settings(exempt=frozenset({"bridge"}))) == []
