@@ -175,6 +175,12 @@ _ASKED = {
     "infinibandGUID": "GUID",
 }
 """What a request asks for, in words."""
+_BY_CONTROLLER = {"infinibandGUID": "ibKubernetesEnabled"}
+"""Requests that a controller may hand to a plugin, and the key of the plugin that says so.
+
+Source: ib-kubernetes pkg/utils/utils.go reads infiniband-guid, and writes the GUID into the pod's cni-args; ib-sriov with
+the key starts no pod before that.
+"""
 
 # Ways of a request to a plugin.
 BY_CAPABILITY, BY_POD, BY_ARGUMENT, UNKNOWN, LOST = "capability", "pod", "CNI_ARGS", "unknown", "lost"
@@ -189,6 +195,9 @@ def way_of(request: str, config: NetworkConfigList, attached_by: str, reads: Rea
         return BY_CAPABILITY
     known = {kind: reads(kind) for kind in config.types}
     if any(read is not None and request in read for read in known.values()):
+        return BY_POD
+    switch = _BY_CONTROLLER.get(request)
+    if switch is not None and any(plugin.conf.get(switch) is True for plugin in config.plugins):
         return BY_POD
     argument = ARGUMENTS.get(request, "") if value_of(CNI_ARGS, attached_by) != NEVER else ""
     if argument and any(read is not None and argument in read for read in known.values()):
