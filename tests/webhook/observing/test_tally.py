@@ -102,6 +102,12 @@ def test_the_order_of_replicas_changes_no_count(one: Table, other: Table) -> Non
     assert left[1:] == right[1:]
 
 
+def test_of_a_list_that_others_made_too_long_the_first_rows_are_read() -> None:
+    row = Row(1, 0, "", "", "Pod", "a")
+    data = render(Table({(f"rule-{number}", "blue"): row for number in range(ROWS_MAX + 20)}))
+    assert list(parse(data).rows) == [(f"rule-{number}", "blue") for number in range(ROWS_MAX)]
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"[]", b"{", b'{"version": 1}', json.dumps({"version": 2}).encode(), b'{"x":' + b"[" * 100_000]
 )
