@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from tests.cluster.rig.registered import cluster, staged
 from tests.cluster.rig.tenants import network
+from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from webhook.plugindata.codes import load_codes
-from webhook.report.explained import NAMESPACE, NETWORK_NAME, explain
+from webhook.report.explained import NAMESPACE, NETWORK_NAME, OTHER_NAME, explain
 
 pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 
@@ -35,6 +37,16 @@ def test_kubectl_prints_the_examples_of_the_manual(webhook: RealApiServer, tmp_p
     explained = explain(code)
     path = tmp_path / "net.json"
     path.write_text(json.dumps(network(f"{NAMESPACE}/{NETWORK_NAME}", {"config": explained.config})))
-    done = webhook.kubectl("create", "-f", str(path), "--dry-run=server", "-o", "name")
+
+    def create() -> CompletedProcess[str]:
+        return webhook.kubectl("create", "-f", str(path), "--dry-run=server", "-o", "name")
+
+    other = network(f"{NAMESPACE}/{OTHER_NAME}", {"config": explained.other_network})
+    if explained.other_network:
+        webhook.put(other)
+        wait_until(lambda: create().stderr)  # the webhook learns of the other definition by a watch
+    done = create()
+    if explained.other_network:
+        webhook.must("DELETE", webhook.path_of(other))
     assert done.stderr == f"{explained.output}\n"
     assert done.returncode == (1 if explained.severity == "error" else 0)
