@@ -178,8 +178,8 @@ _ASKED = {
 _BY_CONTROLLER = {"infinibandGUID": "ibKubernetesEnabled"}
 """Requests that a controller may hand to a plugin, and the key of the plugin that says so.
 
-Source: ib-kubernetes pkg/utils/utils.go reads infiniband-guid, and writes the GUID into the pod's cni-args; ib-sriov with
-the key starts no pod before that.
+Source: ib-kubernetes pkg/utils/utils.go reads infiniband-guid, and writes the GUID into the pod's cni-args. With the
+key, ib-sriov starts no pod before that.
 """
 
 # Ways of a request to a plugin.

@@ -19,7 +19,7 @@ from webhook.admission.model.requests import Decision, Request
 from webhook.admission.model.ruleids import RULE_IDS
 
 ROWS_MAX = 500
-"""A row has at most 0.8 KiB, so the list has at most 400 KiB; a ConfigMap may have 1 MiB."""
+"""A row has at most 1.5 KiB, so the list has at most 750 KiB; a ConfigMap may have 1 MiB."""
 TEXT_MAX = 128
 """Characters of a name or a field."""
 COUNT_MAX = 10**12

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cniplugin.netspec.attachers import MULTUS, NADMIT, NAMES
 from webhook.admission.model.ruleids import OUTCOMES, rule_severity
-from webhook.admission.plugins.outcomes import Effect, Outcome, Subject
+from webhook.admission.plugins.outcomes import NONE, Effect, Outcome, Subject
 
 WORDS: Mapping[Effect, str] = {
     "fails": "the pod does not start",
@@ -15,6 +15,7 @@ WORDS: Mapping[Effect, str] = {
     "attaches": "the pod starts, and nothing is lost",
     "differs": "it depends on the node, the version, or what else the pod asks for",
     "not allowed": "it would work, and is not allowed",
+    "works": "the pod gets what it asks for",
 }
 """Each effect as a sentence."""
 
@@ -34,7 +35,10 @@ class Judged(NamedTuple):
         """The severity in words: one, or one for each attacher."""
         if len({*self.severities.values()}) == 1:
             return self.severities[MULTUS]
-        return ", ".join(f"{severity} with {NAMES[attacher]}" for attacher, severity in self.severities.items())
+        return ", ".join(
+            f"{'no finding' if severity == NONE else severity} with {NAMES[attacher]}"
+            for attacher, severity in self.severities.items()
+        )
 
 
 def judged(rule: str) -> tuple[Judged, ...]:

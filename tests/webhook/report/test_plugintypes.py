@@ -93,16 +93,22 @@ def test_a_default_has_the_type_of_its_key() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("schema", FILES, ids=lambda schema: schema.type)
-def test_a_release_of_debian_speaks_no_other_version(schema: PluginSchema) -> None:
-    program = DEBIAN / schema.type
-    if not program.is_file():
-        pytest.skip(f"{schema.type} is not installed in {DEBIAN}")
-    if not schema.cni_versions:
-        pytest.skip("its versions are not known")
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason=f"Debian's CNI plugins are not installed in {DEBIAN}")
+def test_a_release_of_debian_speaks_no_other_version() -> None:
     environ = {**os.environ, "CNI_COMMAND": "VERSION"}
-    asked = subprocess.run([program], input=b'{"cniVersion": "1.0.0"}', env=environ, capture_output=True, check=True)
-    assert set(json.loads(asked.stdout)["supportedVersions"]) <= set(schema.cni_versions)
+    compared, wrong = [], {}
+    for schema in FILES:
+        program = DEBIAN / schema.type
+        if not schema.cni_versions or not program.is_file():
+            continue
+        asked = subprocess.run(
+            [program], input=b'{"cniVersion": "1.0.0"}', env=environ, capture_output=True, check=True
+        )
+        compared.append(schema.type)
+        if others := set(json.loads(asked.stdout)["supportedVersions"]) - set(schema.cni_versions):
+            wrong[schema.type] = others
+    assert wrong == {}
+    assert len(compared) > 10
 
 
 def test_a_plugin_has_its_facts() -> None:

@@ -199,7 +199,7 @@ _PODS: Mapping[str, Outcome] = {
     ),
     "blank-annotation": Outcome("attaches", "fails", "source: Multus k8sclient.go parsePodNetworkAnnotation"),
     "default-route-families": Outcome("attaches", "differs", "run: nadmit; source: Multus since 4.2.2 moves no route"),
-    "default-route-gateways": Outcome("attaches", "fails", "source: Multus types/conf.go CheckGatewayConfig"),
+    "default-route-gateways": Outcome("works", "fails", "source: Multus types/conf.go CheckGatewayConfig"),
     "item-form": Outcome("attaches", "attaches", "source: Multus k8sclient.go parsePodNetworkObjectName"),
     "ips-empty": Outcome(
         "attaches", "attaches", "source: Multus gives an empty address, which host-local and static take for none"

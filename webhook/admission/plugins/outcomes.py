@@ -15,10 +15,10 @@ from typing import Literal, NamedTuple
 
 from cniplugin.netspec.attachers import MULTUS
 
-Effect = Literal["fails", "attaches without it", "attaches", "differs", "not allowed"]
+Effect = Literal["fails", "attaches without it", "attaches", "differs", "not allowed", "works"]
 """fails: the pod does not start. attaches without it: it starts and lacks what was asked for. attaches: nothing is
 lost. differs: by node, by version, or by what else the pod asks for. not allowed: it would work, and nobody may have
-it, because it opens a door to the node or has two readings."""
+it, because it opens a door to the node or has two readings. works: it is no mistake for this attacher."""
 Subject = Literal["pod", "definition"]
 """Who asks. A pod asks for something; a definition only offers it to pods."""
 
@@ -26,6 +26,8 @@ ERROR = "error"
 """The object is refused."""
 WARNING = "warning"
 """The object is allowed with a warning."""
+NONE = "none"
+"""Nothing is found."""
 
 
 SEEN: Mapping[str, str] = {
@@ -59,7 +61,9 @@ _REFUSED: Mapping[Subject, frozenset[Effect]] = {
 
 
 def severity(effect: Effect, subject: Subject) -> str:
-    """Return ERROR or WARNING."""
+    """Return ERROR, WARNING or NONE."""
+    if effect == "works":
+        return NONE
     return ERROR if effect in _REFUSED[subject] else WARNING
 
 
@@ -157,9 +161,9 @@ CODES: Mapping[str, Outcome] = {
     "NAD615": _same("fails", "run"),
     "NAD616": _same("fails", "run: host-local reads one address in CNI_ARGS"),
     "NAD617": _same("fails", "kubelet"),
-    "NAD618": Outcome("attaches", "differs", "kubelet: Multus 4.3 leaves the route; source: older ones move it"),
-    "NAD619": Outcome("attaches", "fails", "kubelet"),
-    "NAD640": Outcome("attaches", "fails", "run: portmap; source: Multus types/types.go"),
+    "NAD618": Outcome("works", "differs", "kubelet: Multus 4.3 leaves the route; source: older ones move it"),
+    "NAD619": Outcome("works", "fails", "kubelet"),
+    "NAD640": Outcome("works", "fails", "run: portmap; source: Multus types/types.go"),
     "NAD620": _same("attaches without it", "run: portmap serves the first port alone"),
     "NAD621": _same("differs", "run: portmap; one of the networks may have another IP family"),
     "NAD622": _same("fails", "source: OVN-Kubernetes pod_annotation.go validateStaticIPRequest"),
