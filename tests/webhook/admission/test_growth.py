@@ -18,6 +18,7 @@ from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.mutate import answer_mutation
+from webhook.admission.plugins import goparsing
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.view.parsecache import PARSED
@@ -59,6 +60,7 @@ def calls_of(one: hostile.Hostile, size: int, limits: ReviewLimits) -> tuple[int
     """Return the number of calls in one uncached review, and its rules."""
     body, cluster = hostile.body(one, size), snapshot()
     PARSED.clear()
+    goparsing.forget()
     count = 0
 
     def note(_frame: FrameType, event: str, _argument: Any) -> None:

@@ -48,7 +48,7 @@ def causes(answer: dict[str, Any]) -> list[str]:
 
 def test_plugins_are_known_from_the_start(tmp_path: Path) -> None:
     with serving(tmp_path / "certs") as server:
-        assert causes(review(server, type="bridge", vlan=4095)) == ["NAD201:"]
+        assert causes(review(server, cniVersion="1.0.0", type="bridge", vlan=4095)) == ["NAD201:"]
         warned = review(server, type="my-plugin", speed=11)
         assert warned["allowed"]
         assert [text[:19] for text in warned["warnings"]] == ["spec.config.type: N"]

@@ -83,6 +83,12 @@ def _read_cidr(text: str) -> Interface | None:
         return None
 
 
+def forget() -> None:
+    """Forget the texts that were read, for counts that must not depend on them."""
+    _read_address.cache_clear()
+    _read_cidr.cache_clear()
+
+
 def fits(text: str, form: str) -> bool:
     """Say whether a text that is not empty has a `schema.Format`."""
     match form:

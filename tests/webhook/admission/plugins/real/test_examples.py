@@ -63,6 +63,7 @@ def requests() -> Iterator[tuple[str, Conf]]:
 ADDRESS: Conf = {"ips": ["10.1.2.3/24"]}
 """What a pod asks of a network that lets it choose, and that no pod of the examples uses."""
 KERNEL = "operation not supported"
+"""How the error ends if the kernel has no ipvlan, vlan, vrf, or VLANs in bridges."""
 GIVEN = dict(requests())
 CONFIGS = {
     one.value["metadata"]["name"]: json.loads(one.value["spec"]["config"])
@@ -98,9 +99,8 @@ def test_an_example_is_attached(node: Node, asked: Callable[[str], Conf], name: 
     config = POSSIBLE[name]
     chain = [on_this_node(conf) for conf in plugins_of(config)]
     outcome = node.attach(chain, given=asked(name), version=config["cniVersion"])
-    if outcome.error.endswith(KERNEL):
-        pytest.skip(f"{outcome.failed}: the kernel has no such links: {outcome.error}")
-    assert outcome.error == ""
+    # NB: a plugin has finished its checks by the time that it asks the kernel for a link
+    assert outcome.error == "" or outcome.error.endswith(KERNEL)
 
 
 @pytest.mark.parametrize("name", ["bridge-mac", "oc-requests"])
