@@ -290,6 +290,18 @@ def test_networks_with_the_same_facts_are_one_entry_and_named_once() -> None:
     )
 
 
+def test_the_fix_of_several_networks_names_them_together() -> None:
+    config = Config(contact="#net-team")
+    refused = [
+        Refusal(reference=f"green/{name}", item=at, verdict=reasons.refuse_isolated(BLUE, item("green"), config))
+        for at, name in enumerate(("lan", "wan"))
+    ]
+    alone, together = (reasons.render(some, who="w", judged=2) for some in (refused[:1], refused))
+    assert alone.endswith("Allow rule from blue to green/lan")
+    assert together.endswith("Allow rule from blue to these")
+    assert together.count("fix:") == 1
+
+
 def test_a_long_entry_is_shortened() -> None:
     text = reasons.render([refusal(100 * number) for number in range(64)], who="w", judged=64)
     assert len(text.encode()) <= 1024
