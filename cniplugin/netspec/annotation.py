@@ -226,15 +226,19 @@ def _name_fix(name: str) -> str:
     return _respelt(name)
 
 
+WRITE = ": write "
+"""What stands in a fix before the right spelling of a network, in quotes. The fix also holds without both."""
+
+
 def _respelt(name: str) -> str:
     """Return how to write a name with capitals, or with a namespace that is not set off by a slash."""
     lower = name.lower()
     if lower != name and names.is_subdomain(lower):
-        return f'names are in lower case: write "{lower}"'
+        return f'names are in lower case{WRITE}"{lower}"'
     for mark in ":\\":
         namespace, _, own = name.partition(mark)
         if names.is_label(namespace) and names.is_label_of_any_length(own):
-            return f'a slash follows the namespace: write "{namespace}/{own}"'
+            return f'a slash follows the namespace{WRITE}"{namespace}/{own}"'
     return ""
 
 

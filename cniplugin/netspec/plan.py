@@ -175,6 +175,13 @@ _ASKED = {
     "infinibandGUID": "GUID",
 }
 """What a request asks for, in words."""
+_SUCH_AS = {
+    "mac": ", such as tuning",
+    "portMappings": ", such as portmap",
+    "bandwidth": ", such as bandwidth",
+    "infinibandGUID": ", such as ib-sriov",
+}
+"""A plugin that has the capability, for messages. Addresses are for the plugin with the IPAM."""
 _BY_CONTROLLER = {"infinibandGUID": "ibKubernetesEnabled"}
 """Requests that a controller may hand to a plugin, and the key of the plugin that says so.
 
@@ -234,7 +241,7 @@ def _judge_requests(
         declare = f'"capabilities": {{"{capability}": true}}'
         if way == LOST:
             detail = f"no plugin of {reference} reads {key}, so {_lost(capability, attached_by)}"
-            fix = f'remove "{key}", or set {declare} on a plugin that supports it'
+            fix = f'remove "{key}", or set {declare} on a plugin that supports it{_SUCH_AS.get(capability, "")}'
             errors.append(selected.error("capability-missing", detail, key=key, fix=fix, section=where))
         elif way in (BY_ARGUMENT, UNKNOWN):
             detail = (

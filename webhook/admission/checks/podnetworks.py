@@ -20,7 +20,7 @@ from cniplugin.access.judging.reasons import Refusal, listed_names
 from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
 from cniplugin.access.model.limits import asks_for_nothing
 from cniplugin.netspec import jsontext
-from cniplugin.netspec.annotation import PodSelections, texts_of
+from cniplugin.netspec.annotation import WRITE, PodSelections, texts_of
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -226,7 +226,8 @@ def _judge(
             refusals = []
     if asked.problems:
         others = [error for error in problems if error.rule not in SEEN_BY_THE_PARSER]
-        return _Decided(accesstext.unreadable(request, asked.problems, refusals, others, warnings=warnings))
+        unread = _without_refused_spellings(asked.problems, subject, context)
+        return _Decided(accesstext.unreadable(request, unread, refusals, others, warnings=warnings))
     if refusals:
         return _Decided(accesstext.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings))
     if problems:
@@ -367,6 +368,27 @@ def _advise(
                 known[key] = _Advice(Hint(near), allowed)
         advice[at] = known[key]
     return advice
+
+
+def _without_refused_spellings(
+    problems: Sequence[SpecError], subject: Subject, context: DecisionContext
+) -> Sequence[SpecError]:
+    """Return the problems of the parser; a fix keeps the spelling of a network only if the pod would get that one.
+
+    NB: only problems that the answer shows are looked at, and each spelling once.
+    """
+    known: dict[str, bool] = {}
+    kept = list(problems)
+    for at, error in enumerate(problems[:CAUSES_MAX]):
+        if error.rule != "network-name" or WRITE not in error.fix:
+            continue
+        what, _, spelling = error.fix.partition(WRITE)
+        if spelling not in known:
+            namespace, _, name = spelling.strip('"').rpartition("/")
+            known[spelling] = _would_get(namespace or subject.namespace, name, subject, context)
+        if not known[spelling]:
+            kept[at] = error.replace(fix=what)
+    return kept
 
 
 def _list_allowed(subject: Subject, context: DecisionContext) -> str:

@@ -312,3 +312,26 @@ def test_a_network_that_the_pod_would_be_refused_is_not_suggested(wrong: str, sa
     assert decision.rules == ("network-not-found",)
     assert says in decision.message
     assert "secret" not in decision.message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("Lan", 'names are in lower case: write "lan";'),
+        ('[{"name": "Lan"}]', 'names are in lower case: write "lan";'),
+        ("blue:lan", 'a slash follows the namespace: write "blue/lan";'),
+        ("Nowhere", "names are in lower case;"),
+        ("infra:net", "a slash follows the namespace;"),
+        ("Secret,blue:lan", "names are in lower case;"),
+    ],
+)
+def test_a_spelling_is_offered_if_the_pod_would_get_the_network(wrong: str, right: str) -> None:
+    deny = {
+        "metadata": {"name": "p", "generation": 1},
+        "spec": {"attachments": [{"name": "d", "action": "Deny", "networks": [{"names": ["secret", "net"]}]}]},
+    }
+    ruled = compile_rules(Policies(policies=(read_policy(deny),)), rules().config)
+    decision = decide(request(pod(wrong)), world=cluster(blue__secret=CAPABLE, infra__net=CAPABLE), rules=ruled)
+    assert right in decision.message
+    assert "secret" not in decision.message
+    assert "infra/net" not in decision.message
