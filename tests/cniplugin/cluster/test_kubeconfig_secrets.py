@@ -127,7 +127,7 @@ def webhook_message(text: str, file: Path) -> str:
         configuration = load_configuration(file, environ={})
         Client(configuration).headers()
     except ClusterError as error:
-        return str(error)
+        return str(error).replace(str(file), "FILE")  # pytest numbers its directories, which may be 777
     except (OSError, ValueError):  # urllib3, about missing certificates; the caller writes another message
         return ""
     return configuration.host
