@@ -192,7 +192,7 @@ def test_a_network_in_use_is_a_warning(real_api: RealApiServer, account: Path, t
         changed = change(OTHER, "--dry-run=server")
         assert changed.stderr == (
             f"Warning: 1 pod that has not started waits for network {NAMESPACE}/lan, and this changes bridge: "
-            "the new one is attached, because nothing is attached yet (web-0)\n"
+            "nothing is attached yet, so they get the new one (web-0)\n"
         )
         real_api.must("PATCH", real_api.path_of(pod("web-0")), ATTACHED, kind=MERGE_PATCH)
         wait_until(lambda: "running" in change(OTHER, "--dry-run=server").stderr)
