@@ -211,35 +211,31 @@ def _read_item(item: str, path: str, *, namespace: str, problems: Problems) -> N
 def _add_name_problem(name: str, item: str, path: str, problems: Problems) -> None:
     detail = "this does not name a network" if name else "the network's name is missing"
     allowed, section = names.ALLOWED_LABEL, "NPWG v1.3 §3.3"
-    fix = _name_fix(name[: names.SUBDOMAIN_MAX + 1])
-    problems.add("network-name", path, detail, value=item, allowed=allowed, fix=fix, section=section)
+    fix, spelling = _name_fix(name[: names.SUBDOMAIN_MAX + 1])
+    problems.add("network-name", path, detail, value=item, allowed=allowed, fix=fix, spelling=spelling, section=section)
 
 
-def _name_fix(name: str) -> str:
-    """Return what to do about a name of the comma form. NB: it only rewrites the text, and names no other network."""
+def _name_fix(name: str) -> tuple[str, str]:
+    """Return the fix and the spelling for a name of the comma form."""
     if names.is_subdomain(name):
-        return f'a name with a dot can only be selected in the JSON form: [{{"name":"{name}"}}]'
+        return f'a name with a dot can only be selected in the JSON form: [{{"name":"{name}"}}]', ""
     if name.startswith("- ") or ": " in name:
-        return 'this is YAML: write JSON, such as [{"name": "net"}], or names with commas between them'
+        return 'this is YAML: write JSON, such as [{"name": "net"}], or names with commas between them', ""
     if has_space(name) or not _SEPARATORS.isdisjoint(name):
-        return "separate networks by commas"
+        return "separate networks by commas", ""
     return _respelt(name)
 
 
-WRITE = ": write "
-"""What stands in a fix before the right spelling of a network, in quotes. The fix also holds without both."""
-
-
-def _respelt(name: str) -> str:
-    """Return how to write a name with capitals, or with a namespace that is not set off by a slash."""
+def _respelt(name: str) -> tuple[str, str]:
+    """Return the fix and the spelling of a name with capitals, or with a namespace that is not set off by a slash."""
     lower = name.lower()
     if lower != name and names.is_subdomain(lower):
-        return f'names are in lower case{WRITE}"{lower}"'
+        return "names are in lower case", lower
     for mark in ":\\":
         namespace, _, own = name.partition(mark)
         if names.is_label(namespace) and names.is_label_of_any_length(own):
-            return f'a slash follows the namespace{WRITE}"{namespace}/{own}"'
-    return ""
+            return "a slash follows the namespace", f"{namespace}/{own}"
+    return "", ""
 
 
 # The JSON form, §4.1.2
@@ -447,9 +443,12 @@ def _read_name(value: object, path: str, problems: Problems) -> str:
     if name and not names.is_subdomain(name):
         detail, section = "this does not name a network", "NPWG v1.3 §3.3"
         is_qualified = "/" in name or ":" in name
-        fix = 'write the namespace under its own key, "namespace"' if is_qualified else _respelt(name)
+        own_key = 'write the namespace under its own key, "namespace"'
+        fix, spelling = (own_key, "") if is_qualified else _respelt(name)
         allowed = names.ALLOWED_SUBDOMAIN
-        problems.add("network-name", path, detail, value=name, allowed=allowed, fix=fix, section=section)
+        problems.add(
+            "network-name", path, detail, value=name, allowed=allowed, fix=fix, spelling=spelling, section=section
+        )
     return name
 
 

@@ -32,7 +32,8 @@ class SpecError(Record):
     `rule`: stable id. `source`: the text, such as an annotation's key. `path`: where in it, such as `[1].ips[0]`,
     empty for the whole text. `item`: the position of the list item that `path` is in, None outside of items. `value`:
     the offending JSON value, None where the path is enough. `detail`: what is wrong. `allowed`: what would be right.
-    `fix`: what to do, if something helps. `section`: of the standard. `excerpt`: lines with a caret, for syntax errors.
+    `fix`: what to do, if something helps. `spelling`: how to write the name of a network, shown after the fix.
+    `section`: of the standard. `excerpt`: lines with a caret, for syntax errors.
     """
 
     rule: str
@@ -43,6 +44,7 @@ class SpecError(Record):
     detail: str
     allowed: str = ""
     fix: str = ""
+    spelling: str = ""
     section: str = ""
     excerpt: str = ""
 
@@ -134,6 +136,8 @@ def describe(error: SpecError) -> str:
         text += f": {show(error.value)}"
     if error.fix:
         text += f"; {error.fix}"
+    if error.spelling:
+        text += f': write "{error.spelling}"'
     if error.allowed:
         text += f"{' ' if error.fix.endswith('?') else '; '}allowed: {error.allowed}"
     return text

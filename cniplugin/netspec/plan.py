@@ -182,8 +182,8 @@ _SUCH_AS = {
     "infinibandGUID": ", such as ib-sriov",
 }
 """A plugin that has the capability, for messages. Addresses are for the plugin with the IPAM."""
-_BY_CONTROLLER = {"infinibandGUID": "ibKubernetesEnabled"}
-"""Requests that a controller may hand to a plugin, and the key of the plugin that says so.
+_BY_CONTROLLER = {"infinibandGUID": ("ib-sriov", "ibKubernetesEnabled")}
+"""Requests that a controller may hand to a plugin: its type, and the key of it that says so.
 
 Source: ib-kubernetes pkg/utils/utils.go reads infiniband-guid, and writes the GUID into the pod's cni-args. With the
 key, ib-sriov starts no pod before that.
@@ -203,8 +203,8 @@ def way_of(request: str, config: NetworkConfigList, attached_by: str, reads: Rea
     known = {kind: reads(kind) for kind in config.types}
     if any(read is not None and request in read for read in known.values()):
         return BY_POD
-    switch = _BY_CONTROLLER.get(request)
-    if switch is not None and any(plugin.conf.get(switch) is True for plugin in config.plugins):
+    kind, switch = _BY_CONTROLLER.get(request, ("", ""))
+    if any(plugin.type == kind and plugin.conf.get(switch) is True for plugin in config.plugins):
         return BY_POD
     argument = ARGUMENTS.get(request, "") if value_of(CNI_ARGS, attached_by) != NEVER else ""
     if argument and any(read is not None and argument in read for read in known.values()):

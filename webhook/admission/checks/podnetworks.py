@@ -20,7 +20,7 @@ from cniplugin.access.judging.reasons import Refusal, listed_names
 from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
 from cniplugin.access.model.limits import asks_for_nothing
 from cniplugin.netspec import jsontext
-from cniplugin.netspec.annotation import WRITE, PodSelections, texts_of
+from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -373,21 +373,20 @@ def _advise(
 def _without_refused_spellings(
     problems: Sequence[SpecError], subject: Subject, context: DecisionContext
 ) -> Sequence[SpecError]:
-    """Return the problems of the parser; a fix keeps the spelling of a network only if the pod would get that one.
+    """Return the problems of the parser, with a spelling only if the pod would get the network of that name.
 
     NB: only problems that the answer shows are looked at, and each spelling once.
     """
     known: dict[str, bool] = {}
     kept = list(problems)
     for at, error in enumerate(problems[:CAUSES_MAX]):
-        if error.rule != "network-name" or WRITE not in error.fix:
+        if not error.spelling:
             continue
-        what, _, spelling = error.fix.partition(WRITE)
-        if spelling not in known:
-            namespace, _, name = spelling.strip('"').rpartition("/")
-            known[spelling] = _would_get(namespace or subject.namespace, name, subject, context)
-        if not known[spelling]:
-            kept[at] = error.replace(fix=what)
+        if error.spelling not in known:
+            namespace, _, name = error.spelling.rpartition("/")
+            known[error.spelling] = _would_get(namespace or subject.namespace, name, subject, context)
+        if not known[error.spelling]:
+            kept[at] = error.replace(spelling="")
     return kept
 
 
