@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from webhook.admission.checks import (
     definitions,
     deviceclaims,
-    hostnetwork,
     hostports,
-    hotplug,
     namespaces,
     networkuse,
     podclaims,
@@ -17,6 +15,7 @@ from webhook.admission.checks import (
     policies,
     reservedannotations,
     shortfalls,
+    unattached,
     workloads,
 )
 from webhook.admission.model.kinds import (
@@ -53,14 +52,14 @@ def _check_pod(request: Request, context: DecisionContext) -> Decision:
     status = reservedannotations.check_status(request, context.rules.config)
     if not status.is_allowed:
         return status
-    judged = hotplug.check(request, _check_networks(request, context), context)
+    judged = unattached.check_running(request, _check_networks(request, context), context)
     decided = judged if context.configuration.injection is None else shortfalls.check(request, judged, context)
     return _with_unknown(reservedannotations.join(status, decided), judged)
 
 
 def _check_networks(request: Request, context: DecisionContext) -> Decision:
     """Judge the networks of a pod or of a pod template: those of its annotations, and those of its claims."""
-    judged = hostnetwork.check(request, podnetworks.check(request, context))
+    judged = unattached.check_host_network(request, podnetworks.check(request, context))
     judged = hostports.check(request, judged, context)
     if context.configuration.drivers is None:
         return judged

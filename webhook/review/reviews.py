@@ -32,7 +32,7 @@ from webhook.admission.model.requests import Decision, Request
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.view.decisioncontext import WARN, Cluster, Configuration, DecisionContext
 from webhook.admission.view.parsecache import ALLOWANCE, PARSED, OutOfTurnError
-from webhook.admission.wording import claimtext, networktext, observedtext
+from webhook.admission.wording import answers, claimtext, networktext
 from webhook.review import wire
 from webhook.review.decisioncache import DecisionCache
 from webhook.serving.http import OBSERVED, RETRY_HEADER, RequestError
@@ -204,7 +204,7 @@ class Reviews:
         if path in OBSERVED:
             path = OBSERVED[path]
             if not decision.is_allowed:
-                decision = observedtext.observe(decision, warns=self._configuration().warns_observed)
+                decision = answers.observe(decision, warns=self._configuration().warns_observed)
         answer = wire.encode(request, decision)
         self._observer.review(path, request, decision, perf_counter() - started)
         return answer
