@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from webhook.admission.plugins.findings import SEVERITIES
+from webhook.report.plaintext import counted
 from webhook.trees.problems import Position
 
 ERROR = "error"
@@ -62,23 +63,19 @@ class Report:
     def summary(self) -> str:
         """The last line for people."""
         return (
-            f"{_count(self.objects, 'object')} in {self._where} ({self.judged} judged), "
-            f"{_count(self.count(ERROR), 'problem')}, {_count(self.count(WARNING), 'warning')}"
+            f"{counted(self.objects, 'object')} in {self._where} ({self.judged} judged), "
+            f"{counted(self.count(ERROR), 'problem')}, {counted(self.count(WARNING), 'warning')}"
         )
 
     @property
     def _where(self) -> str:
-        return "the cluster" if self.by_rule else _count(self.files, "file")
+        return "the cluster" if self.by_rule else counted(self.files, "file")
 
     @property
     def totals(self) -> tuple[str, ...]:
         """A line for each rule of a cluster's problems, the most frequent first."""
         rules = Counter(finding.rule for finding in self.findings if finding.level == ERROR)
-        return tuple(f"{rule}: {_count(number, 'problem')}" for rule, number in rules.most_common())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+        return tuple(f"{rule}: {counted(number, 'problem')}" for rule, number in rules.most_common())
 
 
 def render_text(report: Report, paint: Paint) -> str:

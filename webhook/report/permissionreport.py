@@ -14,6 +14,7 @@ from cniplugin.access.model.policyrules import ENFORCE, AttachmentRule
 from cniplugin.netspec.errors import render
 from webhook.admission.view.permissions import Answer, Permission, Permissions, Trial
 from webhook.admission.wording.accesstext import describe_networks
+from webhook.report.plaintext import columns
 
 Paint = Callable[[str, str], str]
 """(text, role) -> text with colour. Roles: `allowed`, `refused`, `warning`."""
@@ -102,7 +103,7 @@ def list_text(permissions: Permissions, paint: Paint, *, shows_all: bool, is_con
     networks = [row for one in shown for row in _network_rows(one)]
     parts = [
         [f"{_who(permissions.subject)}:"],
-        _table(("NETWORK", "ATTACH", "DECIDED BY", "MAY ASK FOR"), networks)
+        columns([("NETWORK", "ATTACH", "DECIDED BY", "MAY ASK FOR"), *networks])
         if networks
         else ["no network may be attached" if hidden else "there is no network"],
         _deny_table(permissions.denies),
@@ -150,7 +151,7 @@ def _mode_of(rule: AttachmentRule) -> str:
 
 def _deny_table(rules: Sequence[AttachmentRule]) -> list[str]:
     rows = [(_rule_name(rule), _mode_of(rule), describe_networks(rule), _requests(rule)) for rule in rules]
-    return _table(("REFUSED BY", "ACTION", "NETWORKS", "WHEN A POD ASKS FOR"), rows) if rows else []
+    return columns([("REFUSED BY", "ACTION", "NETWORKS", "WHEN A POD ASKS FOR"), *rows]) if rows else []
 
 
 def _requests(rule: AttachmentRule) -> str:
@@ -185,16 +186,6 @@ def _hidden(count: int) -> list[str]:
     if not count:
         return []
     return ["1 network is refused; --all shows it" if count == 1 else f"{count} networks are refused; --all lists them"]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return lines with aligned columns; the last column may be long."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)][:-1]
-    lines = []
-    for row in (head, *rows):
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*cells, row[-1]]).rstrip())
-    return lines
 
 
 def list_json(permissions: Permissions, *, is_configured: bool) -> str:

@@ -38,8 +38,6 @@ AUDIT_MAX = 1024
 
 POLICY_KINDS = frozenset(kind.kind for kind in POLICIES)
 WITHOUT_TEMPLATE = frozenset({POD.kind, BINDING.kind, NAMESPACE.kind, NETWORK.kind})
-TEMPLATE_STEPS = {"CronJob": ("spec", "jobTemplate", "spec", "template"), "PodTemplate": ("template",)}
-"""Where a kind has its pod template, if not in `spec.template`."""
 JUDGED = {(kind.group, kind.kind): kind for kind in kinds.JUDGED}
 
 
@@ -320,7 +318,7 @@ class _SentTemplate:
     def read(self) -> dict[str, Any]:
         """Return the template as a pod; {} if it is no object. Raises UnreadableError."""
         value: Any = _decode(_whole_review, self._body).request.object
-        for key in TEMPLATE_STEPS.get(self._kind, ("spec", "template")):
+        for key in kinds.template_steps(self._kind):
             value = value.get(key) if isinstance(value, dict) else None
         return value if isinstance(value, dict) else {}
 

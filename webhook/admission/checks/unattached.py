@@ -2,9 +2,10 @@
 
 A runtime calls no CNI plugin for a pod with `spec.hostNetwork: true`, under any delegating plugin. So its networks
 cannot keep it from starting. A refusal by the access rules or by a limit stays a refusal. One warning that nobody
-attaches the networks replaces every other problem and warning about them. Operations: CREATE, and an UPDATE that changes
-the network annotations or makes the pods of a template such pods. Example warning: `metadata.annotations: the pod has
-hostNetwork, so no CNI plugin runs and none of these networks is attached; remove hostNetwork or the annotation`.
+attaches the networks replaces every other problem and warning about them. Operations: CREATE, and an UPDATE that
+changes the network annotations or makes the pods of a template such pods. Example warning: `metadata.annotations:
+the pod has hostNetwork, so no CNI plugin runs and none of these networks is attached; remove hostNetwork or the
+annotation`.
 
 Neither Multus nor the node plugin of this project looks at the annotations of a running pod again. Only a separate
 controller does, such as multus-dynamic-networks-controller; a cluster that has one sets `hotplug: true`. Operations:

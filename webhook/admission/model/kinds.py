@@ -34,6 +34,7 @@ WORKLOADS = frozenset(
     }
 )
 """Kinds that hold a pod template."""
+_TEMPLATE_STEPS = {"CronJob": ("spec", "jobTemplate", "spec", "template"), "PodTemplate": ("template",)}
 POLICY = GroupKind(ACCESS_GROUP, POLICY_KIND)
 POLICY_CONFIG = GroupKind(ACCESS_GROUP, CONFIG_KIND)
 POLICIES = frozenset({POLICY, POLICY_CONFIG})
@@ -53,3 +54,8 @@ TEMPLATE_CONTROLLERS = "system:serviceaccount:kube-system:"
 """Prefix of the accounts of Kubernetes' own controllers, which create objects from templates."""
 NAMESPACE_CONTROLLER = f"{TEMPLATE_CONTROLLERS}namespace-controller"
 GARBAGE_COLLECTOR = f"{TEMPLATE_CONTROLLERS}generic-garbage-collector"
+
+
+def template_steps(kind: str) -> tuple[str, ...]:
+    """Return the keys that lead to the pod template in an object of a kind that has one."""
+    return _TEMPLATE_STEPS.get(kind, ("spec", "template"))

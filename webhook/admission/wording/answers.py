@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from cniplugin.access.judging.reasons import TEXT_BYTES_MAX, cut
 from cniplugin.netspec.errors import SpecError, describe, show
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
-from webhook.admission.model.kinds import GroupKind
+from webhook.admission.model.kinds import GroupKind, template_steps
 from webhook.admission.model.requests import AdmissionWarning, Cause, Decision, Request
 
 MESSAGE_BYTES_MAX = 32_768
@@ -24,16 +24,10 @@ CAUSES_MAX = 20
 NAME_MAX = 63
 """Characters of a name that a warning shows: a label has at most so many, a name may have 253."""
 
-TEMPLATE_PATHS = {
-    "CronJob": "spec.jobTemplate.spec.template.",
-    "PodTemplate": "template.",
-}
-"""Where a kind keeps its pod template, if not under `spec.template.`."""
-
 
 def template_path(kind: GroupKind) -> str:
     """Return the path of the pod template in an object of a kind; "" for a pod itself."""
-    return "" if kind.kind in {"Pod", "Binding"} else TEMPLATE_PATHS.get(kind.kind, "spec.template.")
+    return "" if kind.kind in {"Pod", "Binding"} else "".join(f"{key}." for key in template_steps(kind.kind))
 
 
 def field_of(kind: GroupKind, error: SpecError) -> str:

@@ -24,6 +24,7 @@ from webhook.registration.configurations import (
 )
 from webhook.registration.pathmigration import PROBES
 from webhook.registration.tables import KINDS, OBSERVING, Kind
+from webhook.report.plaintext import columns
 
 from .registrationoptions import (
     cluster_options,
@@ -84,7 +85,7 @@ def status(**options: Any) -> None:
         differences = configurations.differences([hook for hook in hooks if hook["name"] not in PROBES], desired)
         rows += _rows(kind, hooks, differences)
         differing |= differences
-    for line in _table(rows):
+    for line in columns([HEADER, *rows]):
         click.echo(line)
     for line in _explained(stages):
         click.echo(line)
@@ -163,11 +164,3 @@ def _ends(hook: Webhook) -> str:
     if not bundle:
         return "none"
     return " ".join(f"{end:%Y-%m-%d}" for end in ends_of(bundle)) or "unreadable"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in (HEADER, *rows)) for column in range(len(HEADER))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (HEADER, *rows)
-    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,6 +13,7 @@ from cniplugin.netspec.names import ALLOWED_SUBDOMAIN, is_subdomain
 from webhook.commands.options import add_options, name_check, output_option
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.ownnamespace import DEFAULT
+from webhook.report.plaintext import columns, counted
 
 from .registrationoptions import connected, kubeconfig_option
 
@@ -108,8 +109,8 @@ def describe(table: Table) -> str:
     count = sum(row.refusals for row in table.rows.values())
     dropped = f"; {table.dropped} more of rows that were dropped" if table.dropped else ""
     return (
-        f"{_counted(count, 'refusal')} would have been made since {_short(table.since)}, by "
-        f"{_counted(len(rules), 'rule')} in {_counted(len(namespaces), 'namespace')}{dropped}"
+        f"{counted(count, 'refusal')} would have been made since {_short(table.since)}, by "
+        f"{counted(len(rules), 'rule')} in {counted(len(namespaces), 'namespace')}{dropped}"
     )
 
 
@@ -123,16 +124,7 @@ def _lines(table: Table) -> list[str]:
         (rule, namespace or "-", str(row.refusals), _short(row.last), f"{row.kind} {row.name}", row.field)
         for (rule, namespace), row in ordered
     ]
-    return _columns([HEADER, *cells]) if cells else []
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return columns([HEADER, *cells]) if cells else []
 
 
 def _short(moment: str) -> str:
