@@ -98,10 +98,10 @@ def check(
     are skipped with a warning. A patch of kustomize looks like the object that it changes: check the output of
     kustomize instead.
 
-    With --cluster it reads the definitions, policies, workloads, claims and running pods of a cluster: what would be
-    refused if it were created again now? One pod is judged for all pods of a controller that have the same annotations.
-    The findings are grouped by rule. The account needs list on these kinds. In files as well, a pod that runs is judged
-    as when it was created.
+    With --cluster it reads the definitions, policies, workloads, claims and running pods of a cluster, and reports
+    those that would be refused if they were created again now. Of the pods of a controller that have the same
+    annotations, labels, service account and hostNetwork, it judges one. The findings are grouped by rule. The account
+    needs list on these kinds. In files as well, a pod that runs is judged as when it was created.
 
     \b
     Examples:
