@@ -23,7 +23,6 @@ from .tally import EMPTY, Table
 
 logger = logging.getLogger("nadmit.observing")
 
-DEFAULT_MAP = "nadmit-would-refuse"
 KEY = "would-refuse.json"
 PERIOD_S = 30.0
 JITTER = 0.2

@@ -167,7 +167,11 @@ _PODS: Mapping[str, Outcome] = {
     **_same("fails", "json-syntax", seen="source: Go's encoding/json"),
     **_same("not allowed", "json-depth", "json-size", seen="decision: a bound of the readers"),
     **_same("not allowed", "json-encoding", "json-number", seen=_NEITHER),
-    "json-duplicate-key": Outcome("attaches", "attaches", "source: Go's encoding/json takes the last one"),
+    **_same(
+        "attaches",
+        "json-duplicate-key",
+        seen="source: Go's encoding/json takes the last one; it merges objects, so a repeated object is refused",
+    ),
     **_same(
         "fails",
         *("default-route-value", "interface-duplicate", "interface-name", "ips-value", "item-not-object"),
