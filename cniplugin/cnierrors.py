@@ -64,7 +64,12 @@ class CniError(Exception):
 
 
 class PluginError(CniError):
-    """A delegate failed with its own code and text. `plugin` is its type, `command` the verb of the call."""
+    """A delegate failed with its own code and text. `plugin` is its type, `command` the verb of the call.
+
+    `position`: that of the plugin in its list, from 0; None if nobody has set it.
+    """
+
+    position: int | None = None
 
     def __init__(self, plugin: str, command: str, code: int, msg: str, details: str = "") -> None:
         super().__init__(code, msg, details)

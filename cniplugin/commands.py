@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from .attach import teardown
+from .attach import detach, teardown
 from .cnierrors import (
     INVALID_ENVIRONMENT,
     INVALID_NETWORK_CONFIG,
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .protocol.skel import Command, Invocation
 
 READY_POLL_S = 0.25
+OLDER_S = 2.0
+"""The longest wait for another container of the same pod, which another command may hold."""
 
 
 def add(invocation: Invocation) -> dict[str, Any]:
@@ -49,6 +51,7 @@ def add(invocation: Invocation) -> dict[str, Any]:
     conf, runtime = invocation.conf, _runtime_of(invocation)
     _wait_ready(conf, runtime.deadline)
     store = Store(conf.record_dir)
+    _free_older(store, invocation, runtime)
     with store.lock(invocation.container_id, runtime.deadline):
         _clear_remains(store, invocation, runtime)
         client = _open_client(invocation, runtime.deadline)
@@ -70,6 +73,7 @@ def _add(invocation: Invocation, store: Store, client: Client | None, runtime: R
         plan = podnetworks.plan_networks(
             conf, pod, client, ifname=invocation.ifname, uid=invocation.pod_uid, report=remarks.append
         )
+        store.mark_pod(invocation.container_id, invocation.pod_uid)
         record = execution.attach_all(
             plan,
             _new_record(invocation, pod),
@@ -125,8 +129,19 @@ def delete(invocation: Invocation) -> None:
     runtime = _runtime_of(invocation)
     store = Store(invocation.conf.record_dir)
     with store.lock(invocation.container_id, runtime.deadline):
-        if not teardown.delete_container(store, invocation.container_id, runtime, netns=invocation.netns):
+        if not _delete_recorded(store, invocation, runtime, netns=invocation.netns):
             _delete_unrecorded(store, invocation, runtime)
+
+
+def _delete_recorded(store: Store, invocation: Invocation, runtime: RuntimeConf, *, netns: str | None) -> bool:
+    """Detach the container by its record; return False without one. The API server is asked only after a failure."""
+    return teardown.delete_container(
+        store,
+        invocation.container_id,
+        runtime,
+        netns=netns,
+        open_client=lambda: _open_client(invocation, runtime.deadline),
+    )
 
 
 def _delete_unrecorded(store: Store, invocation: Invocation, runtime: RuntimeConf) -> None:
@@ -139,11 +154,11 @@ def _delete_unrecorded(store: Store, invocation: Invocation, runtime: RuntimeCon
     entries = _multus_entries(invocation)
     if entries:
         store.write(record.replace(entries=entries))
-        teardown.delete_container(store, invocation.container_id, runtime, netns=invocation.netns)
+        _delete_recorded(store, invocation, runtime, netns=invocation.netns)
         return
-    _, failures = teardown.detach_all(record.replace(entries=_default_entries(invocation)), runtime)
-    if failures:
-        raise joined(failures)
+    undone = detach.detach_all(record.replace(entries=_default_entries(invocation)), runtime)
+    if undone:
+        raise joined([failure for _, failure in undone])
 
 
 def _default_entries(invocation: Invocation) -> tuple[Entry, ...]:
@@ -188,7 +203,7 @@ def check(invocation: Invocation) -> None:
                 )
             try:
                 delegate.check_list(
-                    config_of(entry), teardown.runtime_of(runtime, record, entry), cached_result=entry.result
+                    config_of(entry), detach.runtime_of(runtime, record, entry), cached_result=entry.result
                 )
             except CniError as error:
                 raise error.within(entry.label).of(record.owner) from error
@@ -210,7 +225,12 @@ def gc(invocation: Invocation) -> None:
         dead = [container_id for container_id in store.containers() if container_id not in alive]
         for position, container_id in enumerate(dead):
             try:
-                teardown.delete_container(store, container_id, teardown.turn(runtime, len(dead) - position))
+                teardown.delete_container(
+                    store,
+                    container_id,
+                    detach.turn(runtime, len(dead) - position),
+                    open_client=lambda: _open_client(invocation, runtime.deadline),
+                )
                 LOG.verbose("freed: the runtime does not name this container any more")
             except CniError as failure:
                 failures.append(failure)
@@ -333,7 +353,31 @@ def _clear_remains(store: Store, invocation: Invocation, runtime: RuntimeConf) -
         attached = ", ".join(f"{entry.ifname}={entry.reference}" for entry in record.entries)
         error = CniError(INVALID_ENVIRONMENT, f"it is attached already: {attached}; DEL comes first")
         raise _of_container(error, invocation)
-    teardown.delete_container(store, invocation.container_id, runtime)
+    _delete_recorded(store, invocation, runtime, netns=None)
+
+
+def _free_older(store: Store, invocation: Invocation, runtime: RuntimeConf) -> None:
+    """Detach other containers of the same pod, whose sandboxes the runtime has lost without a DEL.
+
+    They may hold an address that the pod asks for. A failure is a log line, and ADD goes on. NB: this comes before our
+    own lock, so that two processes do not wait for each other.
+    """
+    for container_id in store.of_pod(invocation.pod_uid):
+        if container_id == invocation.container_id:
+            continue
+        try:
+            until = min(runtime.deadline, time.monotonic() + OLDER_S)
+            with store.lock(container_id, until):
+                record = store.read(container_id)  # raises for a damaged one, which keeps its record
+                if record is None:
+                    store.remove(container_id)  # a mark without a record
+                    continue
+                teardown.delete_container(store, container_id, runtime)
+            LOG.verbose("detached: the runtime has made another sandbox for its pod, and never called DEL for this one")
+        except CniError as error:
+            LOG.error(f"container {container_id} of the same pod is not detached: {error.msg}")
+    LOG.attachments = None
+    LOG.set_subject(invocation.container_id, f"{invocation.pod_namespace}/{invocation.pod_name}")
 
 
 def _open_client(invocation: Invocation, deadline: float) -> Client | None:

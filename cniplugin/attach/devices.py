@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any, NoReturn
 
+    from cniplugin.netspec.cniconfig import NetworkConfigList
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
     from cniplugin.netspec.plan import Attachment, Plan
 
@@ -199,12 +200,15 @@ def _give(attachment: Attachment, device: str | None) -> Attachment:
 
 def _inject(network: NetworkAttachmentDefinition, device: str) -> NetworkAttachmentDefinition:
     config = network.config
-    if config is None:
-        return network
+    return network if config is None else network.replace(config=inject(config, device))
+
+
+def inject(config: NetworkConfigList, device: str) -> NetworkConfigList:
+    """Return a network with a device in the configuration of each plugin."""
     given = dict.fromkeys(INJECTED, device)
     plugins = tuple(plugin.replace(conf={**plugin.conf, **given}) for plugin in config.plugins)
     conf = {**config.conf, "plugins": [plugin.conf for plugin in plugins]} if config.is_list else plugins[0].conf
-    return network.replace(config=config.replace(plugins=plugins, conf=conf))
+    return config.replace(plugins=plugins, conf=conf)
 
 
 def _refuse_twice(attachment: Attachment, device: str, holder: str) -> NoReturn:

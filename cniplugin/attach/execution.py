@@ -15,7 +15,7 @@ from cniplugin.netspec import cniconfig
 from cniplugin.protocol import delegate
 from cniplugin.records.journal import ATTACHED, Entry, Journal
 
-from . import teardown
+from . import detach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def attach_all(
             record = _attach(record, index, attachment, runtime, meanwhile=saving)
             saving.check()
         except CniError as error:
-            take_back(record.replace(entries=record.entries[: index + 1]), store, error, runtime)
+            entry = record.entries[index]
+            attempted = (*record.entries[:index], _failed(entry, error))
+            labelled = error.within(entry.label) if isinstance(error, PluginError) else error
+            take_back(record.replace(entries=attempted), store, labelled, runtime)
     _save(record, store, runtime, attempted=len(entries))
     return record
 
@@ -110,7 +113,7 @@ def _check(plan: Plan, record: Journal, runtime: RuntimeConf) -> None:
             text = f"{entry.label}: the pod has an interface {entry.ifname} already"
             raise CniError(INVALID_NETWORK_CONFIG, text)
         try:
-            delegate.find_all(_config_of(attachment), teardown.runtime_of(runtime, record, entry))
+            delegate.find_all(_config_of(attachment), detach.runtime_of(runtime, record, entry))
         except PluginError as error:
             raise error.within(entry.label) from error
 
@@ -165,22 +168,27 @@ def _attach(
 ) -> Journal:
     """Attach one entry of a record; return the record with its result."""
     entry = record.entries[index]
-    try:
-        given = teardown.runtime_of(runtime, record, entry).replace(arguments=attachment.arguments)
-        result = delegate.add_list(_config_of(attachment), given, meanwhile)
-    except PluginError as error:
-        raise error.within(entry.label) from error
+    given = detach.runtime_of(runtime, record, entry).replace(arguments=attachment.arguments)
+    result = delegate.add_list(_config_of(attachment), given, meanwhile)
     done = entry.replace(state=ATTACHED, result=result)
     return record.replace(entries=(*record.entries[:index], done, *record.entries[index + 1 :]))
 
 
+def _failed(entry: Entry, error: CniError) -> Entry:
+    """Return an entry with the failure of its ADD. NB: after a success, the error is about the record."""
+    if entry.state == ATTACHED:
+        return entry
+    position = error.position if isinstance(error, PluginError) else None
+    return entry.failed(error.msg, position or 0)
+
+
 def take_back(record: Journal, store: Store, error: CniError, runtime: RuntimeConf) -> NoReturn:
     """Detach the attempted attachments. Raise the error that made this necessary, with the failures as details."""
-    left, failures = teardown.detach_all(record, runtime.replace(deadline=runtime.deadline + TAKE_BACK_S))
-    details = [f"not taken back, DEL will try again: {failure.msg}" for failure in failures]
+    undone = detach.detach_all(record, runtime.replace(deadline=runtime.deadline + TAKE_BACK_S))
+    details = [f"not taken back, DEL will try again: {failure.msg}" for _, failure in undone]
     try:
-        if failures:
-            store.write(record.replace(entries=left))
+        if undone:
+            store.write(record.replace(entries=detach.entries_of(undone)))
         else:
             store.remove(record.container_id)
     except CniError as failure:

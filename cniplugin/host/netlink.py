@@ -15,6 +15,7 @@ import struct
 from _socket import SOCK_CLOEXEC, SOCK_RAW, if_nametoindex, socket
 
 from cniplugin.cnierrors import INVALID_NETNS, IO_FAILURE, CniError
+from cniplugin.netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ RTM_GETLINK, RTM_NEWNSID, RTM_GETNSID = 18, 88, 90
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NETNSA_NSID, NETNSA_FD, NSID_NONE = 1, 3, -1
-IFLA_IFNAME, IFLA_TARGET_NETNSID = 3, 46
+IFLA_IFNAME, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_TARGET_NETNSID = 3, 5, 37, 46
 BUFFER_BYTES = 1 << 16
 
 U32 = struct.Struct("=I")
@@ -36,8 +37,8 @@ _ATTRIBUTE = struct.Struct("=HH")
 _S32 = struct.Struct("=i")
 _GENERIC = bytes(4)
 """rtgenmsg: any family."""
-_LINK_BYTES = 16
-"""ifinfomsg."""
+_LINK = struct.Struct("=BxHiII")
+"""ifinfomsg: family, type, index, flags, change."""
 
 
 class Namespace:
@@ -92,8 +93,25 @@ def interface_index(name: str) -> int | None:
         return None
 
 
+class Link(Record):
+    """A link of a namespace. `peer`: the index of the other end of a veth pair, or of the link below; 0 without one.
+
+    `peer_namespace`: the number of the peer's namespace as this namespace knows it, None if it is the same one.
+    """
+
+    name: str
+    index: int
+    peer: int = 0
+    peer_namespace: int | None = None
+
+
 def interface_names(path: str) -> frozenset[str]:
-    """Return the names of all interfaces of the network namespace at `path`, without entering it.
+    """Return the names of all interfaces of the network namespace at `path`, without entering it. Raises CniError 8."""
+    return frozenset(link.name for link in links(path)[0])
+
+
+def links(path: str) -> tuple[tuple[Link, ...], int]:
+    """Return the links of the network namespace at `path`, without entering it, and its number in ours.
 
     The kernel lists the links of a namespace that has a number in ours. A namespace without a number gets one, as at
     each dump of a veth pair, and keeps it for life. Entering would need `ctypes` before Python 3.12. Raises CniError 8.
@@ -105,16 +123,37 @@ def interface_names(path: str) -> frozenset[str]:
             number = _number_of(netlink, target)
         finally:
             os.close(target)
-        body = bytes(_LINK_BYTES) + attribute(IFLA_TARGET_NETNSID, _S32.pack(number))
-        links = netlink.ask(RTM_GETLINK, NLM_F_DUMP, body, "list interfaces")
+        return _dump_links(netlink, attribute(IFLA_TARGET_NETNSID, _S32.pack(number))), number
     except OSError as error:
         raise _no_namespace(path, error) from error
     except CniError as error:
         raise CniError(INVALID_NETNS, f"network namespace {path}: {error.msg}") from error
     finally:
         netlink.close()
-    names = (attributes(link[_LINK_BYTES:]).get(IFLA_IFNAME, b"") for link in links)
-    return frozenset(name.rstrip(b"\0").decode(errors="replace") for name in names)
+
+
+def own_links() -> tuple[Link, ...]:
+    """Return the links of this thread's namespace. Raises CniError 5."""
+    netlink = Netlink()
+    try:
+        return _dump_links(netlink, b"")
+    finally:
+        netlink.close()
+
+
+def _dump_links(netlink: Netlink, target: bytes) -> tuple[Link, ...]:
+    return tuple(map(_link, netlink.ask(RTM_GETLINK, NLM_F_DUMP, bytes(_LINK.size) + target, "list interfaces")))
+
+
+def _link(message: bytes) -> Link:
+    _family, _kind, index, _flags, _change = _LINK.unpack_from(message)
+    attrs = attributes(message[_LINK.size :])
+    return Link(
+        name=attrs.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
+        index=index,
+        peer=U32.unpack(attrs[IFLA_LINK])[0] if IFLA_LINK in attrs else 0,
+        peer_namespace=_S32.unpack(attrs[IFLA_LINK_NETNSID])[0] if IFLA_LINK_NETNSID in attrs else None,
+    )
 
 
 def _number_of(netlink: Netlink, target: int) -> int:

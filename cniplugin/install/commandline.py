@@ -17,7 +17,7 @@ COMMANDS = {
     "install": "Place the plugin, and a configuration around the default network. Can be repeated.",
     "uninstall": "Restore the files from before install. Refused while containers are attached; detach them first.",
     "show": "Print what is installed, how it differs from what install placed, and which records are damaged.",
-    "forget": "forget CONTAINER_ID: detach the readable part of its damaged record, and give up the rest.",
+    "forget": "forget CONTAINER_ID: detach what its record still allows, print what is left, and give the record up.",
 }
 _NEED_AN_ID = ("forget",)
 

@@ -23,6 +23,7 @@ NB: this module does not undo a failed ADD. The caller has the record and takes 
 from __future__ import annotations
 
 from cniplugin.cnierrors import DECODE_FAILURE, PluginError, joined
+from cniplugin.host.log import LOG
 from cniplugin.netspec import result as results
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.jsontext import quote
@@ -53,18 +54,22 @@ _VERBS = {"ADD": "add", "CHECK": "check", "DEL": "delete", "GC": "GC", "STATUS":
 def add_list(config: NetworkConfigList, runtime: RuntimeConf, meanwhile: Callable[[], None] | None = None) -> Conf:
     """Attach; return the result of the last plugin, a JSON object of the configuration's version.
 
-    `meanwhile` is called once, while the first plugin runs; it must not raise. Raises PluginError with the code of the
-    plugin that failed, 6 if its output is not a result, 5 if an executable is missing.
+    `meanwhile` is called once, while the first plugin runs; it must not raise. Raises PluginError with the code and
+    the position of the plugin that failed, 6 if its output is not a result, 5 if an executable is missing.
     """
     executables = find_all(config, runtime)
     previous: Conf | None = None
-    for plugin, executable in zip(config.plugins, executables, strict=True):
+    for position, (plugin, executable) in enumerate(zip(config.plugins, executables, strict=True)):
         request = _request(config, plugin, runtime, previous)
         given = _with_arguments(runtime, plugin) if runtime.arguments else runtime
-        stdout = _execute(
-            "ADD", config, plugin, request=request, runtime=given, executable=executable, meanwhile=meanwhile
-        )
-        previous = _result(stdout, config, plugin)
+        try:
+            stdout = _execute(
+                "ADD", config, plugin, request=request, runtime=given, executable=executable, meanwhile=meanwhile
+            )
+            previous = _result(stdout, config, plugin)
+        except PluginError as error:
+            error.position = position
+            raise
         meanwhile = None
     return previous or {}
 
@@ -82,6 +87,30 @@ def delete_list(config: NetworkConfigList, runtime: RuntimeConf, *, cached_resul
     previous = _usable(cached_result, config) if _supports(config, CHECK_SINCE) else None
     for plugin in reversed(config.plugins):
         _execute("DEL", config, plugin, request=_request(config, plugin, runtime, previous), runtime=runtime)
+
+
+def delete_failed(config: NetworkConfigList, runtime: RuntimeConf, *, failed_at: int | None) -> None:
+    """Detach an attachment whose ADD failed in the plugin at `failed_at`, from 0; None if ADD was killed.
+
+    ADD never called the plugins after `failed_at`, so they hold nothing and their failures do not count. A failure of
+    one of these, or of the one at `failed_at`, does not keep the plugins before it from their DEL. A plugin before it
+    has attached, and its failure ends the call as in `delete_list`. Raises one PluginError for all failures that count,
+    with the position of the first plugin of the list that failed.
+    """
+    failures: list[PluginError] = []
+    for position, plugin in reversed(list(enumerate(config.plugins))):
+        try:
+            _execute("DEL", config, plugin, request=_request(config, plugin, runtime, None), runtime=runtime)
+        except PluginError as failure:
+            failure.position = position
+            if failed_at is not None and position > failed_at:
+                LOG.debug(f"not counted, ADD never called this plugin: {failure.msg}")
+                continue
+            failures.insert(0, failure)
+            if failed_at is not None and position < failed_at:
+                break
+    if failures:
+        raise joined(failures)
 
 
 def check_list(config: NetworkConfigList, runtime: RuntimeConf, *, cached_result: Conf | None) -> None:

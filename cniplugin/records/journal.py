@@ -61,9 +61,15 @@ VERSION = 1
 ATTEMPTED, ATTACHED = STATES = ("attempted", "attached")
 
 SUFFIX = ".journal"
+MARK = ".pod"
+"""Suffix of the links by which `Store.of_pod` finds a container."""
+DAMAGED, FORGOTTEN = ASIDE = (".damaged", ".forgotten")
+"""Suffixes of records that were given up: one that could not be read, and a sound one."""
 _STEM_MAX = 230  # NAME_MAX is 255 bytes; "." and ".journal" take 9
 _POLL_S = 0.01
 _READ_BYTES = 1 << 20
+_ERROR_CHARACTERS_MAX = 1_000
+"""Of the error that an entry keeps; a delegate can print anything."""
 _NO_NEW_FILES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _ADVICE = {
     errno.ENOSPC: "free space or inodes on its file system",
@@ -85,7 +91,8 @@ class Entry(Record):
     networks annotation, from 0; None for default networks. `config`: the network as text, with its name.
     `capability_args`: the `runtimeConfig` of plugins. `cni_args`: `args.cni`. `args`: CNI_ARGS as given. `state`: one
     of STATES. `result`: the final result. `default_route`: the changes of default routes. `device`: the device ID.
-    `device_info_file`: the path of the attachment's device information; the file may be absent.
+    `device_info_file`: the path of the attachment's device information; the file may be absent. `failure`: how ADD
+    failed in this attachment, see `failed`. `attached_by`: the program that attached it, if it is not this one.
     """
 
     reference: str
@@ -101,6 +108,17 @@ class Entry(Record):
     default_route: dict[str, Any] | None = None
     device: str | None = None
     device_info_file: str | None = None
+    failure: dict[str, Any] | None = None
+    attached_by: str | None = None
+
+    def failed(self, error: str, position: int) -> Entry:
+        """Return the entry after an ADD that failed with `error` in the plugin at `position` of the list, from 0."""
+        return self.replace(failure={"error": error[:_ERROR_CHARACTERS_MAX], "plugin": position})
+
+    @property
+    def was_attached(self) -> bool:
+        """Say whether the attachment was complete once. Another program's counts as complete, whatever it recorded."""
+        return self.result is not None or self.state == ATTACHED or self.attached_by is not None
 
     @property
     def label(self) -> str:
@@ -145,9 +163,14 @@ _TYPES = {
 
 _JOURNAL_TYPES = {field: _TYPES[of] for field, of in Journal.__annotations__.items() if field != "entries"}
 _HEAD_TYPES = {"kind": (str,), **_JOURNAL_TYPES, "entries": (int,)}
-_LATER_ENTRY_TYPES = {"device_info_file": (str,)}
+_LATER_ENTRY_TYPES: dict[str, tuple[type, ...]] = {
+    "device_info_file": (str,),
+    "failure": (dict,),
+    "attached_by": (str,),
+}
 """Fields that the first records of this version did not have. They are absent if None, so that this plugin reads old
 records, and an older plugin reads records without such a field."""
+_FAILURE_TYPES = {"error": (str,), "plugin": (int,)}
 _ENTRY_TYPES = {field: _TYPES[of] for field, of in Entry.__annotations__.items() if field not in _LATER_ENTRY_TYPES}
 
 
@@ -266,6 +289,8 @@ def _check_entry(value: object) -> dict[str, Any]:
     fields = _check_fields(value, {**_ENTRY_TYPES, **later})
     if fields["state"] not in STATES:
         raise ValueError(f"an entry's state is {fields['state']!r}")
+    if "failure" in fields:
+        _check_fields(fields["failure"], _FAILURE_TYPES)
     return fields
 
 
@@ -339,19 +364,52 @@ class Store:
                 _unlink(name, self._system, ignored=FileNotFoundError)
         except OSError as error:
             raise _io_failure("removed", path, error) from error
+        self._unmark(container_id)
 
-    def set_aside(self, container_id: str) -> str:
+    def mark_pod(self, container_id: str, uid: str) -> bool:
+        """Let `of_pod` find a container by its pod, by a link beside its record; say whether this succeeded.
+
+        A link that is lost, or that has no record, does no harm.
+        """
+        if not uid or not is_network_name(uid) or "." in uid:
+            return False
+        try:
+            _make_directory(self.directory, self._system)
+            mark = f"{self.directory}/.{uid}{self._mark_of(container_id)}"
+            os.symlink(container_id, mark)  # noqa: PTH211  # pathlib costs 5 ms
+        except FileExistsError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    def of_pod(self, uid: str) -> list[str]:
+        """Return the containers that `mark_pod` has marked with the uid of a pod, sorted."""
+        marks = [name for name in self._names() if name.startswith(f".{uid}.") and name.endswith(MARK)] if uid else []
+        return sorted(os.readlink(f"{self.directory}/{name}") for name in marks)  # noqa: PTH115  # as above
+
+    def _unmark(self, container_id: str) -> None:
+        suffix = self._mark_of(container_id)
+        for name in self._names():
+            if name.endswith(suffix):
+                _unlink(f"{self.directory}/{name}", self._system)
+
+    def _mark_of(self, container_id: str) -> str:
+        return f".{_stem(container_id)}{MARK}"
+
+    def set_aside(self, container_id: str, suffix: str) -> str:
         """Rename the container's record durably so that no verb finds it; return the new path. Hold its lock.
 
-        Raises CniError 5, also if the new path exists.
+        `suffix`: one of ASIDE. Raises CniError 5, also if the new path exists.
         """
         path = self.path(container_id)
-        aside = f"{path.removesuffix(SUFFIX)}.damaged"
+        aside = f"{path.removesuffix(SUFFIX)}{suffix}"
         try:
             if not _is_one_file(path, aside):  # else a crash came between link and unlink
                 os.link(path, aside, follow_symlinks=False)
             self._system.unlink(path)
             _sync_directory(self.directory, self._system)
+            self._unmark(container_id)
         except FileExistsError as error:
             text = f"journal {path}: it cannot be moved aside: {aside} exists already; move that file away"
             raise CniError(IO_FAILURE, text) from error
@@ -386,9 +444,11 @@ class Store:
         return Lock(self, "garbage collection", None, deadline)
 
     def sweep(self) -> None:
-        """Remove the temporary files and lock files of killed processes. Hold `lock_all`."""
+        """Remove the temporary files, lock files and marks of killed processes. Hold `lock_all`."""
+        known = tuple(self._mark_of(container_id) for container_id in self.containers())
         for name in self._names():
-            if name.startswith(".") and name.endswith((".tmp", ".lock")) and name != ".lock":
+            is_remains = name.endswith((".tmp", ".lock")) or (name.endswith(MARK) and not name.endswith(known))
+            if name.startswith(".") and name != ".lock" and is_remains:
                 _unlink(f"{self.directory}/{name}", self._system)
 
     def _hidden(self, container_id: str, kind: str) -> str:

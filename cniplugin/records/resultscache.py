@@ -134,6 +134,7 @@ def _entry_of_delegate(delegate: object, ifname: str, *, args: str, is_default: 
         capability_args={name: value for name, value in requests.items() if value},
         args=args,
         state=ATTEMPTED,  # Multus writes it before it attaches
+        attached_by="multus",
         default_route={"gateways": gateways} if isinstance(gateways, list) else None,
         device=_text_of(delegate.get("deviceID")),
     )

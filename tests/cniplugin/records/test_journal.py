@@ -46,7 +46,7 @@ JOURNAL = Journal(
     pod_name="p",
     pod_uid="u",
     runtime_ifname="eth0",
-    entries=(ENTRY.replace(ifname="eth0", is_default=True), SECOND),
+    entries=(ENTRY.replace(ifname="eth0", is_default=True).failed("no more addresses", 1), SECOND),
 )
 OLDER = JOURNAL.replace(entries=JOURNAL.entries[:1])
 
@@ -652,3 +652,50 @@ def test_a_lock_is_released_on_an_exception(store: Store) -> None:
 def test_a_lock_is_not_inherited_by_a_delegate(store: Store) -> None:
     with store.lock("c1", soon()) as lock:
         assert [os.get_inheritable(fd) for fd in lock._fds] == [False, False]
+
+
+def marks(store: Store) -> list[str]:
+    return sorted(path.name for path in Path(store.directory).glob(".*.pod"))
+
+
+def test_containers_are_found_by_the_uid_of_their_pod(store: Store) -> None:
+    for container, uid in (("c1", "u-1"), ("c2", "u-1"), ("c3", "u-10"), ("x" * 300, "u-1")):
+        assert store.mark_pod(container, uid)
+        assert store.mark_pod(container, uid), "a second ADD of the same container"
+        store.write(JOURNAL.replace(container_id=container))
+    assert store.of_pod("u-1") == ["c1", "c2", "x" * 300]
+    assert store.of_pod("u") == store.of_pod("") == []
+    store.remove("c1")
+    store.set_aside("x" * 300, journal.FORGOTTEN)
+    assert store.of_pod("u-1") == ["c2"]
+    assert store.containers() == ["c2", "c3"]
+
+
+@pytest.mark.parametrize("uid", ["", "../x", "a.b", "a/b", "\0"])
+def test_a_uid_that_cannot_be_part_of_a_name_makes_no_mark(store: Store, uid: str) -> None:
+    assert not store.mark_pod("c1", uid)
+    assert not Path(store.directory).exists()
+
+
+def test_sweeping_removes_the_marks_without_a_record(store: Store) -> None:
+    store.mark_pod("c1", "u-1")
+    store.mark_pod("c2", "u-1")
+    store.write(JOURNAL.replace(container_id="c2"))
+    store.sweep()
+    assert store.of_pod("u-1") == ["c2"]
+    store.remove("c2")
+    assert marks(store) == []
+
+
+def test_an_entry_knows_whether_it_was_ever_complete() -> None:
+    assert not ENTRY.was_attached
+    assert not ENTRY.failed("x", 0).was_attached
+    assert SECOND.was_attached
+    assert SECOND.replace(state="attempted").was_attached, "one that could not be detached"
+    assert ENTRY.replace(attached_by="multus").was_attached
+
+
+@pytest.mark.parametrize("failure", [{}, {"error": "x"}, {"error": "x", "plugin": "1"}, {"error": 1, "plugin": 0}])
+def test_a_failure_of_another_form_is_damage(failure: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="field"):
+        render(JOURNAL.replace(entries=(ENTRY.replace(failure=failure),)))

@@ -200,7 +200,7 @@ class World:
             "CNI_NETNS": self.netns if netns is None else netns,
             "CNI_IFNAME": "eth0",
             "CNI_PATH": f"{self.bin}:{PLUGINS}",
-            "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web",
+            "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=uid-of-{container}",
         }
         pipe = subprocess.PIPE
         words = ["ip", "netns", "exec", self.host, str(self.bin / program)]
@@ -281,6 +281,7 @@ class World:
     def state(self) -> dict[str, list[str]]:
         """Return everything that an attachment changes, as texts to compare."""
         found = {"records": self.record_files(), "ipam": self.leases(), "tuning": state.files(self.tuning)}
+        found["marks"] = sorted(path.name for path in self.records.glob(".*.pod"))
         for name in self._namespaces:
             if Path(f"/run/netns/{name}").exists():
                 found |= state.network(name)

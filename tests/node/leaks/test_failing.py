@@ -126,6 +126,70 @@ def test_an_add_after_one_that_could_not_be_taken_back(world: World) -> None:
         world.succeed("DEL", conf)
 
 
+STUCK = "exit 1"
+HALF_DONE_AND_STUCK = '"$real" >/dev/null; exit 1'
+
+
+@pytest.mark.parametrize("has_namespace", [True, False], ids=["namespace", "no-namespace"])
+@pytest.mark.parametrize("position", [1, 2, 3])
+def test_a_network_that_never_attached_and_cannot_detach_is_given_up(
+    world: World, position: int, *, has_namespace: bool
+) -> None:
+    conf = world.three()
+    with unchanged(world):
+        world.order("ADD", position, STUCK)
+        world.order("DEL", 1, STUCK)  # that of the failed one, when ADD takes it back
+        assert "not taken back" in world.fail("ADD", conf)["details"]
+        world.forget_orders()
+        world.order("DEL", 1, STUCK)
+        answer = world.succeed("DEL", conf, netns=world.netns if has_namespace else "/run/netns/gone")
+        assert "nothing of it can be found on this node" in answer.stderr
+        assert world.record_files() == []
+
+
+@pytest.mark.parametrize("position", [1, 2, 3])
+def test_a_network_that_attached_half_and_cannot_detach_stays(world: World, position: int) -> None:
+    conf = world.three()
+    with unchanged(world):
+        world.order("ADD", position, HALF_DONE_AND_STUCK)
+        world.order("DEL", 1, STUCK)
+        world.fail("ADD", conf)
+        for netns in (world.netns, "/run/netns/gone"):
+            world.forget_orders()
+            world.order("DEL", 1, STUCK)
+            error = world.fail("DEL", conf, netns=netns)
+            assert (
+                f"still on the node: address 10.88.{position - 1}.2 in {world.ipam}/n{position - 1}" in error["details"]
+            )
+        assert world.record_files() == ["c0ffee.journal"]
+        world.forget_orders()
+        world.succeed("DEL", conf)
+
+
+def test_a_later_plugin_of_a_list_does_not_keep_an_earlier_one_from_its_del(world: World) -> None:
+    """ADD never reached portmap, whose DEL fails; the bridge has attached, and its DEL must come."""
+    conf = world.conf([world.network(1), world.rich_network()])
+    with unchanged(world):
+        world.order("ADD", "tuning", STUCK)
+        world.order("DEL", "portmap", STUCK)
+        error = world.fail("ADD", conf)
+        assert "details" not in error, error
+        assert world.calls("DEL") == ["portmap net1", "tuning net1", "bridge net1", "bridge eth0"]
+        assert world.record_files() == []
+
+
+def test_an_earlier_plugin_of_a_list_that_attached_keeps_the_record(world: World) -> None:
+    conf = world.conf([world.network(1), world.rich_network()])
+    with unchanged(world):
+        world.order("ADD", "portmap", STUCK)
+        world.order("DEL", "tuning", STUCK)
+        world.fail("ADD", conf)
+        # Nothing can be found, because the bridge was detached. But tuning has changed something, and must undo it.
+        assert 'type="tuning"' in world.fail("DEL", conf)["msg"]
+        world.forget_orders()
+        world.succeed("DEL", conf)
+
+
 def test_gc_goes_on_after_a_failure(world: World) -> None:
     conf = world.three(cniVersion="1.1.0")
     other = world.add_namespace(f"{world.pod}b")

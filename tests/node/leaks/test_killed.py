@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,48 @@ def test_a_delegate_that_outlives_the_plugin(world: World, call: int, verb: str)
         assert not (world.root / "woke").exists()
         if verb == "ADD":
             world.succeed("DEL", conf)
+
+
+@pytest.mark.parametrize("call", range(1, DELEGATES + 1))
+def test_a_network_of_a_killed_add_that_cannot_detach_is_given_up(world: World, call: int) -> None:
+    """Nothing of the network of this delegate is on the node, so its DEL may fail for ever."""
+    conf = conf_of(world)
+    place = ["eth0", "eth0", "eth0", "net1", "net2"][call - 1]
+    kind = ["bridge", "tuning", "portmap", "bridge", "bridge"][call - 1]
+    stuck = f'if [ "$CNI_IFNAME" = {place} ]; then exit 1; fi'
+    with unchanged(world):
+        world.order("ADD", call, BEFORE)
+        world.killed("ADD", conf)
+        world.forget_orders()
+        world.order("DEL", kind, stuck)
+        answer = world.succeed("DEL", conf)
+        assert "its ADD was killed; nothing of it can be found on this node" in answer.stderr
+
+
+@pytest.mark.parametrize("call", [1, 4, 5])
+def test_a_network_of_a_killed_add_that_is_on_the_node_stays(world: World, call: int) -> None:
+    conf = conf_of(world)
+    place = {1: "eth0", 4: "net1", 5: "net2"}[call]
+    with unchanged(world):
+        world.order("ADD", call, AFTER)
+        world.killed("ADD", conf)
+        world.forget_orders()
+        world.order("DEL", "bridge", f'if [ "$CNI_IFNAME" = {place} ]; then exit 1; fi')
+        error = world.fail("DEL", conf)
+        assert f"still on the node: interface {place} in {world.netns}" in error["details"]
+        world.forget_orders()
+        world.succeed("DEL", conf)
+
+
+def test_without_the_namespace_nobody_knows_whether_a_killed_add_attached(world: World) -> None:
+    conf = world.three()
+    world.order("ADD", 3, BEFORE)
+    world.killed("ADD", conf)
+    world.forget_orders()
+    subprocess.run(["ip", "netns", "delete", world.pod], check=True)
+    world.order("DEL", 1, "exit 1")
+    assert "network n2 (net2)" in world.fail("DEL", conf)["msg"]
+    assert world.leases() == []
+    world.forget_orders()
+    world.succeed("DEL", conf)
+    assert world.record_files() == []
