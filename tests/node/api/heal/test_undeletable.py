@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from cniplugin.netspec.rawjson import loads
-
-from .podnode import Conf, Node, ip
+from tests.node.api.podnode import Conf, Node, ip
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
