@@ -21,7 +21,16 @@ VERSION = "v1"
 KIND = "NetworkAttachmentDefinition"
 RESOURCE = "network-attachment-definitions"
 RESOURCE_NAME = "k8s.v1.cni.cncf.io/resourceName"
-"""Annotation of a definition: the device plugin's resource that its attachments use (Multus)."""
+"""Annotation of a definition: the resource of which each of its attachments uses a device (Multus)."""
+DEVICES_FROM = "nadmit.io/devices-from"
+"""Annotation of a definition, not of the standard: BY_PLUGIN or BY_CLAIM."""
+BY_PLUGIN = "DevicePlugin"
+BY_CLAIM = "ResourceClaim"
+SOURCES = (BY_PLUGIN, BY_CLAIM)
+COUNTED_DOMAINS = ("bridge.network.kubevirt.io", "ovs-cni.network.kubevirt.io")
+"""Domains of resources that count places on a node. No device plugin offers them: a marker writes 1,000 of each into
+the status of a node that has the bridge (kubevirt/bridge-marker@9fe89af and k8snetworkplumbingwg/ovs-cni@19262a0,
+pkg/marker/marker.go). So they choose the node of a pod, and no attachment needs one."""
 
 
 class NetworkAttachmentDefinition(Record):
@@ -42,8 +51,24 @@ class NetworkAttachmentDefinition(Record):
 
     @property
     def resource_name(self) -> str:
-        """The device plugin's resource, or ""."""
+        """The resource of its devices, or ""."""
         return self.annotations.get(RESOURCE_NAME, "")
+
+
+def source_of(annotations: Mapping[str, str]) -> str:
+    """Return the source that a definition names for its devices: one of SOURCES, or "" for none."""
+    source = trim(annotations.get(DEVICES_FROM, ""))
+    return source if source in SOURCES else ""
+
+
+def is_counted(resource: str) -> bool:
+    """Say whether a resource counts places on a node, so that a pod on the right node starts without it."""
+    return resource.partition("/")[0] in COUNTED_DOMAINS
+
+
+def has_domain(resource: str) -> bool:
+    """Say whether a resource name has a domain, which those of Kubernetes itself, such as memory, do not have."""
+    return "/" in resource
 
 
 def build(

@@ -33,13 +33,17 @@ from cniplugin.netspec.attachers import BLANK_CONFIG, NAMES, YES, value_of
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import trim
-from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
+from cniplugin.netspec.netattachdef import (
+    BY_CLAIM,
+    DEVICES_FROM,
+    RESOURCE_NAME,
+    NetworkAttachmentDefinition,
+    source_of,
+)
 from cniplugin.netspec.record import remember
 from webhook.admission.checks.agreements import find_disagreements, shared_keys
 from webhook.admission.checks.unknownnamespaces import unknown_to_define
 from webhook.admission.model.injection import (
-    BY_CLAIM,
-    DEVICES_FROM,
     INJECT,
     NODE_SELECTOR,
     is_device_name,
@@ -47,7 +51,6 @@ from webhook.admission.model.injection import (
     may_be_claimed,
     read_node_selector,
     resource_keys,
-    source_of,
 )
 from webhook.admission.model.limitsettings import ReviewLimits, config_items_problem, config_size_problem
 from webhook.admission.model.requests import ALLOWED, NOTHING, AdmissionWarning, Decision, Object, Request

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 
 from cniplugin.netspec.annotation import texts_of
 from cniplugin.netspec.errors import SpecError
-from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition, is_counted
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import MIRROR, Injection, is_counted, opts_out
+from webhook.admission.model.injection import MIRROR, Injection, opts_out
 from webhook.admission.model.limitsettings import containers_problem
 from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.view import needs

@@ -19,9 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cniplugin.netspec.annotation import texts_of
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.netattachdef import is_counted
 from webhook.admission.checks import podnetworks
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import ASKING, INJECT, INJECT_INTO, Injection, is_counted, is_marked, opts_out
+from webhook.admission.model.injection import ASKING, INJECT, INJECT_INTO, Injection, is_marked, opts_out
 from webhook.admission.model.kinds import POD, TEMPLATE_CONTROLLERS
 from webhook.admission.model.requests import NOTHING, AdmissionWarning, Decision, Object, Request
 from webhook.admission.mutation.podmutation import Mutation, mutate

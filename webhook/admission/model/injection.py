@@ -12,7 +12,7 @@ from typing import Literal
 
 from cniplugin.access.model.labels import is_key, is_value
 from cniplugin.netspec.names import trim
-from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.netattachdef import BY_CLAIM, RESOURCE_NAME, has_domain, source_of
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.model.requests import Read
 from webhook.admission.plugins.spelling import edit_distance, same_letters
@@ -23,19 +23,10 @@ INJECT_INTO = "nadmit.io/inject-into"
 """On a pod: the name of the container that gets the resources."""
 DEFAULT_NETWORKS = "nadmit.io/default-networks"
 """On a namespace: the networks annotation for its pods that have none."""
-DEVICES_FROM = "nadmit.io/devices-from"
-"""On a definition: BY_PLUGIN or BY_CLAIM."""
 MIRROR = "kubernetes.io/config.mirror"
 """On a pod, set by the kubelet: the pod mirrors a static pod, which already runs."""
-BY_PLUGIN = "DevicePlugin"
-BY_CLAIM = "ResourceClaim"
-SOURCES = (BY_PLUGIN, BY_CLAIM)
 NATIVE_RESOURCES = frozenset({"cpu", "memory", "storage", "ephemeral-storage", "pods"})
 """Resources of Kubernetes itself, besides hugepages of each size (core/v1 ResourceName)."""
-COUNTED_DOMAINS = ("bridge.network.kubevirt.io", "ovs-cni.network.kubevirt.io")
-"""Domains of resources that count places on a node. No device plugin offers them: a marker writes 1,000 of each into
-the status of a node that has the bridge (kubevirt/bridge-marker@9fe89af and k8snetworkplumbingwg/ovs-cni@19262a0,
-pkg/marker/marker.go). So they choose the node of a pod, and no attachment needs one."""
 NODE_SELECTOR = "k8s.v1.cni.cncf.io/nodeSelector"
 """On a definition: one label, `key=value` or `key`, of the nodes that have the network (network-resources-injector)."""
 
@@ -64,12 +55,6 @@ def is_device_name(text: str) -> bool:
     return has_domain(text) and is_key(text)
 
 
-def source_of(annotations: Mapping[str, str]) -> str:
-    """Return the source that a definition names for its devices: one of SOURCES, or "" for none."""
-    source = trim(annotations.get(DEVICES_FROM, ""))
-    return source if source in SOURCES else ""
-
-
 def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:
     """Say whether a resource that no device plugin can have may belong to a DRA driver.
 
@@ -80,16 +65,6 @@ def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:
     is_native = resource in NATIVE_RESOURCES or resource.startswith("hugepages-")
     source = source_of(annotations)
     return source == BY_CLAIM or not (source or has_domain(resource) or is_native)
-
-
-def is_counted(text: str) -> bool:
-    """Say whether a resource counts places on a node, so that a pod on the right node starts without it."""
-    return text.partition("/")[0] in COUNTED_DOMAINS
-
-
-def has_domain(text: str) -> bool:
-    """Say whether a resource name has a domain, which those of Kubernetes itself, such as memory, do not have."""
-    return "/" in text
 
 
 def is_marked(labels: Mapping[str, str], label: str) -> bool:

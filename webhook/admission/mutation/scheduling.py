@@ -18,9 +18,9 @@ from fractions import Fraction
 
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import trim
-from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition, has_domain
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import INJECT_INTO, NODE_SELECTOR, Mode, has_domain, read_node_selector
+from webhook.admission.model.injection import INJECT_INTO, NODE_SELECTOR, Mode, read_node_selector
 from webhook.admission.model.podspec import Container, Json, parse_quantity
 from webhook.admission.view import needs
 from webhook.admission.wording import injectiontext

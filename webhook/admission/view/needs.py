@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from cniplugin.netspec.names import trim
-from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.netattachdef import BY_CLAIM, BY_PLUGIN, NetworkAttachmentDefinition, source_of
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import BY_CLAIM, BY_PLUGIN, may_be_claimed, opts_out, source_of
+from webhook.admission.model.injection import may_be_claimed, opts_out
 from webhook.admission.model.podspec import Json
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import read_pod

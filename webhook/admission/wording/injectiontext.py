@@ -6,17 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest, trim
+from cniplugin.netspec.netattachdef import DEVICES_FROM, SOURCES, is_counted
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model.injection import (
     DEFAULT_NETWORKS,
-    DEVICES_FROM,
     INJECT,
     INJECT_INTO,
     NODE_SELECTOR,
-    SOURCES,
     Injection,
     find_misspelt,
-    is_counted,
     is_marked,
 )
 from webhook.admission.model.kinds import GroupKind

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cniplugin.netspec.netattachdef import RESOURCE_NAME
+from cniplugin.netspec.netattachdef import DEVICES_FROM, RESOURCE_NAME
 from tests.webhook.admission.plugins.checking import CHECKS, MULTUS_CHECKS
 from tests.webhook.admission.world import CAPABLE, MACVLAN, RULES, cluster, decide, definition, request, rules
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model.injection import DEVICES_FROM, INJECT, NODE_SELECTOR, Injection
+from webhook.admission.model.injection import INJECT, NODE_SELECTOR, Injection
 from webhook.admission.model.kinds import NETWORK
 from webhook.admission.model.requests import Object
 from webhook.admission.plugins.schema import PluginChecks

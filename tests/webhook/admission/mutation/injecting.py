@@ -7,11 +7,11 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from cniplugin.netspec import netattachdef
-from cniplugin.netspec.netattachdef import RESOURCE_NAME, NetworkAttachmentDefinition
+from cniplugin.netspec.netattachdef import DEVICES_FROM, RESOURCE_NAME, NetworkAttachmentDefinition
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.webhook.admission.world import MACVLAN, RULES, FakeCluster, request
 from webhook.admission.evaluate import evaluate
-from webhook.admission.model.injection import DEVICES_FROM, INJECT, INJECT_INTO, NODE_SELECTOR, Injection
+from webhook.admission.model.injection import INJECT, INJECT_INTO, NODE_SELECTOR, Injection
 from webhook.admission.model.requests import NOTHING, Decision, Object, Read, Request, SentPod
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
