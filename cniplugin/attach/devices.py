@@ -5,13 +5,15 @@
     <deviceInfoDir>/cni/<network>-<container ID>_<interface>    ours, one per attachment, named as by Multus
 
     checkpoint = {"Data": {"PodDeviceEntries": [entry...] / null, "RegisteredDevices": registered, ...}, ...}
-    registered = {resource: any...} / null   ; one for each resource of a device plugin of the node
+    registered = {resource: any...} / null   ; one for each resource of a device plugin of the node; may be absent
     entry      = {"PodUID": text, "ResourceName": text, "DeviceIDs": ids / null, ...}
     ids        = [id...]                        ; older kubelets
                / {NUMA node: [id...] / null}    ; newer ones, "-1" for devices without a node
 
 (kubernetes pkg/kubelet/cm/devicemanager/checkpoint.) The kubelet replaces the checkpoint as a whole, before it has the
-sandbox made. Its `Checksum` covers Go's print of its structs, so it is not verified here.
+sandbox made. Its `Checksum` covers Go's print of its structs, so it is not verified here. The kubelet writes the first
+checkpoint when the first device plugin registers. So a node that has the kubelet's socket, but no checkpoint beside it,
+has no device plugin.
 
 A resource that is not registered, and of which the pod has nothing, is not a device plugin's: it counts places on the
 node, as those of bridge-marker and of ovs-cni's marker do. A network with such a resource needs no device.
@@ -57,6 +59,8 @@ INJECTED = ("deviceID", "pciBusID")
 """Keys with the device in the configuration of each plugin (Multus; sriov reads the first, host-device the second)."""
 LISTED_MAX = 5
 CHECKPOINT = "device-plugins/kubelet_internal_checkpoint"
+SOCKET = "device-plugins/kubelet.sock"
+"""Where device plugins register. The kubelet makes it when it starts, in the directory of the checkpoint."""
 CHECKPOINT_BYTES_MAX = 64 * 1024 * 1024
 """Real checkpoints have about 1 KiB for each container with devices."""
 NAME_BYTES_MAX = 255
@@ -68,14 +72,18 @@ INFO_BYTES_MAX = 65_536
 def load_devices(kubelet_dir: str, pod_uid: str) -> Devices:
     """Return the devices that the kubelet gave a pod, by resource; `pod_uid` is the kubelet's own.
 
-    Raises CniError 4 without a uid, 5 if the checkpoint cannot be read, 6 if its content is not a checkpoint.
+    Raises CniError 4 without a uid, 5 if the checkpoint cannot be read, 6 if its content is not a checkpoint. On a node
+    without device plugins there is no checkpoint, and the pod has no devices of the kubelet.
     """
     if not pod_uid:
         raise CniError(INVALID_ENVIRONMENT, "CNI_ARGS: K8S_POD_UID is missing, which identifies the pod's devices")
-    path = f"{kubelet_dir.rstrip('/')}/{CHECKPOINT}"
+    directory = kubelet_dir.rstrip("/")
+    path = f"{directory}/{CHECKPOINT}"
     try:
         return parse_checkpoint(load_regular_file(path, bytes_max=CHECKPOINT_BYTES_MAX), pod_uid)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and os.path.lexists(f"{directory}/{SOCKET}"):
+            return {}
         fix = 'the plugin needs it for networks with a resource; if the kubelet has another directory, set "kubeletDir"'
         raise CniError(IO_FAILURE, f"{path}: the kubelet's devices cannot be read: {error.strerror}; {fix}") from error
     except ValueError as error:
@@ -92,9 +100,10 @@ def parse_checkpoint(data: bytes, pod_uid: str) -> Devices:
     except RecursionError:
         raise ValueError("it nests too deeply") from None
     devices: dict[str, set[str]] = {}
-    data = _member(value, "Data", dict, "the checkpoint")
-    entries = _member(data, "PodDeviceEntries", list, "Data")
-    devices.update((resource, set()) for resource in _member(data, "RegisteredDevices", dict, "Data"))
+    content = _member(value, "Data", dict, "the checkpoint")
+    entries = _member(content, "PodDeviceEntries", list, "Data")
+    registered = _member(content, "RegisteredDevices", dict, "Data") if "RegisteredDevices" in content else ()
+    devices.update((resource, set()) for resource in registered)
     for index, entry in enumerate(entries):
         where = f"Data.PodDeviceEntries[{index}]"
         if _member(entry, "PodUID", str, where) == pod_uid:

@@ -51,6 +51,12 @@ READ: list[tuple[str, bytes, Mapping[str, tuple[str, ...]]]] = [
     ),
     ("nothing", checkpoint(), {}),
     ("nothing, as Go writes it", b'{"Data":{"PodDeviceEntries":null,"RegisteredDevices":null},"Checksum":1}', {}),
+    ("without the resources of device plugins", b'{"Data":{"PodDeviceEntries":[]}}', {}),
+    (
+        "without them, and a device",
+        json.dumps({"Data": {"PodDeviceEntries": [entry(A, [VF[0]])]}}).encode(),
+        {A: (VF[0],)},
+    ),
     ("resources of device plugins, and nothing of them", checkpoint(registered={A: VF, B: None}), {A: (), B: ()}),
     ("one of two resources", checkpoint(entry(B, [VF[4]]), registered={A: VF, B: VF}), {A: (), B: (VF[4],)}),
 ]
@@ -100,6 +106,18 @@ def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CniError, match=r'No such file or directory; .* set "kubeletDir"') as refused:
         devices.load_devices(str(tmp_path), "u")
     assert refused.value.code == 5
+
+
+@pytest.mark.parametrize("has_kubelet", [True, False])
+def test_a_node_without_device_plugins_has_no_checkpoint(tmp_path: Path, *, has_kubelet: bool) -> None:
+    """The kubelet's socket shows that its directory is this one."""
+    (tmp_path / "device-plugins").mkdir()
+    if has_kubelet:
+        (tmp_path / devices.SOCKET).touch()
+        assert devices.load_devices(str(tmp_path), "u") == {}
+    else:
+        with pytest.raises(CniError, match="No such file or directory"):
+            devices.load_devices(str(tmp_path), "u")
 
 
 def test_a_pod_without_uid() -> None:
@@ -202,7 +220,7 @@ def test_no_device_is_left(text: str, own: Mapping[str, tuple[str, ...]], parts:
 @pytest.mark.parametrize("own", [{}, {B: (VF[5],)}])
 def test_a_resource_without_a_device_plugin_needs_no_device(own: Mapping[str, tuple[str, ...]]) -> None:
     """It counts places on the node, as `bridge.network.kubevirt.io/br1` does."""
-    attachments = devices.assign(made("a,b,a" if own else "a"), own).attachments
+    attachments = devices.assign(made("a,b,a,a2" if own else "a"), own).attachments
     assert [(item.device, item.runtime_config) for item in attachments if item.network.name != "b"] == [
         (None, {}) for item in attachments if item.network.name != "b"
     ]
