@@ -1,5 +1,7 @@
 """The device of an attachment: the kubelet's checkpoint, the choice, and device information.
 
+`claimdevices` reads the devices of ResourceClaims; they join those of the checkpoint.
+
     <kubeletDir>/device-plugins/kubelet_internal_checkpoint     read on ADD
     <deviceInfoDir>/dp/<resource>-<device ID>-device.json       written by the device plugin; may be absent
     <deviceInfoDir>/cni/<network>-<container ID>_<interface>    ours, one per attachment, named as by Multus
@@ -16,12 +18,13 @@ checkpoint when the first device plugin registers. So a node that has the kubele
 has no device plugin.
 
 A resource that is not registered, and of which the pod has nothing, is not a device plugin's: it counts places on the
-node, as those of bridge-marker and of ovs-cni's marker do. A network with such a resource needs no device.
+node, as those of bridge-marker and of ovs-cni's marker do. A network with such a resource needs no device, unless one
+of the pod's claims should give it (`ClaimDevices.should_give`).
 
-An attachment whose network names another resource gets the next device of it that the kubelet gave the pod, in the
-order of the IDs, for all containers together. A `deviceID` in the annotation chooses one of them. A device is given
-once; a PCI address is the same device under every resource. Multus attaches without a device if none is left, and
-reports nothing.
+An attachment whose network names another resource gets the next device of it that the pod has, in the order of the IDs,
+for all containers and claims together (as Multus since 4.3, SortDeviceIDs). A `deviceID` in the annotation chooses one
+of them. A device is given once; a PCI address is the same device under every resource. Multus attaches without a device
+if none is left, and reports nothing.
 
 Device information (NPWG Device Information Specification 1.1 §4.1, §4.2, §6.1): in file names, "/" becomes "-". Our
 file begins as a copy of the device plugin's. The plugins get its path (capability `CNIDeviceInfoFile`) and may write
@@ -41,11 +44,13 @@ from cniplugin.access.model.decision import Verdict
 from cniplugin.cnierrors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, NO_DEVICE, CniError
 from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec.errors import show
+from cniplugin.netspec.netattachdef import BY_CLAIM, has_domain, is_counted, source_of
 from cniplugin.netspec.rawjson import loads
+from cniplugin.netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any, NoReturn
 
     from cniplugin.netspec.cniconfig import NetworkConfigList
@@ -54,6 +59,35 @@ if TYPE_CHECKING:
 
     Devices = Mapping[str, tuple[str, ...]]
     """Device IDs by resource, sorted: for each resource of a device plugin, () if the pod has nothing of it."""
+
+
+class ClaimDevices(Record):
+    """The devices that a pod's ResourceClaims give.
+
+    `mapped`: the resources of its containers that a claim gives. `requested`: the resources that its containers name.
+    `gaps`: why a claim or a device of it gives nothing. `is_unknown`: a claim could give any resource, because it, or
+    its devices, could not be read.
+    """
+
+    devices: Devices
+    mapped: frozenset[str] = frozenset()
+    requested: frozenset[str] = frozenset()
+    gaps: tuple[str, ...] = ()
+    is_unknown: bool = False
+
+    def should_give(self, network: NetworkAttachmentDefinition) -> bool:
+        """Say whether the devices of a network come from a claim, also if no claim gives one.
+
+        If nobody knows what a claim gives, it is the source of a resource that has no other one: containers request
+        the resources of device plugins and counted ones, and a claim never gives the latter.
+        """
+        resource = network.resource_name
+        if not resource:
+            return False
+        if resource in self.mapped or source_of(network.annotations) == BY_CLAIM or not has_domain(resource):
+            return True
+        return self.is_unknown and resource not in self.requested and not is_counted(resource)
+
 
 INJECTED = ("deviceID", "pciBusID")
 """Keys with the device in the configuration of each plugin (Multus; sriov reads the first, host-device the second)."""
@@ -135,6 +169,21 @@ def _read_ids(value: object, where: str) -> list[str]:
     return ids
 
 
+def is_short(plan: Plan, own: Devices) -> bool:
+    """Say whether an attachment has a resource and gets none of these devices, so that claims may have its device."""
+    chosen, _ = _choose(plan, own)
+    without = [item for item in plan.attachments if item.interface not in chosen]
+    resources = {item.network.resource_name for item in without} - {""}
+    return not all(map(is_counted, resources)) or bool(find_foreign(plan, own))
+
+
+def join(plan: Plan, own: Devices, claims: ClaimDevices) -> Devices:
+    """Return the devices of the kubelet and of the claims; () for a resource of the plan that a claim should give."""
+    expected = {item.network.resource_name for item in plan.attachments if claims.should_give(item.network)}
+    resources = {**own, **claims.devices, **dict.fromkeys(expected)}
+    return {one: tuple(sorted({*own.get(one, ()), *claims.devices.get(one, ())})) for one in resources}
+
+
 def find_foreign(plan: Plan, own: Devices) -> tuple[Attachment, ...]:
     """Return the attachments whose `deviceID` is not a device that the pod has of the network's resource."""
     return tuple(
@@ -146,23 +195,33 @@ def find_foreign(plan: Plan, own: Devices) -> tuple[Attachment, ...]:
     )
 
 
-def refuse_foreign(attachment: Attachment, own: Devices) -> Verdict:
+def refuse_foreign(attachment: Attachment, own: Devices, claims: ClaimDevices | None = None) -> Verdict:
     """Return the refusal of an attachment that `find_foreign` returned. No posture allows another pod's device."""
     resource = attachment.network.resource_name
     return Verdict(
         is_allowed=False,
         code="ForeignDevice",
         reason=f"device {show(attachment.element.device_id)} is not one that the pod has of resource {show(resource)}",
-        decider=f"the kubelet, which gave the pod these: {_list(own.get(resource, ())) or 'none'}",
+        decider=f"{_givers(claims)}, which gave the pod these: {_list(own.get(resource, ())) or 'none'}",
         fix="remove deviceID and take the next free device, or ask for a device that the pod has",
     )
 
 
-def assign(plan: Plan, own: Devices) -> Plan:
+def assign(plan: Plan, own: Devices, claims: ClaimDevices | None = None) -> Plan:
     """Return the plan with each attachment's device, in `device`, `runtime_config` and each plugin's configuration.
 
-    Attachments with a `deviceID` go first; the caller has refused those of `find_foreign`. Raises CniError 101.
+    Attachments with a `deviceID` go first; the caller has refused those of `find_foreign`. `claims`: what `own` has
+    from them, for the text of an error. Raises CniError 101.
     """
+    chosen, taken = _choose(plan, own)
+    for attachment in plan.attachments:
+        if attachment.network.resource_name in own and attachment.interface not in chosen:
+            _refuse_exhausted(attachment, plan, own, taken, claims)
+    return plan.replace(attachments=tuple(_give(item, chosen.get(item.interface)) for item in plan.attachments))
+
+
+def _choose(plan: Plan, own: Devices) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the devices by interface, and the interfaces by `_identity` of their device."""
     taken: dict[str, str] = {}
     chosen: dict[str, str] = {}
     for attachment in plan.attachments:
@@ -177,10 +236,9 @@ def assign(plan: Plan, own: Devices) -> Plan:
         if resource in own and attachment.interface not in chosen:
             free = (device for device in own[resource] if _identity(resource, device) not in taken)
             device = next(free, None)
-            if device is None:
-                _refuse_exhausted(attachment, plan, own, taken)
-            taken[_identity(resource, device)], chosen[attachment.interface] = attachment.interface, device
-    return plan.replace(attachments=tuple(_give(item, chosen.get(item.interface)) for item in plan.attachments))
+            if device is not None:
+                taken[_identity(resource, device)], chosen[attachment.interface] = attachment.interface, device
+    return chosen, taken
 
 
 def without_device(conf: dict[str, Any], device: str) -> dict[str, Any]:
@@ -226,7 +284,9 @@ def _refuse_twice(attachment: Attachment, device: str, holder: str) -> NoReturn:
     raise CniError(NO_DEVICE, f"{where}: deviceID: the device is already given to {holder}: {show(device)}; {fix}")
 
 
-def _refuse_exhausted(attachment: Attachment, plan: Plan, own: Devices, taken: Mapping[str, str]) -> NoReturn:
+def _refuse_exhausted(
+    attachment: Attachment, plan: Plan, own: Devices, taken: Mapping[str, str], claims: ClaimDevices | None
+) -> NoReturn:
     resource = attachment.network.resource_name
     devices = own.get(resource, ())
     askers = [item.interface for item in plan.attachments if item.network.resource_name == resource]
@@ -236,9 +296,27 @@ def _refuse_exhausted(attachment: Attachment, plan: Plan, own: Devices, taken: M
     raise CniError(
         NO_DEVICE,
         f"network {attachment.network.reference} ({attachment.interface}): there is no device of resource "
-        f"{show(resource)} left: the kubelet gave the pod {has}, and {asks} ({_list(askers)}); "
-        f"request {len(askers)} of the resource in resources.limits of the pod's containers, or select fewer networks",
+        f"{show(resource)} left: {_givers(claims)} gave the pod {has}, and {asks} ({_list(askers)}); "
+        f"request {len(askers)} of the resource in resources.limits of the pod's containers or by its resourceClaims, "
+        "or select fewer networks",
+        "\n".join(_tell_claims(resource, claims)),
     )
+
+
+def _givers(claims: ClaimDevices | None) -> str:
+    return "the kubelet" if claims is None else "the kubelet and the ResourceClaims"
+
+
+def _tell_claims(resource: str, claims: ClaimDevices | None) -> Iterator[str]:
+    """Yield lines about what the claims of a pod give instead of a resource."""
+    if claims is None:
+        return
+    others = [f"{show(name)} ({_list(ids)})" for name, ids in claims.devices.items() if name != resource]
+    if others:
+        yield f"the claims give devices of other resources: {_list(others)}"
+    yield from claims.gaps[:LISTED_MAX]
+    if len(claims.gaps) > LISTED_MAX:
+        yield f"and {len(claims.gaps) - LISTED_MAX} more devices or claims that give nothing"
 
 
 def _list(items: Iterable[str]) -> str:

@@ -68,19 +68,19 @@ def find(pod: Pod, client: Server, look_up: LookUp, report: Report) -> tuple[Cla
 
 
 def _networks_of(claim: dict[str, Any], namespace: str, name: str, look_up: LookUp) -> Iterator[Claimed]:
-    devices = _member(_member(_member(claim, "status"), "allocation"), "devices")
-    configs = sorted(_objects(devices.get("config")), key=lambda config: config.get("source") != FROM_CLASS)
+    devices = member(member(member(claim, "status"), "allocation"), "devices")
+    configs = sorted(items_of(devices.get("config")), key=lambda config: config.get("source") != FROM_CLASS)
     where = f"ResourceClaim {namespace}/{name}"
-    for result in _objects(devices.get("results")):
+    for result in items_of(devices.get("results")):
         keys = DEFINITION_KEYS.get(str(result.get("driver")))
         if keys is None:
             continue
         request = str(result.get("request"))
         merged: dict[str, str] = {}
         for config in configs:
-            opaque = _member(config, "opaque")
+            opaque = member(config, "opaque")
             if opaque.get("driver") == result["driver"] and _applies(config, request):
-                parameters = _member(opaque, "parameters")
+                parameters = member(opaque, "parameters")
                 merged |= {key: value for key in keys if isinstance(value := parameters.get(key), str) and value}
         network, other, interface = (merged.get(key, "") for key in keys)
         if network and is_subdomain(network) and (not other or is_label(other)):
@@ -97,10 +97,12 @@ def _applies(config: dict[str, Any], request: str) -> bool:
     return not named or request in named or request.partition("/")[0] in named
 
 
-def _member(value: dict[str, Any], key: str) -> dict[str, Any]:
-    member = value.get(key)
-    return member if isinstance(member, dict) else {}
+def member(value: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a member that is an object; an empty one without it."""
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
 
 
-def _objects(value: Iterable[Any] | None) -> list[dict[str, Any]]:
+def items_of(value: Iterable[Any] | None) -> list[dict[str, Any]]:
+    """Return the objects of a list that may be absent."""
     return [item for item in value or () if isinstance(item, dict)]

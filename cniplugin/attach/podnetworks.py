@@ -128,25 +128,34 @@ def plan_networks(
     """
     planned = _plan_networks(conf, pod, client, ifname=ifname, report=report)
     if any(item.network.resource_name or item.element.device_id for item in planned.attachments):
-        return _choose_devices(conf, planned, pod, uid)
+        return _choose_devices(conf, planned, pod, client, uid=uid)
     return planned
 
 
-def _choose_devices(conf: NetConf, planned: Plan, pod: Pod | None, uid: str) -> Plan:
-    """NB: the kubelet uses its own uid, which for a static pod is not that of the API."""
+def _choose_devices(conf: NetConf, planned: Plan, pod: Pod | None, client: Server | None, *, uid: str) -> Plan:
+    """Read the devices of claims only if those of the kubelet do not suffice.
+
+    NB: the kubelet uses its own uid, which for a static pod is not that of the API.
+    """
     from cniplugin.access.judging.reasons import Refusal  # noqa: PLC0415  # few pods have devices
 
     from . import devices, permission  # noqa: PLC0415  # as above
 
     is_needed = any(item.network.resource_name for item in planned.attachments)
     own = devices.load_devices(conf.kubelet_dir, uid or (pod.uid if pod else "")) if is_needed else {}
+    claims = None
+    if is_needed and pod is not None and pod.claims and client is not None and devices.is_short(planned, own):
+        from . import claimdevices  # noqa: PLC0415  # as above
+
+        claims = claimdevices.find(pod, client)
+        own = devices.join(planned, own, claims)
     refusals = [
-        Refusal(reference=item.network.reference, item=item.item, verdict=devices.refuse_foreign(item, own))
+        Refusal(reference=item.network.reference, item=item.item, verdict=devices.refuse_foreign(item, own, claims))
         for item in devices.find_foreign(planned, own)
     ]
     if refusals:
         raise permission.denied(refusals, pod, judged=len(planned.attachments))
-    return devices.assign(planned, own)
+    return devices.assign(planned, own, claims)
 
 
 def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifname: str, report: Report) -> Plan:

@@ -54,20 +54,26 @@ POLICIES = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicies"
 CONFIG = "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicyconfigs/cluster"
 """NB: these repeat words of `access.model.policyrules`, which a pod without networks does not load."""
 
-CLAIM_VERSIONS = ("v1", "v1beta1")
-"""Versions of resource.k8s.io: v1 since Kubernetes 1.34, v1beta1 since 1.32."""
+CLAIMS_GROUP = "resource.k8s.io"
+CLAIM_VERSIONS = ("v1", "v1beta2", "v1beta1")
+"""Versions of resource.k8s.io: v1 since Kubernetes 1.34, v1beta2 since 1.33, v1beta1 since 1.32."""
 
 _NETWORKS = f"/apis/{netattachdef.GROUP}/{netattachdef.VERSION}"
 
 PAGE = 500
 PAGES_MAX = 20
 """Objects per request, and requests per list. NB: a list that is cut is an error, because the rest may have a Deny."""
+SLICES_PAGE = 10
+"""ResourceSlices per request: etcd limits an object to 1.5 MiB, and the client an answer to 16 MiB. A driver has one
+slice for up to 128 devices of a node."""
 
 
 class Pod(Record):
     """The fields of a pod that its attachments need. `uid` is that of the API object; a static pod has a mirror pod.
 
-    `claims`: the names of its ResourceClaims, each once.
+    `claims`: the names of its ResourceClaims, each once. `extended_claim`: the one that the scheduler made for
+    resources of its containers, or ""; `extended_requests`: request in it, and resource. `requested`: the resources
+    that its containers name, if it has claims. `node`: where it runs, or "".
     """
 
     namespace: str
@@ -78,6 +84,10 @@ class Pod(Record):
     service_account: str
     is_static: bool
     claims: tuple[str, ...] = ()
+    extended_claim: str = ""
+    extended_requests: tuple[tuple[str, str], ...] = ()
+    requested: frozenset[str] = frozenset()
+    node: str = ""
 
 
 def fetch_pod(client: Reader, namespace: str, name: str, uid: str) -> Pod:
@@ -128,9 +138,33 @@ def fetch_namespace_labels(client: Reader, namespace: str) -> Mapping[str, str]:
 
 def fetch_claim(client: Reader, namespace: str, name: str) -> dict[str, Any] | None:
     """Return a ResourceClaim of the API, in the version that is served; None without one."""
+    key = ("claim", namespace, name)
+    if key not in client.memo:
+        client.memo[key] = _get_claim(client, namespace, name)
+    claim = client.memo[key]
+    return claim if isinstance(claim, dict) else None
+
+
+def _get_claim(client: Reader, namespace: str, name: str) -> dict[str, Any] | None:
     for version in CLAIM_VERSIONS:
         try:
-            return client.get(f"/apis/resource.k8s.io/{version}/namespaces/{namespace}/resourceclaims/{name}")
+            return client.get(f"/apis/{CLAIMS_GROUP}/{version}/namespaces/{namespace}/resourceclaims/{name}")
+        except NotFoundError:
+            continue
+    return None
+
+
+def fetch_slices(client: Reader, driver: str, node: str) -> list[dict[str, Any]] | None:
+    """Return the ResourceSlices of a DRA driver on a node; None if no version that we know is served.
+
+    Raises as `fetch_list`.
+    """
+    selector = _escape(f"spec.driver={driver},spec.nodeName={node}")
+    for version in CLAIM_VERSIONS:
+        path = f"/apis/{CLAIMS_GROUP}/{version}/resourceslices"
+        try:
+            query = f"&fieldSelector={selector}"
+            return fetch_list(client, path, pages_max=PAGES_MAX, page=SLICES_PAGE, query=query)
         except NotFoundError:
             continue
     return None
@@ -162,8 +196,8 @@ def fetch_networks(client: Reader, namespace: str, *, pages_max: int) -> list[Ne
     return networks
 
 
-def fetch_list(client: Reader, path: str, *, pages_max: int) -> list[dict[str, Any]]:
-    """Return all objects of a collection.
+def fetch_list(client: Reader, path: str, *, pages_max: int, page: int = PAGE, query: str = "") -> list[dict[str, Any]]:
+    """Return all objects of a collection, `page` at a time. `query` is escaped and follows the limit, as `&key=value`.
 
     Raises NotFoundError if the kind does not exist, CniError 11 for all other failures, such as an answer that is not a
     list, or more than `pages_max` pages. NB: a continue token expires (410) after minutes; callers have seconds.
@@ -171,7 +205,7 @@ def fetch_list(client: Reader, path: str, *, pages_max: int) -> list[dict[str, A
     objects: list[dict[str, Any]] = []
     token = ""
     for _ in range(pages_max):
-        value = client.get(f"{path}?limit={PAGE}{'&continue=' if token else ''}{_escape(token)}")
+        value = client.get(f"{path}?limit={page}{query}{'&continue=' if token else ''}{_escape(token)}")
         items = value.get("items", "")
         if not isinstance(items, list | None) or not all(isinstance(item, dict) for item in items or ()):
             raise CniError(TRY_AGAIN_LATER, f"the answer to GET {path} is not a list of objects")
@@ -179,7 +213,7 @@ def fetch_list(client: Reader, path: str, *, pages_max: int) -> list[dict[str, A
         token = str(_object(value, "metadata").get("continue") or "")
         if not token:
             return objects
-    raise CniError(TRY_AGAIN_LATER, f"GET {path}: there are more than {pages_max * PAGE} objects")
+    raise CniError(TRY_AGAIN_LATER, f"GET {path}: there are more than {pages_max * page} objects")
 
 
 def _escape(token: str) -> str:
@@ -190,6 +224,9 @@ def _escape(token: str) -> str:
 def _pod(namespace: str, name: str, value: dict[str, Any]) -> Pod:
     metadata, spec = _object(value, "metadata"), _object(value, "spec")
     annotations = _texts(metadata, "annotations")
+    status = _object(value, "status")
+    claims = _claims(spec, status)
+    extended = _object(status, "extendedResourceClaimStatus")
     return Pod(
         namespace=namespace,
         name=name,
@@ -198,7 +235,11 @@ def _pod(namespace: str, name: str, value: dict[str, Any]) -> Pod:
         annotations=annotations,
         service_account=str(spec.get("serviceAccountName") or "default"),
         is_static=annotations.get(CONFIG_SOURCE, "api") != "api",
-        claims=_claims(spec, _object(value, "status")),
+        claims=claims,
+        extended_claim=str(extended.get("resourceClaimName") or ""),
+        extended_requests=_extended_requests(extended),
+        requested=_requested(spec) if claims else frozenset(),
+        node=str(spec.get("nodeName") or ""),
     )
 
 
@@ -213,6 +254,19 @@ def _claims(spec: dict[str, Any], status: dict[str, Any]) -> tuple[str, ...]:
     ]
     names = (one.get("resourceClaimName") for one in named if isinstance(one, dict))
     return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and is_subdomain(name)))
+
+
+def _extended_requests(extended: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return request and resource of each mapping of an extendedResourceClaimStatus."""
+    mappings = (one for one in extended.get("requestMappings") or () if isinstance(one, dict))
+    return tuple((str(one.get("requestName")), str(one.get("resourceName"))) for one in mappings)
+
+
+def _requested(spec: dict[str, Any]) -> frozenset[str]:
+    """Return the resources that containers name. NB: a limit without a request is a request, too."""
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    resources = [_object(one, "resources") for one in containers if isinstance(one, dict)]
+    return frozenset(name for one in resources for key in ("limits", "requests") for name in _object(one, key))
 
 
 def _network(namespace: str, name: str, value: dict[str, Any]) -> NetworkAttachmentDefinition:

@@ -25,7 +25,7 @@ from .certificates import Keys
 from .objectstore import NAMESPACES, PODS, Line, Object, ObjectStore, Place, RefusedError, locate
 
 SELECTED = "status.phase!=Succeeded,status.phase!=Failed"
-"""The only field selector that it supports. It refuses a list of pods without this selector, or of more than metadata."""
+"""The field selector of pods. It refuses a list of pods without this selector, or of more than metadata."""
 METADATA_ONLY = ";as=PartialObjectMetadata"
 
 CUT = -1
@@ -270,6 +270,8 @@ class ApiServer(ObjectStore):
         _check_selected(request, place, may_be_whole=self.has_whole_pods)
         found = self.objects[place.collection]
         keys = [key for key in self._sorted_keys(place.collection) if place.namespace in {"", key[0]}]
+        if place.collection.endswith("/resourceslices"):
+            keys = [key for key in keys if _is_selected_slice(request, found[key])]
         start = int(request.query.get("continue", "0").rpartition("/")[2])
         end = start + int(request.query.get("limit", len(keys) + 1))
         metadata: Object = {"resourceVersion": str(self.version)}
@@ -316,6 +318,18 @@ def _check_selected(request: Request, place: Place, *, may_be_whole: bool) -> No
     is_small = may_be_whole or METADATA_ONLY in request.headers.get("accept", "")
     if place.collection == PODS and not (is_selected and is_small):
         raise RefusedError(400, "list pods that run, and their metadata only: everything is too much")
+
+
+def _is_selected_slice(request: Request, value: Object) -> bool:
+    """Say whether a ResourceSlice matches the field selector; the API server has these two fields, and no operators."""
+    selector = request.query.get("fieldSelector", "")
+    for part in filter(None, selector.split(",")):
+        field, _, wanted = part.partition("=")
+        if field not in {"spec.driver", "spec.nodeName"}:
+            raise RefusedError(400, f"field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {field}")
+        if value["spec"].get(field.partition(".")[2], "") != wanted:
+            return False
+    return True
 
 
 def _render(value: Object, code: int = HTTPStatus.OK) -> Answer:

@@ -12,12 +12,16 @@ from tests.fakes.apiserver import ApiServer
 from tests.fakes.certificates import make_keys
 from tests.fakes.objects import pod_with_account
 from tests.fakes.objectstore import CONFIGS, NAMESPACES, POLICIES
-from tests.realapi.server import RealApiServer
+from tests.realapi.server import MERGE_PATCH, RealApiServer
 
 from .podnode import DEFAULT, NETWORKS, POD, STATUS, UID, Conf
 
 ACCESS = "access.nadmit.io/v1alpha1"
 DEFINITIONS = "network-attachment-definitions"
+CLAIM_VERSION = "resource.k8s.io/v1"
+CLAIMS = f"/apis/{CLAIM_VERSION}/namespaces/blue/resourceclaims"
+SLICES = f"/apis/{CLAIM_VERSION}/resourceslices"
+NODE = "n1"
 ACCOUNT = ("kube-system", "nadmit-node")
 ACCOUNT_NAME = f"system:serviceaccount:{':'.join(ACCOUNT)}"
 """The rights of the plugin in manifests/node/rbac.yaml."""
@@ -70,6 +74,18 @@ class Cluster(ABC):
         """Put pod blue/web-0; an annotation that is not a string becomes JSON."""
 
     @abstractmethod
+    def put_pod_on_node(self, networks: object, *, spec: Conf, status: Conf) -> None:
+        """Put pod blue/web-0 on node n1, with more fields of its spec and of its status."""
+
+    @abstractmethod
+    def put_claim(self, name: str, status: Conf) -> None:
+        """Put ResourceClaim blue/`name` with requests for `status`, its status."""
+
+    @abstractmethod
+    def put_slice(self, name: str, spec: Conf) -> None:
+        """Put a ResourceSlice."""
+
+    @abstractmethod
     def delete_pod(self) -> None: ...
 
     @abstractmethod
@@ -105,6 +121,7 @@ class Api(ApiServer, Cluster):
         self.has_strict_namespaces = True
         for path in (POLICIES, CONFIGS):
             del self.objects[path]  # these kinds are not installed
+        self.serve(SLICES)
         self.uid = UID
         self.bearer = self.token = "secret"
         self.put("/api/v1/namespaces/blue", {"metadata": {"labels": {"team": "blue"}}})
@@ -133,6 +150,21 @@ class Api(ApiServer, Cluster):
         self.put(
             POD, pod_with_account("web-0", "blue", self.uid, annotations=_annotations(networks, default, annotations))
         )
+
+    def put_pod_on_node(self, networks: object, *, spec: Conf, status: Conf) -> None:
+        self.put_pod(networks)
+
+        def change(value: Conf) -> None:
+            value["spec"] |= {"nodeName": NODE, **spec}
+            value["status"] = status
+
+        self.modify(POD, change)
+
+    def put_claim(self, name: str, status: Conf) -> None:
+        self.put(_path_of_claim(name), {"status": status})
+
+    def put_slice(self, name: str, spec: Conf) -> None:
+        self.put(f"{SLICES}/{name}", {"spec": spec})
 
     def delete_pod(self) -> None:
         self.delete(POD)
@@ -172,6 +204,8 @@ class RealCluster(Cluster):
         now = {"gracePeriodSeconds": 0}
         self.server.must("DELETE", "/api/v1/namespaces/blue/pods", now)
         self.server.must("DELETE", "/api/v1/namespaces/blue/events", now)
+        self.server.must("DELETE", CLAIMS, now)
+        self.server.must("DELETE", SLICES, now)
         self.delete_rules()
         for namespace in self.namespaces:
             self.server.must("DELETE", f"/apis/k8s.cni.cncf.io/v1/namespaces/{namespace}/{DEFINITIONS}", now)
@@ -195,20 +229,32 @@ class RealCluster(Cluster):
         self.server.put(_object("v1", "Namespace", name, labels=labels))
 
     def put_pod(self, networks: object = None, *, default: str | None = None, **annotations: str) -> None:
-        value = _object("v1", "Pod", "web-0", "blue", annotations=_annotations(networks, default, annotations))
+        self._put_pod(_annotations(networks, default, annotations), {})
+
+    def put_pod_on_node(self, networks: object, *, spec: Conf, status: Conf) -> None:
+        self.delete_pod()  # its node and its claims cannot be changed
+        self._put_pod(_annotations(networks, None, {}), {"nodeName": NODE, **spec})
+        self.server.must("PATCH", f"{POD}/status", {"status": status}, kind=MERGE_PATCH)
+
+    def _put_pod(self, annotations: dict[str, str], spec: Conf) -> None:
+        value = _object("v1", "Pod", "web-0", "blue", annotations=annotations)
         value["spec"] = {
             "serviceAccountName": "builder",
             "containers": [{"name": "main", "image": "none.example/none"}],
+            **spec,
         }
         self.uid = self.server.put(value)["metadata"]["uid"]
 
-    def put_pod_with_claim(self, claim: str) -> None:
-        """Put the pod with a ResourceClaim, which need not exist."""
-        value = _object("v1", "Pod", "web-0", "blue")
-        claims = [{"name": "c", "resourceClaimName": claim}]
-        containers = [{"name": "main", "image": "none.example/none"}]
-        value["spec"] = {"serviceAccountName": "builder", "containers": containers, "resourceClaims": claims}
-        self.uid = self.server.put(value)["metadata"]["uid"]
+    def put_claim(self, name: str, status: Conf) -> None:
+        value = _object(CLAIM_VERSION, "ResourceClaim", name, "blue")
+        results = status.get("allocation", {"devices": {"results": []}})["devices"]["results"]
+        names = {result["request"].partition("/")[0] for result in results} or {"any"}
+        requests = [{"name": one, "exactly": {"deviceClassName": "any"}} for one in sorted(names)]
+        self.server.put({**value, "spec": {"devices": {"requests": requests}}})
+        self.server.must("PATCH", f"{_path_of_claim(name)}/status", {"status": status}, kind=MERGE_PATCH)
+
+    def put_slice(self, name: str, spec: Conf) -> None:
+        self.server.put({**_object(CLAIM_VERSION, "ResourceSlice", name), "spec": spec})
 
     def delete_pod(self) -> None:
         self.server.must("DELETE", POD, {"gracePeriodSeconds": 0})
@@ -246,6 +292,10 @@ def _network(namespace: str, name: str, config: object, metadata: dict[str, Any]
 def _path_of_rules(value: Conf) -> str:
     kind = {"NetworkAttachmentPolicy": "networkattachmentpolicies"}.get(value["kind"], "networkattachmentpolicyconfigs")
     return f"/apis/{ACCESS}/{kind}/{value['metadata']['name']}"
+
+
+def _path_of_claim(name: str) -> str:
+    return f"{CLAIMS}/{name}"
 
 
 def _path_of_network(namespace: str, name: str) -> str:

@@ -8,11 +8,16 @@ import pytest
 import yaml
 
 from cniplugin.cnierrors import CniError
+from tests.fakes.cni_plugin import Plugins
 from tests.realapi.server import RealApiServer
 
+from .claimed import ETH, put_claim, put_kubelet, put_network, put_pod, put_vfs
 from .cluster import ACCOUNT_NAME, DEFINITIONS, RealCluster, genuine
 from .podnode import REPO, STATUS, Node
 from .test_answers import about_the_pod, connect
+
+VF = "0000:03:02.0"
+RESULT = '{"cniVersion": "1.0.0", "interfaces": [], "ips": []}'
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, genuine]
 
@@ -43,8 +48,13 @@ def test_the_role_is_what_the_plugin_asks_for(node: Node, api: RealCluster) -> N
     node.api.put_pod("lan")
     node.add().expect()
     node.delete().expect()
-    api.delete_pod()
-    api.put_pod_with_claim("nic")
+    put_network(node, "eth", ETH)
+    put_kubelet(node)
+    put_pod(api, "eth")
+    put_vfs(api, VF)
+    put_claim(api, VF)
+    plugins = Plugins(node.bin_dir)
+    plugins.tell("vf", "ADD", stdout=RESULT)
     node.add().expect()
     asked = api.server.requests(offset=api.offset, user=ACCOUNT_NAME)
     assert {(request.group, request.resource, request.verb) for request in asked} == granted()
@@ -71,12 +81,15 @@ def test_an_account_that_may_only_read(node: Node, api: RealCluster, poor: str) 
     assert (api.events(), STATUS in api.annotations()) == ([], False)
 
 
-def grant(server: RealApiServer, account: str, *, networks: bool = False) -> None:
-    """Let an account of kube-system read pods, namespaces and networks."""
+def grant(server: RealApiServer, account: str, *, networks: bool = False, claims: bool = False) -> None:
+    """Let an account of kube-system read pods, namespaces, networks, and claims and rules."""
     group = "rbac.authorization.k8s.io"
     rules = [{"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["get"]}]
     if networks:
         rules.append({"apiGroups": ["k8s.cni.cncf.io"], "resources": [DEFINITIONS], "verbs": ["get"]})
+    if claims:
+        rules.append({"apiGroups": ["access.nadmit.io"], "resources": ["*"], "verbs": ["get", "list"]})
+        rules.append({"apiGroups": ["resource.k8s.io"], "resources": ["resourceclaims"], "verbs": ["get"]})
     metadata = {"name": f"{account}-reads"}
     server.put({"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules})
     server.put(
