@@ -171,10 +171,12 @@ def _read_ids(value: object, where: str) -> list[str]:
 
 def is_short(plan: Plan, own: Devices) -> bool:
     """Say whether an attachment has a resource and gets none of these devices, so that claims may have its device."""
+    if find_foreign(plan, own):
+        return True
     chosen, _ = _choose(plan, own)
     without = [item for item in plan.attachments if item.interface not in chosen]
     resources = {item.network.resource_name for item in without} - {""}
-    return not all(map(is_counted, resources)) or bool(find_foreign(plan, own))
+    return not all(map(is_counted, resources))
 
 
 def join(plan: Plan, own: Devices, claims: ClaimDevices) -> Devices:

@@ -23,7 +23,7 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from cniplugin.cluster.objects import Pod, Server
@@ -103,6 +103,6 @@ def member(value: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def items_of(value: Iterable[Any] | None) -> list[dict[str, Any]]:
+def items_of(value: object) -> list[dict[str, Any]]:
     """Return the objects of a list that may be absent."""
-    return [item for item in value or () if isinstance(item, dict)]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -16,8 +16,8 @@ from cniplugin.access.model import labels, matchers
 from cniplugin.access.model.decision import Config
 from cniplugin.access.reading import consent, policyconfig
 from cniplugin.access.reading import policies as reading
-from cniplugin.attach import devices
-from cniplugin.cluster import accessrules, kubeconfig, kubeyaml, transport
+from cniplugin.attach import claimdevices, devices
+from cniplugin.cluster import accessrules, kubeconfig, kubeyaml, objects, transport
 from cniplugin.cnierrors import CniError
 from cniplugin.install import commandline
 from cniplugin.netspec import annotation, cniconfig, jsontext, names, netattachdef, rawjson, result, versions
@@ -263,6 +263,34 @@ def _checkpoint(data: bytes) -> object:
     return len(devices.parse_checkpoint(data, "uid"))
 
 
+class _Cluster:
+    """An API server whose every answer is the input."""
+
+    server = "https://api"
+
+    def __init__(self, answer: dict[str, object]) -> None:
+        self.memo: dict[tuple[str, ...], object] = {}
+        self._answer = answer
+
+    def left_s(self) -> float:
+        return 1.0
+
+    def limit(self, seconds: float) -> None: ...
+
+    def get(self, _path: str, *, appears_within_s: float = 0.0) -> dict[str, object]:  # noqa: ARG002 - as the client
+        return self._answer
+
+
+def _claim_devices(data: bytes) -> object:
+    """Read an input as a claim and as ResourceSlices."""
+    api = _Cluster(object_of(data))
+    pod = objects.Pod(
+        namespace="a", name="b", uid="u", labels={}, annotations={}, service_account="c", is_static=False, node="n"
+    )
+    claimdevices.index_slices([object_of(data)], "d.example", "n")
+    return len(claimdevices.find(pod.replace(claims=("claim",), extended_claim="claim"), api).gaps)
+
+
 def _device_information(data: bytes) -> object:
     return len(devices._parse_info(data, "/file"))
 
@@ -305,6 +333,24 @@ TARGETS = (
     Target("rules-file", _rulesfile, (ValueError,), repair=_with_checksums),
     Target("results-cache", _resultscache),
     Target("checkpoint", _checkpoint, (ValueError,)),
+    Target(
+        "claim-devices",
+        _claim_devices,
+        (CniError,),
+        tokens=(
+            "status",
+            "allocation",
+            "devices",
+            "results",
+            "reservedFor",
+            "uid",
+            "u",
+            "pods",
+            "spec",
+            "pool",
+            *_JSON,
+        ),
+    ),
     Target("device-information", _device_information, (CniError,)),
     Target("install-arguments", _install_arguments, (commandline.UsageError,), tokens=tuple(commandline.OPTIONS)),
 )

@@ -11,7 +11,7 @@ from cniplugin.cnierrors import CniError
 from tests.fakes.cni_plugin import Plugins
 from tests.realapi.server import RealApiServer
 
-from .claimed import ETH, put_claim, put_kubelet, put_network, put_pod, put_vfs
+from .claims.claimed import ETH, put_claim, put_kubelet, put_network, put_pod, put_vfs
 from .cluster import ACCOUNT_NAME, DEFINITIONS, RealCluster, genuine
 from .podnode import REPO, STATUS, Node
 from .test_answers import about_the_pod, connect

@@ -63,7 +63,7 @@ def count_needs(
     A network counts once for each resource that it names. It does not count if a ResourceClaim gives its devices. That
     is so for a definition that names this source, and for a definition without a source in a pod with claims: the
     devices of a claim are unknown before its allocation. A name that no device plugin can have does not count either:
-    Multus and the node plugin of nadmit attach the pod without a device.
+    Multus and the node plugin of nadmit attach a pod without claims without a device.
     """
     default = BY_CLAIM if has_claims else BY_PLUGIN
     needing = (network for network in networks if (source_of(network.annotations) or default) == BY_PLUGIN)

@@ -8,9 +8,8 @@ import pytest
 
 from tests.fakes.apiserver import Answer, Request, failure
 from tests.fakes.objects import policy
-
-from .cluster import Api, misbehaving
-from .podnode import POD, Conf, Node
+from tests.node.api.cluster import Api, misbehaving
+from tests.node.api.podnode import POD, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 

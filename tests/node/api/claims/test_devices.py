@@ -13,6 +13,10 @@ import pytest
 from cniplugin.netspec.netattachdef import DEVICES_FROM
 from tests.fakes.apiserver import Answer, Request, failure
 from tests.fakes.cni_plugin import Plugins
+from tests.node.api.cluster import CLAIMS, NODE, SLICES, Api, Cluster, RealCluster, genuine, misbehaving
+from tests.node.api.podnode import Conf, Node
+from tests.node.api.test_account import grant
+from tests.node.api.test_devices import RESULT, VF, A, put_checkpoint, put_info, told
 
 from .claimed import (
     BY_NAME,
@@ -36,10 +40,6 @@ from .claimed import (
     put_vfs,
     reserved,
 )
-from .cluster import CLAIMS, NODE, SLICES, Api, Cluster, RealCluster, genuine, misbehaving
-from .podnode import Conf, Node
-from .test_account import grant
-from .test_devices import RESULT, VF, A, put_checkpoint, put_info, told
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -258,7 +258,8 @@ def test_a_claim_without_devices(
     """Nobody knows what it would give. So it is the source of a resource that no container requests."""
     put_network(node, "net", resource)
     put_kubelet(node)
-    put_pod(api, "net")
+    spec, status = by_template("nic")
+    put_pod(api, "net", spec, **status)
     put(api)
     assert text in node.add().refused(101)
     assert plugins.calls() == []

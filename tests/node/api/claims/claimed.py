@@ -7,9 +7,8 @@ from typing import Any
 
 from cniplugin.attach.devices import SOCKET
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-
-from .cluster import NODE, Cluster
-from .podnode import Conf, Node
+from tests.node.api.cluster import NODE, Cluster
+from tests.node.api.podnode import Conf, Node
 
 ETH, FAST = "eth0_resource", "example.com/fast"
 SRIOV, GPU = "sriovnetwork.k8snetworkplumbingwg.io", "gpu.example.com"

@@ -1,0 +1,1 @@
+"""ResourceClaims at ADD: their networks are judged, and their devices given."""
