@@ -11,6 +11,7 @@ import time
 
 from .attach import detach, teardown
 from .cnierrors import (
+    DECODE_FAILURE,
     INVALID_ENVIRONMENT,
     INVALID_NETWORK_CONFIG,
     PLUGIN_NOT_AVAILABLE,
@@ -242,7 +243,11 @@ def gc(invocation: Invocation) -> None:
 
 
 def _collect(conf: NetConf, store: Store, runtime: RuntimeConf) -> list[CniError]:
-    """Have the plugins of every known network free the resources of dead containers."""
+    """Have the plugins of every network of the node and of our records free the resources of dead containers.
+
+    NB: plugins free each attachment that is not in the list. So nobody is asked while the list may be incomplete, and a
+    network that only Multus' cache names is not asked at all.
+    """
     configs: dict[str, NetworkConfigList] = {cniconfig.render(config): config for config in conf.delegates}
     valid: dict[str, list[tuple[str, str]]] = {}
     failures: list[CniError] = []
@@ -256,16 +261,32 @@ def _collect(conf: NetConf, store: Store, runtime: RuntimeConf) -> list[CniError
             config = config_of(entry)
             configs.setdefault(_network_of(entry, config), config)
             valid.setdefault(config.name, []).append((container_id, entry.ifname))
+    elsewhere, unread = _live_elsewhere(conf)
+    failures += unread
     if failures:
         return failures  # the attachments of a damaged record may be alive
     for config in configs.values():
         known = valid.get(config.name, [])
-        runtimes = conf.valid_attachments or ()
         try:
-            delegate.gc_list(config, runtime, valid=dict.fromkeys([*known, *runtimes]))
+            delegate.gc_list(config, runtime, valid=dict.fromkeys([*known, *elsewhere]))
         except CniError as failure:
             failures.append(failure)
     return failures
+
+
+def _live_elsewhere(conf: NetConf) -> tuple[dict[tuple[str, str], None], list[CniError]]:
+    """Return the attachments of live containers that the runtime or Multus has on record, and the unreadable records.
+
+    They are valid in each network: the runtime does not say of which network its own are, and a pair too many frees
+    nothing.
+    """
+    from .records import resultscache  # noqa: PLC0415
+
+    runtimes = conf.valid_attachments or ()
+    multus, unusable = resultscache.load_live(conf.multus_dir, runtimes)
+    text = "the record of another program about a live container cannot be read, so the plugins of no network were"
+    text += " asked to free anything; GC asks them again when this container is gone: delete its pod, or wait"
+    return {**dict.fromkeys(runtimes), **multus}, [CniError(DECODE_FAILURE, f"{path}: {text}") for path in unusable]
 
 
 def _network_of(entry: Entry, config: NetworkConfigList) -> str:

@@ -20,8 +20,10 @@ from __future__ import annotations
 import os
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from errno import ENAMETOOLONG, ENOENT, ENOTDIR
 
 from cniplugin.host.regularfile import load_regular_file
+from cniplugin.netspec.names import is_network_name
 from cniplugin.netspec.rawjson import dumps, loads
 from cniplugin.netspec.record import Record
 
@@ -29,11 +31,13 @@ from .journal import ATTACHED, ATTEMPTED, Entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 """A file has a configuration (1.5 MiB) and a result; Multus' file has those of all networks of a pod."""
+
+_ABSENT = frozenset({ENOENT, ENOTDIR, ENAMETOOLONG})
 
 OWN_TYPES = frozenset({"nadmit", "multus", "multus-shim"})
 """Plugins that delegate. The runtime's own cache has such an entry for the whole pod; its DEL would call us again."""
@@ -53,7 +57,11 @@ def load_results(directory: str, container_id: str, *, runtime_ifname: str) -> R
     (OWN_TYPES) are left out.
     """
     entries, unusable = [], []
-    for name in _names(directory, f"-{container_id}-"):
+    try:
+        names = _names(directory, f"-{container_id}-")
+    except OSError:
+        return Recorded(unusable=(directory,))
+    for name in names:
         path = f"{directory}/{name}"
         cached = _load_json(path)
         if isinstance(cached, dict) and cached.get("containerId", container_id) != container_id:
@@ -75,7 +83,7 @@ def load_multus(directory: str, container_id: str, *, runtime_ifname: str, args:
     results = load_results(f"{directory}/results", container_id, runtime_ifname=runtime_ifname)
     delegates = _load_json(path)
     if not isinstance(delegates, list):
-        unusable = (path,) if os.path.lexists(path) else ()
+        unusable = (path,) if _may_exist(path) else ()
         return results.replace(unusable=(*unusable, *results.unusable))
     cached = {entry.ifname: entry for entry in results.entries}
     entries: list[Entry] = []
@@ -91,6 +99,38 @@ def load_multus(directory: str, container_id: str, *, runtime_ifname: str, args:
         else:
             unreadable = (path,)
     return Recorded(entries=(*entries, *cached.values()), unusable=(*unreadable, *results.unusable))
+
+
+def load_live(directory: str, attachments: Iterable[tuple[str, str]]) -> tuple[dict[tuple[str, str], None], list[str]]:
+    """Return all attachments that Multus recorded for live containers, and the files that cannot be read. Never raises.
+
+    `attachments` are those of the runtime, pairs of container ID and interface; so are the keys of the result, in the
+    order of reading. The runtime knows one interface of each container, and Multus may have attached more. NB: with a
+    file that cannot be read, the attachments are not complete.
+    """
+    live: dict[tuple[str, str], None] = {}
+    unusable: dict[str, None] = {}
+    for container_id, ifname in attachments:
+        if is_network_name(container_id):  # CNI 1.1 §2; another text is not the name of a file
+            recorded = load_multus(directory, container_id, runtime_ifname=ifname, args="")
+            live.update(dict.fromkeys((container_id, entry.ifname) for entry in recorded.entries))
+            unusable.update(dict.fromkeys(recorded.unusable))
+    return live, list(unusable)
+
+
+def load_containers(directory: str) -> Iterator[tuple[str, str]]:
+    """Yield each record of Multus and libcni in a `cniDir`: its path and its container. Raises OSError.
+
+    Files that are not such records are passed over.
+    """
+    for name in _names(directory, ""):
+        if is_network_name(name) and isinstance(_load_json(f"{directory}/{name}"), list):
+            yield f"{directory}/{name}", name
+    for name in _names(f"{directory}/results", "-"):
+        cached = _load_json(f"{directory}/results/{name}")
+        container_id = cached.get("containerId") if isinstance(cached, dict) else None
+        if isinstance(container_id, str) and is_network_name(container_id):
+            yield f"{directory}/results/{name}", container_id
 
 
 def _entry_of_result(cached: dict[str, Any], runtime_ifname: str) -> Entry | None:
@@ -180,10 +220,20 @@ def _dict_of(value: object) -> dict[str, Any] | None:
 
 
 def _names(directory: str, part: str) -> list[str]:
+    """Return the names with `part`, sorted; none without the directory. Raises OSError if it cannot be read."""
     try:
         return sorted(name for name in os.listdir(directory) if part in name)  # noqa: PTH208  # pathlib costs 5 ms
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _may_exist(path: str) -> bool:
+    """Say whether there is a file at `path`, also if the disk does not answer."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno not in _ABSENT
+    return True
 
 
 def _load_json(path: str) -> object:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.records.journal import Entry, Journal, parse, render
-from cniplugin.records.resultscache import Recorded, load_multus, load_results
+from cniplugin.records.resultscache import Recorded, load_containers, load_live, load_multus, load_results
 
 CONFIG = '{"cniVersion": "1.0.0", "name": "net-a", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}'
 RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.1.1.2/24"}]}
@@ -241,3 +241,51 @@ def test_a_bad_delegate_is_found_in_the_results(tmp_path: Path) -> None:
     found = multus(tmp_path)
     assert found.entries[1:] == (ENTRY,)
     assert found.unusable == ()
+
+
+# Live containers, for GC
+
+
+def test_all_attachments_of_live_containers_are_known(tmp_path: Path) -> None:
+    put(tmp_path / "c1", [DELEGATE, DELEGATE])
+    put(tmp_path / "c2", [DELEGATE, {**DELEGATE, "ifnameRequest": "data"}])
+    put(tmp_path / "dead", [DELEGATE, DELEGATE])
+    put(tmp_path / "results" / "net-a-c3-net7", {**CACHED, "containerId": "c3", "ifName": "net7"})
+    attachments = [
+        ("c1", "eth0"),
+        ("c2", "eth0"),
+        ("c3", "eth0"),
+        ("none", "eth0"),
+        ("../c1", "eth0"),
+        ("x" * 300, "eth0"),
+    ]
+    live, unusable = load_live(str(tmp_path), attachments)
+    assert list(live) == [("c1", "eth0"), ("c1", "net1"), ("c2", "eth0"), ("c2", "data"), ("c3", "net7")]
+    assert unusable == []
+
+
+def test_what_is_unclear_about_live_containers_is_listed(tmp_path: Path) -> None:
+    bad = put(tmp_path / "c1", b"[")
+    put(tmp_path / "dead", b"[")
+    result = put(tmp_path / "results" / "net-a-c2-net1", b"{")
+    live, unusable = load_live(str(tmp_path), [("c1", "eth0"), ("c1", "eth1"), ("c2", "eth0")])
+    assert (live, unusable) == ({}, [bad, result])
+
+
+def test_a_directory_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "results").symlink_to("results")
+    assert load_live(str(tmp_path), [("c1", "eth0")]) == ({}, [f"{tmp_path}/results"])
+    (tmp_path / "loop").symlink_to("loop")
+    _, unusable = load_live(f"{tmp_path}/loop", [("c1", "eth0")])
+    assert unusable == [f"{tmp_path}/loop/c1", f"{tmp_path}/loop/results"]
+
+
+def test_the_containers_of_all_records(tmp_path: Path) -> None:
+    cache = put(tmp_path / "c1", [DELEGATE])
+    put(tmp_path / "c2", {"no": "list"})
+    put(tmp_path / "not a container", [DELEGATE])
+    result = put(tmp_path / "results" / "net-a-c3-net1", {**CACHED, "containerId": "c3"})
+    put(tmp_path / "results" / "net-a-c4-net1", b"{")
+    put(tmp_path / "results" / "net-a-c5-net1", {**CACHED, "containerId": "../c5"})
+    assert list(load_containers(str(tmp_path))) == [(cache, "c1"), (result, "c3")]
+    assert list(load_containers(f"{tmp_path}/none")) == []
