@@ -1,1 +1,1 @@
-"""Placing the plugin on a node, showing the placed files, removing them, and giving up damaged records."""
+"""Placing the plugin on a node, showing and removing it; giving up damaged records, and freeing leftovers."""

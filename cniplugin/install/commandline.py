@@ -10,6 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+CRI_SCHEME = "unix://"
+"""crictl and the kubelet write the path of a socket as a URL."""
+
 DONE, FAILED, MISUSED, DIFFERS = range(4)
 """Exit codes."""
 
@@ -18,6 +21,7 @@ COMMANDS = {
     "uninstall": "Restore the files from before install. Refused while containers are attached; detach them first.",
     "show": "Print what is installed, how it differs from what install placed, and which records are damaged.",
     "forget": "forget CONTAINER_ID: detach what its record still allows, print what is left, and give the record up.",
+    "gc": "Print what is left of containers that no longer exist, or free it with --apply. On the node itself only.",
 }
 _NEED_AN_ID = ("forget",)
 
@@ -43,16 +47,21 @@ OPTIONS = {
     "service-account": (kubeconfig.SERVICE_ACCOUNT, "DIR", "directory with token and ca.crt, as seen here"),
     "wait": ("0", "SECONDS", "how long to wait for a default network"),
     "every": ("0", "SECONDS", "stay, and install changes of token, CA and default network this often; 0: do not stay"),
+    "cri-socket": ("", "PATH", "socket of the container runtime: what it does not know is gone [what the node shows]"),
 }
-FLAGS = {"force": "go on although attachments may leak: containers are attached, or one could not be detached"}
+FLAGS = {
+    "apply": "free what gc prints without this flag",
+    "force": "go on although attachments may leak: containers are attached, or one could not be detached",
+}
 
 _KNOWN = {
-    "install": tuple(name for name in OPTIONS if name != "record-dir"),
+    "install": tuple(name for name in OPTIONS if name not in {"record-dir", "cri-socket"}),
     "uninstall": ("root", "cni-conf-dir", "record-dir", "every", "force"),
     "show": ("root", "cni-conf-dir", "record-dir"),
     "forget": ("cni-conf-dir", "cni-bin-dir", "record-dir", "force"),
+    "gc": ("cni-conf-dir", "cni-bin-dir", "record-dir", "cri-socket", "apply"),
 }
-"""The options of each command. `forget` runs plugins, so it works only on the node itself, without --root."""
+"""The options of each command. `forget` and `gc` run plugins, so they work only on the node itself, without --root."""
 
 
 class InstallError(Exception):
@@ -109,13 +118,15 @@ def _check_options(options: dict[str, str]) -> None:
     for name in ("wait", "every"):
         if not options[name].replace(".", "", 1).isdecimal():
             raise UsageError(f"--{name}: {options[name]!r}; allowed: seconds, a number of 0 or more")
+    if options["cri-socket"] and not options["cri-socket"].removeprefix(CRI_SCHEME).startswith("/"):
+        raise UsageError(f"--cri-socket: {options['cri-socket']!r}; allowed: an absolute path, also with {CRI_SCHEME}")
     if options["kubeconfig"] not in {"", "none"} and not options["kubeconfig"].startswith("/"):
         raise UsageError(f'--kubeconfig: {options["kubeconfig"]!r}; allowed: an absolute path, or "none"')
 
 
 def help_text() -> str:
     """Return the text of `--help`."""
-    usage = "usage: nadmit install | uninstall | show | forget CONTAINER_ID [--OPTION VALUE ...]"
+    usage = "usage: nadmit install | uninstall | show | forget CONTAINER_ID | gc [--OPTION VALUE ...]"
     lines = [usage, "       python3 -m cniplugin ...", ""]
     lines += [f"  {name:<11}{text}" for name, text in COMMANDS.items()]
     before = ""
@@ -128,7 +139,8 @@ def help_text() -> str:
     lines += [
         "",
         f"Exit codes: {DONE} done; {FAILED} failed, a second run repairs what is half-done; {MISUSED} wrong arguments;",
-        f"{DIFFERS} show: not installed, something differs, or a record is damaged.",
+        f"{DIFFERS} show: not installed, something differs, or a record is damaged;",
+        "  gc: something can be freed, or a record is damaged.",
         "",
         "install and uninstall can be interrupted at any moment; run them again. A container runtime runs the plugin",
         "itself by setting CNI_COMMAND (CNI 1.1 §2).",

@@ -1,4 +1,4 @@
-"""Put the plugin on a node and take it off again: `python3 -m cniplugin install | uninstall | show | forget`.
+"""Put the plugin on a node and take it off again: `python3 -m cniplugin install | uninstall | show | ...`.
 
 Theory of operation. `desired` first decides the files of the node, without a change. Then a state file in the CNI
 configuration directory lists every path that will change, and whether a file existed there. Only then `disk` changes
@@ -28,7 +28,7 @@ import time
 
 from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import KEPT, TEMPORARY, Disk, Item, beside, digest_of, digest_of_tree
-from cniplugin.install import forget
+from cniplugin.install import forget, gc
 
 from .commandline import (
     DIFFERS,
@@ -79,6 +79,9 @@ def run(
         disk.root = options["root"].rstrip("/")
         if command == "show":
             return _show(disk, options)
+        if command == "gc":
+            state = _load_state(disk, options) if disk.has(options["cni-conf-dir"]) else {}
+            return gc.collect(options, _places(options, state), environ)
         if command == "forget":
             state = _load_state(disk, options) if disk.has(options["cni-conf-dir"]) else {}
             places, is_forced = _places(options, state), bool(options["force"])
