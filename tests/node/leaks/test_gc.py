@@ -69,9 +69,11 @@ def install(world: World, conf: dict[str, Any]) -> dict[str, Any]:
 
 def add_dead(world: World, conf: dict[str, Any], container: str = DEAD) -> None:
     """Attach a container, and let it end as in a crash: its namespace goes, and DEL never comes."""
-    name = f"{world.pod}{container[:2]}"
+    name, links = f"{world.pod}{container[:2]}", f"{world.host} links"
+    before = state.network(world.host)[links]
     world.add(conf, container=container, netns=world.add_namespace(name))
     subprocess.run(["ip", "netns", "delete", name], check=True)
+    wait_until(lambda: state.network(world.host)[links] == before)  # the kernel removes its links a little later
     age(world)
 
 
@@ -163,7 +165,7 @@ def test_what_a_killed_add_left_is_freed(world: World) -> None:
     code, said = gc(world, "--apply")
     assert code == DONE, said
     assert world.leases() == world.record_files() == []
-    assert {key: value for key, value in before.items() if f"{world.pod}k" not in key} == world.state()
+    wait_until(lambda: {key: value for key, value in before.items() if f"{world.pod}k" not in key} == world.state())
 
 
 @pytest.mark.parametrize("is_running", [True, False])
@@ -323,7 +325,7 @@ def lease(world: World, network: str, address: str, container: str) -> Path:
 
 def test_addresses_of_a_crash_are_freed_by_the_runtimes_list_alone(world: World, conf: dict[str, Any]) -> None:
     add_live(world, conf)
-    known, used, running = "2" * 64, "3" * 64, "4" * 64
+    known, used, running = "2" * 64, "3" * 64, f"4x{DEAD[2:]}"
     leaked = lease(world, "n0", "10.88.0.77", "1" * 64)
     kept = [lease(world, "n0", "10.88.0.78", known), lease(world, "n0", "10.88.0.79", used)]
     young = lease(world, "n1", "10.88.1.80", "5" * 64)

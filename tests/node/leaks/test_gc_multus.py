@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from .leaknode import World
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
-LIVE, DEAD = "live0" + "a" * 59, "dead0" + "b" * 59
+LIVE, DEAD = (f"{name}{os.getpid():x}x".ljust(64, "0") for name in ("live", "dead"))
+"""Container IDs of this process: cgroups are the machine's, and other tests look at them at the same time."""
 ALIVE = [{"containerID": LIVE, "ifname": "eth0"}]
 
 
