@@ -4,7 +4,7 @@
 | --------- | -------------------------------------------------------------------------------------------------------- |
 | interface | its name in the pod's network namespace                                                                  |
 | peer      | the link of the host whose other end is this interface                                                   |
-| address   | a file of host-local (plugins/ipam/host-local/backend/disk) with the container and the interface         |
+| address   | a reservation of host-local (`records.hostlocal`) by the container and the interface                     |
 
 What other programs keep elsewhere is not looked for: leases of a DHCP daemon, addresses of whereabouts and Calico in
 the API, packet filter rules. `NOT_SEEN` names them for messages.
@@ -16,8 +16,8 @@ import os
 
 from cniplugin.cnierrors import CniError
 from cniplugin.host.netlink import links, own_links
-from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec.rawjson import loads
+from cniplugin.records import hostlocal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cniplugin.records.journal import Entry, Journal
-
-HOST_LOCAL = "host-local"
-HOST_LOCAL_DIRECTORY = "/var/lib/cni/networks"
-"""host-local's default `dataDir`."""
-
-LEASE_BYTES_MAX = 1024
-"""A container ID and the name of an interface."""
 
 NOT_SEEN = "leases of a DHCP daemon, addresses in the API, packet filter rules"
 
@@ -44,7 +37,7 @@ def is_namespace_gone(netns: str) -> bool:
 def find(record: Journal, entry: Entry) -> tuple[str, ...]:
     """Return the traces of an attachment as texts; empty if nothing of it is on this node.
 
-    A namespace that exists and cannot be looked at counts as a trace, because it may hold the interface.
+    A namespace or directory that exists and cannot be read counts as a trace, because it may hold one.
     """
     return (*_links_of(record.netns, entry.ifname), *_addresses(record.container_id, entry))
 
@@ -74,13 +67,18 @@ def _addresses(container_id: str, entry: Entry) -> tuple[str, ...]:
         return ()
     if not isinstance(conf, dict):
         return ()
-    name = str(conf.get("name") or "")
-    directories = dict.fromkeys([HOST_LOCAL_DIRECTORY, *_data_directories(conf)])
-    return tuple(
-        f"address {address} in {directory}/{name}"
-        for directory in directories
-        for address in _leases(f"{directory}/{name}", container_id, entry.ifname)
-    )
+    found: list[str] = []
+    for directory in dict.fromkeys([hostlocal.DATA_DIR, *_data_directories(conf)]):
+        network = f"{directory}/{conf.get('name') or ''}"
+        try:
+            found += [
+                f"address {one.address} in {network}"
+                for one in hostlocal.load_reservations(network)
+                if one.container_id == container_id and one.ifname in ("", entry.ifname)
+            ]
+        except (OSError, ValueError) as error:
+            found.append(f"{network}: it cannot be read: {getattr(error, 'strerror', None) or error}")
+    return tuple(found)
 
 
 def _data_directories(value: Any) -> Iterator[str]:
@@ -90,26 +88,7 @@ def _data_directories(value: Any) -> Iterator[str]:
             yield from _data_directories(item)
     elif isinstance(value, dict):
         directory = value.get("dataDir")
-        if value.get("type") == HOST_LOCAL and isinstance(directory, str) and directory.startswith("/"):
+        if value.get("type") == hostlocal.TYPE and isinstance(directory, str) and directory.startswith("/"):
             yield directory.rstrip("/")
         for item in value.values():
             yield from _data_directories(item)
-
-
-def _leases(directory: str, container_id: str, ifname: str) -> Iterator[str]:
-    """Yield the addresses of an attachment in a directory of host-local.
-
-    A file is named by its address and has the container ID and, since version 0.7 of the plugins, the interface, one a
-    line.
-    """
-    try:
-        names = sorted(os.listdir(directory))  # noqa: PTH208  # pathlib costs 5 ms
-    except (OSError, ValueError):
-        return
-    for name in names:
-        try:
-            holder = load_regular_file(f"{directory}/{name}", bytes_max=LEASE_BYTES_MAX).split()
-        except OSError:
-            continue
-        if holder and holder[0] == container_id.encode() and holder[1:] in ([], [ifname.encode()]):
-            yield name

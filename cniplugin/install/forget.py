@@ -11,8 +11,6 @@ import os
 import time
 
 from cniplugin.attach import detach, remains, teardown
-from cniplugin.netspec import result
-from cniplugin.netspec.errors import SpecErrors
 from cniplugin.protocol.invoke import RuntimeConf
 from cniplugin.protocol.netconf import NetConf
 from cniplugin.records.journal import DAMAGED, FORGOTTEN, SUFFIX, DamagedError, Journal, Store, salvage
@@ -74,11 +72,7 @@ def _head_text(head: Journal) -> str:
 
 
 def _entry_text(entry: Entry) -> str:
-    try:
-        addresses = [ip.address for ip in result.parse(entry.result, cni_version="0.1.0").ips] if entry.result else []
-    except SpecErrors:
-        addresses = []
-    return " ".join([entry.ifname, entry.reference, f"({entry.state})", *addresses])
+    return " ".join([entry.ifname, entry.reference, f"({entry.state})", *entry.addresses])
 
 
 def _missing_text(known: Salvage) -> str:

@@ -21,7 +21,6 @@ import time
 from cniplugin.attach import teardown
 from cniplugin.cnierrors import CniError
 from cniplugin.host import containers
-from cniplugin.netspec import result
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.record import Record
 from cniplugin.protocol import netconf
@@ -204,11 +203,7 @@ def _container_text(record: Journal) -> str:
 
 
 def _entry_text(entry: Entry) -> str:
-    try:
-        addresses = [ip.address for ip in result.parse(entry.result, cni_version="0.1.0").ips] if entry.result else []
-    except SpecErrors:
-        addresses = []
-    return " ".join([entry.ifname, entry.reference, *addresses])
+    return " ".join([entry.ifname, entry.reference, *entry.addresses])
 
 
 # Where to look

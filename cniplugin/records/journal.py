@@ -31,9 +31,11 @@ from binascii import crc32
 
 from cniplugin.cnierrors import DECODE_FAILURE, INVALID_ENVIRONMENT, IO_FAILURE, TRY_AGAIN_LATER, CniError
 from cniplugin.netspec import cniconfig
+from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.names import ALLOWED_NETWORK_NAME, is_network_name
 from cniplugin.netspec.rawjson import dumps, loads
 from cniplugin.netspec.record import Record
+from cniplugin.netspec.result import parse as parse_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,6 +121,14 @@ class Entry(Record):
     def was_attached(self) -> bool:
         """Say whether the attachment was complete once. Another program's counts as complete, whatever it recorded."""
         return self.result is not None or self.state == ATTACHED or self.attached_by is not None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of the result, with their prefix; () if it cannot be read."""
+        try:
+            return tuple(ip.address for ip in parse_result(self.result, cni_version="0.1.0").ips) if self.result else ()
+        except SpecErrors:
+            return ()
 
     @property
     def label(self) -> str:

@@ -36,7 +36,7 @@ def store(directory: Path, **files: str) -> None:
         ("c10\r\nnet1", False),
         ("", False),
         ("10.1.1.2", False),
-        ("c1\r\nnet1" + " " * 2000, False),
+        ("c1\r\nnet1" + " " * 5000, False),
     ],
 )
 def test_addresses_of_host_local(tmp_path: Path, text: str, *, is_ours: bool, is_list: bool) -> None:
