@@ -1,4 +1,7 @@
-"""The process: the plugin when a runtime sets CNI_COMMAND, else the commands of `install`."""
+"""The process: the plugin when a runtime sets CNI_COMMAND, else the commands of `install`.
+
+A program that is started under the name `passthru` is that plugin of Multus.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,11 @@ def process() -> NoReturn:
 
 def main() -> int:
     """Serve one call of a runtime, or one command line."""
+    if sys.argv[0].endswith("passthru"):
+        from .protocol import passthru, skel  # noqa: PLC0415  # few nodes have a chain
+
+        if passthru.is_called(sys.argv[0]):
+            return passthru.run(os.environ, sys.stdin.buffer.read, skel.claim_stdout())
     if len(sys.argv) > 1 and not os.environ.get("CNI_COMMAND"):
         from .install.installer import main as install  # noqa: PLC0415  # not for a plugin process
 
