@@ -130,8 +130,19 @@ def delete(invocation: Invocation) -> None:
     runtime = _runtime_of(invocation)
     store = Store(invocation.conf.record_dir)
     with store.lock(invocation.container_id, runtime.deadline):
-        if not _delete_recorded(store, invocation, runtime, netns=invocation.netns):
+        is_recorded = _delete_recorded(store, invocation, runtime, netns=invocation.netns)
+        if not is_recorded:
             _delete_unrecorded(store, invocation, runtime)
+        if not is_recorded or os.path.lexists(f"{invocation.conf.multus_dir}/{invocation.container_id}"):
+            _drop_multus_cache(invocation)
+
+
+def _drop_multus_cache(invocation: Invocation) -> None:
+    """Remove what Multus recorded of a container that is detached now, or its files would stay for ever."""
+    from .records import resultscache  # noqa: PLC0415  # few containers are Multus'
+
+    for failure in resultscache.remove_multus(invocation.conf.multus_dir, invocation.container_id):
+        LOG.error(failure)
 
 
 def _delete_recorded(store: Store, invocation: Invocation, runtime: RuntimeConf, *, netns: str | None) -> bool:

@@ -31,7 +31,7 @@ from .journal import ATTACHED, ATTEMPTED, Entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -131,6 +131,30 @@ def load_containers(directory: str) -> Iterator[tuple[str, str]]:
         container_id = cached.get("containerId") if isinstance(cached, dict) else None
         if isinstance(container_id, str) and is_network_name(container_id):
             yield f"{directory}/results/{name}", container_id
+
+
+def remove_multus(directory: str, container_id: str, *, unlink: Callable[[str], object] = os.unlink) -> Iterator[str]:
+    """Remove the records of Multus for a detached container from `directory`, its `cniDir`; yield what failed.
+
+    If one of them cannot be read, all stay: what it names may be attached still.
+    """
+    path = f"{directory}/{container_id}"
+    if load_multus(directory, container_id, runtime_ifname="", args="").unusable:
+        return
+    for file in (*_results_of(f"{directory}/results", container_id), path):
+        try:
+            unlink(file)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield f"{file}: the record of Multus cannot be removed: {error.strerror}"
+
+
+def _results_of(directory: str, container_id: str) -> Iterator[str]:
+    for name in _names(directory, f"-{container_id}-"):
+        cached = _load_json(f"{directory}/{name}")
+        if isinstance(cached, dict) and cached.get("containerId") == container_id:
+            yield f"{directory}/{name}"
 
 
 def _entry_of_result(cached: dict[str, Any], runtime_ifname: str) -> Entry | None:

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cniplugin.records.journal import Entry, Journal, parse, render
-from cniplugin.records.resultscache import Recorded, load_containers, load_live, load_multus, load_results
+from cniplugin.records.resultscache import (
+    Recorded,
+    load_containers,
+    load_live,
+    load_multus,
+    load_results,
+    remove_multus,
+)
 
 CONFIG = '{"cniVersion": "1.0.0", "name": "net-a", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}'
 RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.1.1.2/24"}]}
@@ -289,3 +296,32 @@ def test_the_containers_of_all_records(tmp_path: Path) -> None:
     put(tmp_path / "results" / "net-a-c5-net1", {**CACHED, "containerId": "../c5"})
     assert list(load_containers(str(tmp_path))) == [(cache, "c1"), (result, "c3")]
     assert list(load_containers(f"{tmp_path}/none")) == []
+
+
+def test_the_records_of_a_detached_container_go(tmp_path: Path) -> None:
+    put(tmp_path / "c1", [DELEGATE])
+    put(tmp_path / "results/net-a-c1-net1", CACHED)
+    other = put(tmp_path / "c2", [DELEGATE]), put(tmp_path / "results/net-a-c2-net1", {**CACHED, "containerId": "c2"})
+    alike = put(tmp_path / "results/a-c1-b-c2-net1", {**CACHED, "containerId": "c2"})
+    assert list(remove_multus(str(tmp_path), "c1")) == []
+    assert sorted(str(path) for path in tmp_path.rglob("*") if path.is_file()) == sorted([*other, alike])
+    assert list(remove_multus(str(tmp_path), "c1")) == []
+
+
+@pytest.mark.parametrize("damaged", ["c1", "results/net-b-c1-net2"])
+def test_records_stay_with_one_that_cannot_be_read(tmp_path: Path, damaged: str) -> None:
+    paths = [put(tmp_path / name, value) for name, value in (("c1", [DELEGATE]), ("results/net-a-c1-net1", CACHED))]
+    paths.append(put(tmp_path / damaged, b"{"))
+    assert list(remove_multus(str(tmp_path), "c1")) == []
+    assert all(Path(path).exists() for path in paths)
+
+
+def test_a_record_that_cannot_be_removed_is_reported(tmp_path: Path) -> None:
+    path = put(tmp_path / "c1", [DELEGATE])
+
+    def unlink(seen: str) -> None:
+        assert seen == path
+        raise PermissionError(13, "Permission denied", seen)
+
+    (line,) = remove_multus(str(tmp_path), "c1", unlink=unlink)
+    assert line == f"{path}: the record of Multus cannot be removed: Permission denied"
