@@ -51,13 +51,14 @@ def load_directory(path: str, *, warn: Warn = LOG.error) -> NetworkConfigList:
     return network
 
 
-def load_file(path: str) -> NetworkConfigList:
+def load_file(path: str, *, named: str = "") -> NetworkConfigList:
     """Return the network of a file, as clusterNetwork and defaultNetworks name it.
 
-    Raises CniError 7 with the first problem; `details` has the others, one per line.
+    `named` is the file's earlier name if it was renamed, because the suffix decides how it is read. Raises CniError 7
+    with the first problem; `details` has the others, one per line.
     """
     try:
-        return _load(path)
+        return _load(path, is_list=(named or path).endswith(LIST_SUFFIX))
     except SpecErrors as errors:
         first, *others = errors
         text = "\n".join(str(SpecErrors([other])) for other in others)
@@ -92,9 +93,8 @@ def _networks(directory: str, warn: Warn) -> Iterator[NetworkConfigList]:
             warn(f"skipped: {error.msg}")
 
 
-def _load(path: str) -> NetworkConfigList:
+def _load(path: str, *, is_list: bool) -> NetworkConfigList:
     conf = parse_json(_read(path), what="the file", bytes_max=CONFIG_BYTES_MAX, section="CNI 1.1 §1")
-    is_list = path.endswith(LIST_SUFFIX)
     if not isinstance(conf, dict):
         return cniconfig.build(conf, name="")  # which raises with the problem
     if not is_list and "plugins" in conf:

@@ -1,8 +1,8 @@
 """Put the plugin on a node and take it off again: `python3 -m cniplugin install | uninstall | show | ...`.
 
 Theory of operation. `desired` first decides the files of the node, without a change. Then a state file in the CNI
-configuration directory lists every path that will change, and whether a file existed there. Only then `disk` changes
-the node, by steps that are each one rename, link or unlink, and durable:
+configuration directory (`installed`) lists every path that will change, and whether a file existed there. Only then
+`disk` changes the node, by steps that are each one rename, link or unlink, and durable:
 
     file   = link the existing file to a second name, once -> write a new file -> fsync -> rename -> fsync directory
     bundle = copy to a temporary directory -> rename -> rename a symbolic link `nadmit` over the old one
@@ -11,11 +11,15 @@ If this process ends at any moment, the runtime sees the old file or the new one
 `uninstall` restores the old files, with the same inodes. The configuration is placed last and removed first, so that
 the runtime never reads one whose plugin is missing. The state file is removed last.
 
+On a node with an installation, the credentials, the program and the configuration are independent: a part that cannot
+be decided or placed stays as it is, and the others go on. So the token is renewed as long as there is one. A failure is
+printed when it begins, and `show` reports it as long as it lasts.
+
 Temporary names begin with "." and do not end with a suffix that a runtime reads.
 """
 
 # pathlib is not allowed in this package:
-# ruff: noqa: PTH112, PTH114, PTH115, PTH119, PTH120, PTH208
+# ruff: noqa: PTH112, PTH114, PTH115, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -28,38 +32,47 @@ import time
 
 from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import KEPT, TEMPORARY, Disk, Item, beside, digest_of, digest_of_tree
-from cniplugin.install import forget, gc
 
-from .commandline import (
-    DIFFERS,
-    DONE,
-    FAILED,
-    MISUSED,
-    OPTIONS,
-    InstallError,
-    UsageError,
-    help_text,
-    read_arguments,
-    say,
+from . import forget, gc, installed, trial
+from .commandline import DIFFERS, DONE, FAILED, MISUSED, InstallError, UsageError, help_text, read_arguments, say
+from .conflist import PLUGIN, is_in
+from .defaultnetwork import RENAMED, Earlier, directories_of, wait_for_default
+from .desired import FILES, Desired, attempt, credentials, gather, reason_of
+from .dirchanges import DirectoryChanges
+from .showing import show
+from .uninstalling import (
+    AttachedError,
+    default_names,
+    places,
+    read_attached,
+    restore_configuration,
+    restore_name,
+    uninstall,
 )
-from .desired import FILES, SUFFIXES, TREE, as_json, gather, read_object, wait_for_default
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any
+    from typing import Protocol
 
-    from .desired import Desired
+    from .installed import State
 
-    State = dict[str, Any]
+    class Changes(Protocol):
+        """Waits for changes in directories, as `DirectoryChanges`; a test has one of its own."""
 
-_STATE = ".nadmit-installed"
+        def watch(self, directories: Sequence[str], /) -> None: ...  # noqa: D102  # as there
+        def wait(self, seconds: float, directories: Sequence[str], /) -> bool: ...  # noqa: D102
+
+
+ROUNDS_MAX = 10
+"""With `--every`: a failure that lasts since the start ends the process after so many rounds. A DaemonSet then shows
+restarts, and each start renews the token at once."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command of the installer; `argv` is without the program's name. Returns the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))  # process 1 of a container has no default handler
-    return run(argv, environ=os.environ)
+    return run(argv, environ=os.environ, changes=DirectoryChanges(_warn))
 
 
 def run(
@@ -68,27 +81,24 @@ def run(
     environ: Mapping[str, str],
     on_step: Callable[[str], None] = lambda _what: None,
     sleep: Callable[[float], None] = time.sleep,
+    changes: Changes | None = None,
 ) -> int:
-    """As `main`; `on_step` gets every change before it is made."""
+    """As `main`; `on_step` gets every change before it is made. Without `changes`, one is seen after `--every`."""
     if not argv or {"-h", "--help", "help"} & set(argv):
         say(help_text())
         return DONE if argv else MISUSED
     disk = Disk("", on_step)
+    changes = changes or _Sleeping(sleep)
     try:
         command, options = read_arguments(argv)
         disk.root = options["root"].rstrip("/")
         if command == "show":
-            return _show(disk, options)
-        if command == "gc":
-            state = _load_state(disk, options) if disk.has(options["cni-conf-dir"]) else {}
-            return gc.collect(options, _places(options, state), environ)
-        if command == "forget":
-            state = _load_state(disk, options) if disk.has(options["cni-conf-dir"]) else {}
-            places, is_forced = _places(options, state), bool(options["force"])
-            return forget.forget(options["container"], places, environ, is_forced=is_forced)
+            return show(disk, options)
+        if command in {"forget", "gc"}:
+            return _give_up(command, disk, options, environ)
         if command == "uninstall":
-            return _uninstall_and_stay(disk, options, sleep)
-        return _install_and_stay(disk, options, environ, sleep)
+            return _uninstall_and_stay(disk, options, environ, changes)
+        return _install_and_stay(disk, options, environ, sleep, changes)
     except UsageError as error:
         _warn(f"usage: {error}")
         return MISUSED
@@ -100,81 +110,280 @@ def run(
         return FAILED
 
 
+def _give_up(command: str, disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -> int:
+    """Run `forget` or `gc` with the directories of what is installed."""
+    state = installed.load(disk, options) if disk.has(options["cni-conf-dir"]) else installed.empty()
+    if command == "gc":
+        return gc.collect(options, places(options, state), environ)
+    is_forced = bool(options["force"])
+    return forget.forget(options["container"], places(options, state), environ, is_forced=is_forced)
+
+
 def _warn(text: str) -> None:
     sys.stderr.write(f"nadmit: {text}\n")
+    sys.stderr.flush()
+
+
+class _Sleeping:
+    """Waits for the end of the time only."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+
+    def watch(self, _directories: Sequence[str]) -> None:
+        """Do nothing."""
+
+    def wait(self, seconds: float, _directories: Sequence[str]) -> bool:
+        """Sleep."""
+        self._sleep(seconds)
+        return False
+
+
+class Printed:
+    """The lines of the last round, so that a line which stays true is printed once."""
+
+    def __init__(self) -> None:
+        self._notes: frozenset[str] = frozenset()
+        self._warnings: frozenset[str] = frozenset()
+
+    def tell(self, notes: Sequence[str]) -> None:
+        """Print the notes that the last round did not have."""
+        for note in notes:
+            if note not in self._notes:
+                say(note)
+        self._notes = frozenset(notes)
+
+    def warn_of(self, warnings: Sequence[str]) -> None:
+        """Print the warnings that the last round did not have, and once that there are none any more."""
+        for warning in warnings:
+            if warning not in self._warnings:
+                _warn(warning)
+        if self._warnings and not warnings:
+            say("renewed: what failed before is done")
+        self._warnings = frozenset(warnings)
+
+
+# The process of a DaemonSet
 
 
 def _install_and_stay(
-    disk: Disk, options: Mapping[str, str], environ: Mapping[str, str], sleep: Callable[[float], None]
+    disk: Disk,
+    options: Mapping[str, str],
+    environ: Mapping[str, str],
+    sleep: Callable[[float], None],
+    changes: Changes,
 ) -> int:
-    """Install; with `--every`, repeat. A later failure is reported, and the installed files stay."""
+    """Install; with `--every`, repeat. Without an installation before, a failure ends the process."""
+    every, printed = float(options["every"]), Printed()
+    directories = [disk.at(path) for path in (*directories_of(options), options["cni-bin-dir"])]
+    directories.append(options["service-account"])
+    changes.watch(directories)
+    try:
+        with _locked(disk, options["cni-conf-dir"], waits=True):
+            if not installed.is_in_place(disk, installed.load(disk, options)):
+                wait_for_default(disk, options, sleep)
+            is_done = install_once(disk, options, environ, printed, may_switch=not every)
+        rounds_left = None if is_done else ROUNDS_MAX
+        while every and rounds_left != 0:
+            is_woken = changes.wait(every, directories)
+            is_done = _install_again(disk, options, environ, printed, may_switch=not is_woken)
+            rounds_left = None if is_done or rounds_left is None else rounds_left - (not is_woken)
+    except SystemExit:
+        if options["cleanup-on-exit"]:
+            _clean_up(disk, options)
+        raise
+    return DONE if is_done else FAILED
+
+
+def _install_again(
+    disk: Disk, options: Mapping[str, str], environ: Mapping[str, str], printed: Printed, *, may_switch: bool
+) -> bool:
+    """Install once more. What install_once does not survive is a warning too: the installed files stay."""
+    try:
+        with _locked(disk, options["cni-conf-dir"], waits=True):
+            return install_once(disk, options, environ, printed, may_switch=may_switch)
+    except (InstallError, CniError, OSError) as error:
+        printed.warn_of([_not_renewed(reason_of(error))])
+        return False
+
+
+def _not_renewed(reason: str) -> str:
+    return f"not renewed, the installed files stay: {reason}"
+
+
+def _clean_up(disk: Disk, options: Mapping[str, str]) -> None:
+    """Restore the configuration, unless a pod has networks that only this plugin detaches. The program stays."""
     with _locked(disk, options["cni-conf-dir"], waits=True):
-        wait_for_default(disk, options, sleep)
-        _install(disk, options, environ)
-    every = float(options["every"])
-    while every:
-        sleep(every)
+        state = installed.load(disk, options)
+        directory = disk.at(places(options, state)["record-dir"])
+        number = read_attached(directory, default_names(disk, state)).with_networks
+        if number:
+            _warn(f"--cleanup-on-exit: the configuration stays, because {number} containers have networks of their own")
+            return
+        restore_configuration(disk, options, state)
+        say("the configuration is restored")
+
+
+def _uninstall_and_stay(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str], changes: Changes) -> int:
+    """Uninstall; with `--every`, stay: until it can be done, renewing the token, and then until the end.
+
+    Otherwise the kubelet would restart this container, and the plugin would have no valid token meanwhile.
+    """
+    every, printed = float(options["every"]), Printed()
+    rounds_left = ROUNDS_MAX
+    left = "not tried yet"
+    while True:
         try:
-            with _locked(disk, options["cni-conf-dir"], waits=True):
-                _install(disk, options, environ)
+            if left:
+                with _locked(disk, options["cni-conf-dir"]):
+                    left = uninstall(disk, options)
+                printed.tell([left] if left else [])
+                rounds_left = ROUNDS_MAX
         except (InstallError, CniError, OSError) as error:
-            _warn(f"not renewed, the installed files stay: {error}")
-    return DONE
+            if not every or rounds_left == 0:
+                raise
+            rounds_left -= 1
+            printed.warn_of([reason_of(error), *_renew(disk, options, environ, error)])
+        if not every:
+            return DIFFERS if left else DONE
+        changes.wait(every, [options["service-account"]])
 
 
-def _uninstall_and_stay(disk: Disk, options: Mapping[str, str], sleep: Callable[[float], None]) -> int:
-    """Uninstall; with `--every`, stay afterwards, so that the kubelet does not restart this container."""
-    with _locked(disk, options["cni-conf-dir"]):
-        _uninstall(disk, options)
-    while every := float(options["every"]):
-        sleep(every)
-    return DONE
+def _renew(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str], error: Exception) -> Iterator[str]:
+    """Renew the installed credentials while an uninstall waits for pods; yield what failed."""
+    directory = f"{options['cni-conf-dir']}/{FILES}"
+    state = installed.load(disk, options) if isinstance(error, AttachedError) else installed.empty()
+    if f"{directory}/token" not in state["files"]:
+        return
+    try:
+        for item in credentials(options, environ, directory):
+            if disk.digest(item.path) != digest_of(item):
+                disk.place(item)
+                say(f"placed {item.path}")
+    except (InstallError, CniError, OSError) as failure:
+        yield _not_renewed(reason_of(failure))
 
 
 # Changes of the node
 
 
-def _install(disk: Disk, options: Mapping[str, str], environ: Mapping[str, str]) -> None:
-    desired = gather(disk, options, environ)
-    stored = _load_state(disk, options)
-    state = _planned_state(disk, stored, desired)
-    _store_state(disk, options, state)
-    for path in desired.directories:
-        if not os.path.isdir(disk.at(path)):
-            disk.make_directory(path, 0o700 if path.endswith(f"/{FILES}") else 0o755)
-    used = _place_bundle(disk, desired) if desired.bundle else ()
-    changed = [item for item in desired.items if _place(disk, item, existed_before=state["files"][item.path]["before"])]
-    if desired.bundle and desired.items[0] in changed:
-        _remove_all_but(disk, os.path.dirname(desired.tree), used)
-    _drop_obsolete(disk, state, desired)
-    _store_state(disk, options, state)
-    for item in changed:
-        say(f"placed {item.path}")
-    if changed or state != stored:
-        say(f"installed around {desired.default_network}")
+def install_once(
+    disk: Disk, options: Mapping[str, str], environ: Mapping[str, str], printed: Printed, *, may_switch: bool
+) -> bool:
+    """Install; say whether everything is as desired. Hold the lock. Without an installation, raises what fails."""
+    stored, other_states = installed.load_all(disk, options)
+    is_installed = installed.is_in_place(disk, stored)
+    is_continued = is_installed or bool(stored["renamed"])
+    earlier = installed.earlier_network(stored, may_switch=may_switch) if is_continued else Earlier()
+    own = stored["conf"] if is_installed else ""
+    desired = gather(disk, options, environ, earlier=earlier, own=own, is_installed=is_installed)
+    desired, state = _planned(disk, stored, desired, is_installed=is_installed)
+    printed.tell(desired.notes)
+    installed.store(disk, options, state)
+    placing = _Placing(disk, options, environ, state, desired)
+    failures = list(desired.failures)
+    for place in (placing.directories, placing.credentials, placing.program, placing.configuration):
+        _, failure = attempt(place, None, is_installed=is_installed)
+        failures += [failure] if failure else []
+    if not failures:
+        _drop_obsolete(disk, state, desired)
+        _rename_default(disk, options, state, desired)
+        for path in other_states:
+            disk.remove(path)
+    state["failures"] = failures
+    installed.store(disk, options, state)
+    printed.warn_of([_not_renewed(failure) for failure in failures])
+    for path in placing.placed:
+        say(f"placed {path}")
+    if placing.placed or (state != stored and not failures):
+        say(f"installed around {desired.around or stored['default_network']['path']}")
+    for note in placing.notes:
+        say(note)
+    return not failures
 
 
-def _planned_state(disk: Disk, stored: State, desired: Desired) -> State:
-    """Return the state with every path that will change. Its entries from before the first install stay."""
-    files = dict(stored["files"])
-    for item in desired.items:
-        if disk.digest(item.path) == "a directory":
-            raise InstallError(f"{item.path}: this is a directory, and a file must be there; remove it")
-        if item.path not in files and disk.has(beside(item.path, KEPT)):
-            raise InstallError(f"{beside(item.path, KEPT)}: an installation whose state is lost left it; move it away")
-        before = files[item.path]["before"] if item.path in files else disk.has(item.path)
-        files[item.path] = {"before": before, "placed": digest_of(item)}
-    trees = list(stored["trees"])
-    if desired.bundle:
-        top = os.path.dirname(desired.tree)
-        if top not in trees and disk.has(top):
-            raise InstallError(f"{top}: it exists, and no installation of ours is known; move it away")
-        trees += [] if top in trees else [top]
-    directories = [*stored["directories"]]
-    directories += [path for path in desired.directories if path not in directories and not disk.has(path)]
-    network = {"path": desired.default_network, "digest": disk.digest(desired.default_network)}
-    changes = {"files": files, "trees": trees, "directories": directories, "default_network": network}
-    return {**stored, **changes, "record_dir": desired.record_dir, "bin_dir": desired.bin_dir}
+def _planned(disk: Disk, stored: State, desired: Desired, *, is_installed: bool) -> tuple[Desired, State]:
+    """Return the plan, and the state with its paths. If a path is in the way, only the credentials are left of it."""
+    state, failure = attempt(lambda: installed.plan(disk, stored, desired), None, is_installed=is_installed)
+    if state is not None:
+        return desired, state
+    rest = Desired(
+        credentials=desired.credentials,
+        directories=tuple(path for path in desired.directories if path.endswith(f"/{FILES}")),
+        notes=desired.notes,
+        failures=(*desired.failures, failure),
+    )
+    return rest, installed.plan(disk, stored, rest)
+
+
+class _Placing:
+    """One round of changes. `placed`: the paths that were changed. `notes`: what the trial of the plugin said."""
+
+    def __init__(
+        self, disk: Disk, options: Mapping[str, str], environ: Mapping[str, str], state: State, desired: Desired
+    ) -> None:
+        self.placed: list[str] = []
+        self.notes: list[str] = []
+        self._disk, self._options, self._environ = disk, options, environ
+        self._state, self._desired = state, desired
+
+    def directories(self) -> None:
+        for path in self._desired.directories:
+            if not os.path.isdir(self._disk.at(path)):
+                self._disk.make_directory(path, 0o700 if path.endswith(f"/{FILES}") else 0o755)
+
+    def credentials(self) -> None:
+        for item in self._desired.credentials:
+            self._place(item)
+
+    def program(self) -> None:
+        """Place the program. A bundle is tried before the link to it is placed, a single file after it is."""
+        disk, desired = self._disk, self._desired
+        if not desired.program:
+            return
+        used = _place_bundle(disk, desired) if desired.bundle else ()
+        program, *others = desired.program
+        is_new = disk.digest(program.path) != digest_of(program)
+        if is_new and desired.bundle:
+            self._try_version(f"{disk.at(desired.tree)}/bin/{os.path.basename(program.path)}")  # noqa: PTH119
+        self._place(program)
+        if is_new and not desired.bundle:
+            self._try_version(disk.at(program.path))
+        for item in others:
+            self._place(item)
+        if desired.bundle and is_new:
+            _remove_all_but(disk, os.path.dirname(desired.tree), used)
+
+    def _try_version(self, executable: str) -> None:
+        note = trial.try_version(executable, self._environ)
+        self.notes += [note] if note else []
+
+    def configuration(self) -> None:
+        """Place the configuration, if the plugin can work with it."""
+        disk, options, desired = self._disk, self._options, self._desired
+        for item in desired.configuration:
+            if is_in(disk, item.path, item.data):
+                self._keep(item)
+                continue
+            bin_dir, own = options["cni-bin-dir"], f"{options['cni-conf-dir']}/{FILES}/kubeconfig"
+            kube = {"": own, "none": ""}.get(options["kubeconfig"], options["kubeconfig"])
+            executable = disk.at(f"{bin_dir}/{PLUGIN}")
+            note = trial.try_status(executable, disk, desired.conf, self._environ, kubeconfig=kube, bin_dir=bin_dir)
+            self.notes += [note] if note else []
+            self._place(item)
+
+    def _place(self, item: Item) -> None:
+        """Place an item, unless it is there already. What was there before is kept."""
+        self._keep(item)
+        if self._disk.digest(item.path) != digest_of(item):
+            self._disk.place(item)
+            self.placed.append(item.path)
+
+    def _keep(self, item: Item) -> None:
+        disk, existed_before = self._disk, self._state["files"][item.path]["before"]
+        disk.remove(beside(item.path, TEMPORARY))
+        if existed_before and not disk.has(beside(item.path, KEPT)) and disk.has(item.path):
+            disk.keep(item.path)
 
 
 def _place_bundle(disk: Disk, desired: Desired) -> tuple[str, ...]:
@@ -187,20 +396,9 @@ def _place_bundle(disk: Disk, desired: Desired) -> tuple[str, ...]:
             disk.remove(f"{top}/{entry}")
     if digest_of_tree(disk.at(desired.tree)) != digest_of_tree(desired.bundle):
         disk.copy_tree(desired.bundle, desired.tree)
-    program = disk.at(desired.items[0].path)
+    program = disk.at(desired.program[0].path)
     before = os.readlink(program).split("/")[1:2] if os.path.islink(program) else []
     return (name, *before)
-
-
-def _place(disk: Disk, item: Item, *, existed_before: bool) -> bool:
-    """Place an item unless it is there already; say whether it was placed."""
-    disk.remove(beside(item.path, TEMPORARY))
-    if existed_before and not disk.has(beside(item.path, KEPT)) and disk.has(item.path):
-        disk.keep(item.path)
-    if disk.digest(item.path) == digest_of(item):
-        return False
-    disk.place(item)
-    return True
 
 
 def _remove_all_but(disk: Disk, top: str, used: Sequence[str]) -> None:
@@ -225,111 +423,23 @@ def _drop_obsolete(disk: Disk, state: State, desired: Desired) -> None:
             state["directories"].remove(path)
 
 
-def _uninstall(disk: Disk, options: Mapping[str, str]) -> None:
-    state = _load_state(disk, options)
-    path = f"{options['cni-conf-dir']}/{_STATE}"
-    if not disk.has(path):
-        disk.remove(beside(path, TEMPORARY))
-        say("nothing is installed")
+def _rename_default(disk: Disk, options: Mapping[str, str], state: State, desired: Desired) -> None:
+    """With `--rename-conf-file`, rename the file of the default network; without, give it its name again."""
+    network = desired.default_network
+    is_to_rename = bool(options["rename-conf-file"]) and network is not None and not network.is_delegate
+    for path, now in list(state["renamed"].items()):
+        if not is_to_rename:
+            restore_name(disk, path, now)
+        if not is_to_rename or (network is not None and path != network.path):
+            del state["renamed"][path]
+    if not is_to_rename or network is None or network.path != network.file:
         return
-    _refuse_while_attached(disk.at(_places(options, state)["record-dir"]), is_forced=bool(options["force"]))
-    conf_dir = options["cni-conf-dir"]
-    for file in sorted(state["files"], key=lambda name: os.path.dirname(name) != conf_dir):
-        disk.restore(file, existed_before=state["files"][file]["before"])
-    for tree in state["trees"]:
-        disk.remove(tree)
-    for directory in reversed(state["directories"]):
-        if not disk.remove_if_empty(directory):
-            say(f"not removed: {directory}: it has files that are not ours")
-    disk.remove(beside(path, TEMPORARY))
-    disk.remove(path)
-    say("uninstalled")
+    state["renamed"] = {network.path: f"{network.path}{RENAMED}"}
+    installed.store(disk, options, state)
+    disk.rename(network.path, f"{network.path}{RENAMED}")
 
 
-def _refuse_while_attached(directory: str, *, is_forced: bool) -> None:
-    """Raise InstallError while there are records, unless forced; `directory` as this process sees it.
-
-    Without the plugin, the runtime's DEL reaches only the default network, and the other attachments leak.
-    """
-    number = forget.count(directory)
-    if not number:
-        return
-    what = f"{directory}: {number} containers are still attached; without this plugin, their DEL reaches only the"
-    what += " default network, and interfaces, addresses and rules of their other networks stay for ever"
-    if not is_forced:
-        raise InstallError(f"not uninstalled: {what}; remove their pods first, or give --force")
-    say(f"warning: {what}")
-
-
-def _places(options: Mapping[str, str], state: State) -> dict[str, str]:
-    """Return the directories of records and delegates: of the options, else as installed, else the defaults."""
-    record_dir = options["record-dir"] or state.get("record_dir") or forget.DIRECTORY
-    is_given = options["cni-bin-dir"] != OPTIONS["cni-bin-dir"][0]
-    bin_dir = options["cni-bin-dir"] if is_given else state.get("bin_dir") or options["cni-bin-dir"]
-    return {"record-dir": record_dir, "cni-bin-dir": bin_dir}
-
-
-# Show
-
-
-def _show(disk: Disk, options: Mapping[str, str]) -> int:
-    state = _load_state(disk, options)
-    are_sound = forget.show(disk.at(_places(options, state)["record-dir"]))
-    if not disk.has(f"{options['cni-conf-dir']}/{_STATE}"):
-        say("not installed")
-        return DIFFERS
-    lines = {path: _compare(disk.digest(path), entry["placed"]) for path, entry in state["files"].items()}
-    for path in [*state["trees"], *state["directories"]]:
-        lines[path] = "as installed" if os.path.isdir(disk.at(path)) else "missing"
-    for path in filter(None, [_link_target(disk, path) for path in state["files"]]):
-        is_sound = digest_of_tree(disk.at(path))[:16] == os.path.basename(path)
-        lines[path] = "as installed" if is_sound else "damaged"
-    network = state["default_network"]
-    lines[network["path"]] = _compare(disk.digest(network["path"]), network["digest"])
-    first = min((name for name in os.listdir(disk.at(options["cni-conf-dir"])) if name.endswith(SUFFIXES)), default="")
-    is_first = f"{options['cni-conf-dir']}/{first}" in state["files"]
-    for path, text in lines.items():
-        before = ", another file was there before" if state["files"].get(path, {}).get("before") else ""
-        what = " (default network)" if path == network["path"] else ""
-        say(f"{text:<13} {path}{what}{before}")
-    if not is_first:
-        say(f"not used      the runtime reads {first or 'nothing'} first")
-    if is_first and set(lines.values()) == {"as installed"}:
-        return DONE if are_sound else DIFFERS
-    say("something differs: run install again")
-    return DIFFERS
-
-
-def _compare(present: str, placed: str) -> str:
-    return "as installed" if present == placed else "changed" if present else "missing"
-
-
-def _link_target(disk: Disk, path: str) -> str:
-    """Return the bundle's directory if the path is a link into it, or ""."""
-    seen = disk.at(path)
-    target = os.readlink(seen) if os.path.islink(seen) else ""
-    return "/".join([os.path.dirname(path), *target.split("/")[:2]]) if target.startswith(f"{TREE}/") else ""
-
-
-# State and locks
-
-
-def _load_state(disk: Disk, options: Mapping[str, str]) -> State:
-    path = f"{options['cni-conf-dir']}/{_STATE}"
-    empty: State = {"kind": "nadmit-installed", "version": 1, "directories": [], "trees": [], "files": {}}
-    if not disk.has(path):
-        return {**empty, "default_network": {"path": "", "digest": ""}}
-    state = read_object(disk.at(path))
-    if state.get("kind") != empty["kind"] or state.get("version") != empty["version"]:
-        raise InstallError(f"{path}: another version of the installer wrote it; use that one to uninstall")
-    return state
-
-
-def _store_state(disk: Disk, options: Mapping[str, str], state: State) -> None:
-    item = Item(path=f"{options['cni-conf-dir']}/{_STATE}", data=as_json(state))
-    if disk.digest(item.path) != digest_of(item):
-        disk.place(item)
-    disk.remove(beside(item.path, TEMPORARY))
+# Locks
 
 
 @contextlib.contextmanager
