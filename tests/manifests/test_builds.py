@@ -29,9 +29,9 @@ def test_every_kustomization_is_built_by_a_test() -> None:
         path for path in found if yaml.safe_load((path / "kustomization.yaml").read_text())["kind"] == "Component"
     }
     used = {
-        (MANIFESTS / overlay / component).resolve()
-        for overlay in OVERLAYS
-        for component in yaml.safe_load((MANIFESTS / overlay / "kustomization.yaml").read_text()).get("components", [])
+        (MANIFESTS / name / component).resolve()
+        for name in BUILDS
+        for component in yaml.safe_load((MANIFESTS / name / "kustomization.yaml").read_text()).get("components", [])
     }
     assert used == components
     assert {(MANIFESTS / name).resolve() for name in BUILDS} == found - components

@@ -7,12 +7,15 @@ from typing import Any
 import click
 import pytest
 
-from cniplugin.install.commandline import OPTIONS, read_arguments
+from cniplugin.install import forget
+from cniplugin.install.commandline import read_arguments
+from cniplugin.install.nodepaths import BIN_DIR, CONF_DIR
+from cniplugin.install.nodepaths import PROFILES as PATHS
 from webhook.cli import nadmit
 from webhook.commands.serve import serve
 from webhook.registration.tables import KINDS
 
-from .rendered import Object, find, pod_specs
+from .rendered import NODES, PROFILES, UNINSTALLS, Object, find, pod_specs
 
 pytestmark = pytest.mark.slow
 BUILDS_WITH_THE_WEBHOOK = (
@@ -95,21 +98,49 @@ def test_there_is_time_to_drain() -> None:
     assert _parsed(".")["drain_seconds"] + 10 < _pod(".")["terminationGracePeriodSeconds"]
 
 
-@pytest.mark.parametrize(("build", "wanted"), [("node", "install"), ("node-uninstall", "uninstall")])
-def test_the_installer_takes_its_arguments(build: str, wanted: str) -> None:
+@pytest.mark.parametrize("build", [*NODES, *UNINSTALLS])
+def test_the_installer_takes_its_arguments(build: str) -> None:
+    """And every directory of the node that it works in is mounted where the node has it."""
     (pod,) = pod_specs(build).values()
     (container,) = pod["containers"]
     command, options = read_arguments(container["args"])
-    assert (command, options["root"]) == (wanted, "/host")
+    assert (command, options["root"]) == ("install" if build in NODES else "uninstall", "/host")
+    assert options["profile"] == _profile(build)
     assert float(options["every"]) > 0, "a DaemonSet starts again what ends"
-    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    paths = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    assert mounts.keys() == {f"/host{path}" for path in paths.values()}, "the installer writes these paths for the node"
+    assert all(mount["mountPath"] == f"/host{paths[mount['name']]}" for mount in mounts.values())
     for name in ("cni-bin-dir", "cni-conf-dir"):
-        assert options[name] == OPTIONS[name][0]
-        assert f"/host{options[name]}" in mounts
+        assert not mounts[f"/host{options[name]}"].get("readOnly")
+    other = options["default-network-dir"]
+    assert not other or mounts[f"/host{other}"]["readOnly"] is True
+    record_dir = forget.DIRECTORY
+    assert any(f"/host{record_dir}".startswith(f"{path}/") for path in mounts)
 
 
-def test_readiness_of_the_node_asks_the_installer() -> None:
-    (pod,) = pod_specs("node").values()
-    _program, *words = pod["containers"][0]["readinessProbe"]["exec"]["command"]
+def _profile(build: str) -> str:
+    return build.split("/")[1] if build.startswith("node-profiles/") else ""
+
+
+@pytest.mark.parametrize("build", [*NODES, *UNINSTALLS])
+def test_readiness_of_the_node_asks_the_installer(build: str) -> None:
+    (pod,) = pod_specs(build).values()
+    program, *words = pod["containers"][0]["readinessProbe"]["exec"]["command"]
     command, options = read_arguments(words)
-    assert (command, options["root"]) == ("show", "/host")
+    assert (program, command, options["root"]) == ("/nadmit/bin/nadmit", "show", "/host")
+    assert bool(options["uninstalled"]) is (build in UNINSTALLS)
+    assert options["profile"] == _profile(build)
+
+
+def test_each_distribution_with_paths_of_its_own_has_a_build() -> None:
+    usual = {"cni-conf-dir": CONF_DIR, "cni-bin-dir": BIN_DIR}
+    differing = {name for name, options in PATHS.items() if not options.items() <= usual.items()}
+    assert {_profile(build) for build in PROFILES} == differing
+
+
+@pytest.mark.parametrize("build", UNINSTALLS)
+def test_an_uninstall_sees_the_network_namespaces(build: str) -> None:
+    (pod,) = pod_specs(build).values()
+    mounts = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts["/host/var/run/netns"]["readOnly"] is True

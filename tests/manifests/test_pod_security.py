@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from .rendered import Object, find, pod_specs
+from .rendered import NODES, UNINSTALLS, Object, find, pod_specs
 
 pytestmark = pytest.mark.slow
 WEBHOOK, NODE = "Deployment/nadmit-webhook", "DaemonSet/nadmit-node"
-PODS = {".": [WEBHOOK], "node": [NODE], "node-uninstall": [NODE], "overlays/production": [WEBHOOK, NODE]}
+PODS = {".": [WEBHOOK], "overlays/production": [WEBHOOK, NODE]}
+PODS |= {build: [NODE] for build in (*NODES, *UNINSTALLS)}
 
 RULES: dict[str, Callable[[Object, Object], bool]] = {
     "not root": lambda pod, _: pod["securityContext"].get("runAsNonRoot") is True,
@@ -43,9 +44,7 @@ EXCEPTIONS = {
     ("node", "no SELinux type of its own"): "a container's own type may not write below /opt/cni and /etc/cni",
     ("node", "started"): "it is ready when it has installed; nothing is killed before",
     ("node", "alive"): "no restart heals a node's files; an install that fails ends the process by itself",
-    ("node-uninstall", "ready"): "it runs while it is done, and ends otherwise",
 }
-EXCEPTIONS |= {("node-uninstall", rule): why for (build, rule), why in EXCEPTIONS.items() if build == "node"}
 
 
 @pytest.mark.parametrize("build", PODS)
@@ -56,7 +55,7 @@ def test_pods(build: str) -> None:
         assert "initContainers" not in pod
         (container,) = pod["containers"]
         broken = {rule for rule, holds in RULES.items() if not holds(pod, container)}
-        key = "" if name == WEBHOOK else build if build in {"node", "node-uninstall"} else "node"
+        key = "" if name == WEBHOOK else "node"
         assert broken == {rule for where, rule in EXCEPTIONS if where == key}
 
 

@@ -58,7 +58,9 @@ def test_every_profile_is_known_by_its_mounts(tmp_path: Path) -> None:
     for options in PROFILES.values():
         for name, usual in (("cni-conf-dir", "/etc/cni/net.d"), ("cni-bin-dir", "/opt/cni/bin")):
             path = options.get(name, usual)
-            assert _seen(tmp_path, usual, path) == (path, path != usual)
+            origin = path.replace("/current/", "/7180/")
+            assert _seen(tmp_path, usual, origin) == (path, path != usual)
+            assert _seen(tmp_path, path, origin) == (path, False)
     assert {"/etc/cni/net.d", K3S} <= set(CONF_DIRS)
 
 
