@@ -150,7 +150,8 @@ def choose(disk: Disk, options: Mapping[str, str], found: Search, earlier: Earli
     what = options["default-network"] or "configuration of a default network (.conflist, .conf, .json)"
     where = " and ".join(directories_of(options))
     advice = f"the configuration around {earlier.path} stays in use" if earlier.path else "install one first"
-    raise InstallError(f"{where}: there is no {what} that can be used; {advice}")
+    skipped = "".join(f"; {note}" for note in found.notes)
+    raise InstallError(f"{where}: there is no {what} that can be used; {advice}{skipped}")
 
 
 def _renamed(disk: Disk, earlier: Earlier) -> DefaultNetwork | None:

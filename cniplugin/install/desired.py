@@ -251,7 +251,7 @@ def _conf_name(disk: Disk, options: Mapping[str, str], own: str) -> str:
     conf_dir = options["cni-conf-dir"]
     names = [name for name in names_in(disk, conf_dir) if not load_own(disk, f"{conf_dir}/{name}")]
     present = os.path.basename(own)
-    possible = own_names(options) if options["conf-name"] or not present else (present, *CONF_NAMES)
+    possible = (present, *CONF_NAMES) if present in own_names(options) else own_names(options)
     others = [name for name in names if name not in possible]
     name = next((name for name in possible if not others or name < others[0]), None)
     if name is None:

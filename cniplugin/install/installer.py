@@ -215,6 +215,8 @@ def _clean_up(disk: Disk, options: Mapping[str, str]) -> None:
     """Restore the configuration, unless a pod has networks that only this plugin detaches. The program stays."""
     with _locked(disk, options["cni-conf-dir"], waits=True):
         state = installed.load(disk, options)
+        if not installed.is_in_place(disk, state):
+            return
         directory = disk.at(places(options, state)["record-dir"])
         number = read_attached(directory, default_names(disk, state)).with_networks
         if number:
@@ -326,6 +328,7 @@ class _Placing:
         self.notes: list[str] = []
         self._disk, self._options, self._environ = disk, options, environ
         self._state, self._desired = state, desired
+        self._is_tried = False
 
     def directories(self) -> None:
         for path in self._desired.directories:
@@ -345,32 +348,39 @@ class _Placing:
         program, *others = desired.program
         is_new = disk.digest(program.path) != digest_of(program)
         if is_new and desired.bundle:
-            self._try_version(f"{disk.at(desired.tree)}/bin/{os.path.basename(program.path)}")  # noqa: PTH119
+            self._try_program(f"{disk.at(desired.tree)}/bin/{PLUGIN}")
         self._place(program)
         if is_new and not desired.bundle:
-            self._try_version(disk.at(program.path))
+            self._try_program(disk.at(program.path))
         for item in others:
             self._place(item)
         if desired.bundle and is_new:
             _remove_all_but(disk, os.path.dirname(desired.tree), used)
 
-    def _try_version(self, executable: str) -> None:
-        note = trial.try_version(executable, self._environ)
-        self.notes += [note] if note else []
-
     def configuration(self) -> None:
         """Place the configuration, if the plugin can work with it."""
-        disk, options, desired = self._disk, self._options, self._desired
-        for item in desired.configuration:
+        disk = self._disk
+        for item in self._desired.configuration:
             if is_in(disk, item.path, item.data):
                 self._keep(item)
                 continue
-            bin_dir, own = options["cni-bin-dir"], f"{options['cni-conf-dir']}/{FILES}/kubeconfig"
-            kube = {"": own, "none": ""}.get(options["kubeconfig"], options["kubeconfig"])
-            executable = disk.at(f"{bin_dir}/{PLUGIN}")
-            note = trial.try_status(executable, disk, desired.conf, self._environ, kubeconfig=kube, bin_dir=bin_dir)
-            self.notes += [note] if note else []
+            if not self._is_tried:
+                self._try_status(disk.at(f"{self._options['cni-bin-dir']}/{PLUGIN}"))
             self._place(item)
+
+    def _try_program(self, executable: str) -> None:
+        note = trial.try_version(executable, self._environ)
+        self.notes += [note] if note else []
+        if self._desired.configuration:
+            self._try_status(executable)
+
+    def _try_status(self, executable: str) -> None:
+        disk, options, conf = self._disk, self._options, self._desired.conf
+        bin_dir, own = options["cni-bin-dir"], f"{options['cni-conf-dir']}/{FILES}/kubeconfig"
+        kube = {"": own, "none": ""}.get(options["kubeconfig"], options["kubeconfig"])
+        note = trial.try_status(executable, disk, conf, self._environ, kubeconfig=kube, bin_dir=bin_dir)
+        self.notes += [note] if note else []
+        self._is_tried = True
 
     def _place(self, item: Item) -> None:
         """Place an item, unless it is there already. What was there before is kept."""

@@ -1,8 +1,9 @@
 """Trying the plugin before the runtime does: VERSION of the program, STATUS of its configuration.
 
-The program runs where the runtime will run it, through the mount of the node. So a file system that forbids programs,
-and a bundle for another architecture, are found. The configuration names paths of the node, so the trial has each of
-them below the root. What cannot be seen from here is left out, and the kubeconfig is then the account of this pod.
+The program runs where the runtime will run it, through the mount of the node; a bundle runs before the link to it is
+placed. So a file system that forbids programs, and a bundle for another architecture, are found. The configuration
+names paths of the node, so the trial has each of them below the root. What cannot be seen from here is left out, and
+the kubeconfig is then the account of this pod.
 
 A problem of the configuration (codes 6 and 7) is one that every ADD would have. Every other answer depends on the state
 of the network and of the API server, and is a note.
@@ -69,7 +70,9 @@ def try_status(
         execute(_call("STATUS", executable, request, environ, path=disk.at(bin_dir)))
     except CniError as error:
         if error.code in _OF_THE_CONFIGURATION:
-            raise InstallError(f"the configuration is not placed, because no pod could start: {error.msg}") from error
+            raise InstallError(
+                f"STATUS with the new configuration, by which no pod could start: {error.msg}"
+            ) from error
         return f"STATUS, tried from here: {error.msg}"
     return ""
 

@@ -68,7 +68,10 @@ def uninstall(disk: Disk, options: Mapping[str, str]) -> str:
         disk.remove(beside(path, TEMPORARY))
         say(f"nothing is installed{_elsewhere(disk, options)}")
         return ""
-    directory = disk.at(places(options, state)["record-dir"])
+    record_dir = places(options, state)["record-dir"]
+    directory = disk.at(record_dir)
+    if record_dir != forget.DIRECTORY and not disk.has(os.path.dirname(record_dir)):
+        say(f"warning: {record_dir} cannot be seen from here, so no record counts")
     names = default_names(disk, state)
     _refuse_while_attached(directory, read_attached(directory, names), is_forced=is_forced)
     state = restore_configuration(disk, options, state)

@@ -58,6 +58,11 @@ REFUSED = {
         ["--conf-name", "00-nadmit.conflist"],
         "/etc/cni/net.d/00-a.conflist: it sorts before 00-nadmit.conflist",
     ),
+    "a malformed default network": (
+        lambda node: (node.root / CONF / "10-bridge.conflist").write_text("{"),
+        [],
+        "that can be used; install one first; skipped: ",
+    ),
     "unknown default network": (None, ["--default-network", "x.conf"], "/etc/cni/net.d: there is no x.conf"),
     "no node bundle": (None, ["--bundle", "/usr"], "--bundle /usr: this is not an unpacked node bundle"),
     "no bundle": (None, ["--bundle", "/nonexistent"], "--bundle: /nonexistent does not exist"),

@@ -198,3 +198,11 @@ def test_without_the_option_nothing_is_restored(node: Node) -> None:
     with pytest.raises(SystemExit):
         node.stay("install", rounds=[_end])
     assert node.run("show") == DONE
+
+
+def test_an_end_before_the_first_install_leaves_nothing(node: Node) -> None:
+    (node.root / FLANNEL).unlink()
+    before = node.tree()
+    with pytest.raises(SystemExit):
+        node.stay("install", "--cleanup-on-exit", "--wait", "9", rounds=[_end])
+    assert node.tree() == before

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin.install.commandline import DONE, FAILED
+from cniplugin.install.commandline import DIFFERS, DONE, FAILED
 from tests.cniplugin.attach.test_confdir import network
 from tests.paths import ROOT
 
-from .scratchnode import BIN, CONF, OURS, Node
+from .scratchnode import BIN, CONF, OURS, PROGRAM, Node
 
 REAL = """\
 #!{python} -IS
@@ -46,7 +46,7 @@ def test_a_wrong_kubeconfig_of_the_node_is_found(node: Node, capsys: pytest.Capt
     (node.root / "etc/kubernetes/cni.conf").write_text("{}")
     assert node.run("install", "--kubeconfig", "/etc/kubernetes/cni.conf") == FAILED
     said = capsys.readouterr().err
-    assert "the configuration is not placed, because no pod could start: " in said
+    assert "STATUS with the new configuration, by which no pod could start: " in said
     assert "current-context is not set" in said
     assert not (node.root / OURS).exists()
     assert node.run("uninstall") == DONE
@@ -139,3 +139,13 @@ def test_a_file_system_that_forbids_programs_is_found(
         assert not (node.root / CONF / "00-nadmit.conflist").exists()
     finally:
         subprocess.run(["umount", target], check=True)
+
+
+def test_a_new_bundle_that_refuses_the_configuration_is_not_linked(node: Node, bundle: Path) -> None:
+    node.run("install", "--bundle", str(bundle))
+    link = (node.root / BIN / "nadmit").readlink()
+    answer = """[ "$CNI_COMMAND" = STATUS ] && echo '{"code": 7, "msg": "strict: this key is gone"}' && exit 1"""
+    (bundle / "bin/nadmit").write_text(PROGRAM.replace("exit 0", f"{answer}\nexit 0"))
+    assert node.run("install", "--bundle", str(bundle)) == FAILED
+    assert (node.root / BIN / "nadmit").readlink() == link
+    assert node.run("show") == DIFFERS
