@@ -77,12 +77,15 @@ def load(disk: Disk, options: Mapping[str, str]) -> State:
 
 
 def load_all(disk: Disk, options: Mapping[str, str]) -> tuple[State, tuple[str, ...]]:
-    """Return the state, with that of installations in other known directories, and the paths of these state files."""
+    """Return the state, with that of installations in other known directories, and the paths of these state files.
+
+    NB: a directory that no distribution has may be an experiment, which must not end the installation of the node.
+    """
     state = load(disk, options)
     conf_dir = options["cni-conf-dir"]
     others = [
         other
-        for other in nodepaths.CONF_DIRS
+        for other in (nodepaths.CONF_DIRS if conf_dir in nodepaths.CONF_DIRS else ())
         if other != conf_dir and disk.has(path_of(other)) and not _is_same_directory(disk, other, conf_dir)
     ]
     for other in others:

@@ -9,6 +9,7 @@ import pytest
 
 from cniplugin.install import desired
 from cniplugin.install.commandline import DONE, FAILED
+from tests.cniplugin.attach.test_confdir import network
 
 from .scratchnode import BIN, CONF, OURS, Node
 
@@ -86,6 +87,14 @@ def test_the_earlier_directory_of_a_node_is_cleaned(node: Node) -> None:
     assert node.run("show", "--profile", "k3s") == DONE
     node.run("uninstall", "--profile", "k3s")
     assert node.tree() == pristine
+
+
+def test_an_experiment_does_not_end_the_installation_of_the_node(node: Node) -> None:
+    node.run("install")
+    (node.root / "srv/net.d").mkdir(parents=True)
+    node.default("../../../srv/net.d/10-net.conflist", network("net", "bridge", "portmap"))
+    assert node.run("install", "--cni-conf-dir", "/srv/net.d", "--cni-bin-dir", "/srv/bin") == DONE
+    assert node.run("show") == DONE
 
 
 def test_the_earlier_state_has_another_name_for_the_same_directory(node: Node, bundle: Path) -> None:
