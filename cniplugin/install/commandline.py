@@ -208,9 +208,10 @@ def help_text() -> str:
     lines += [
         "",
         f"Exit codes: {DONE} done; {FAILED} failed, a second run repairs what is half-done; {MISUSED} wrong arguments;",
-        f"{DIFFERS} show: not installed, something differs, or a record is damaged; gc: something can be freed, or a record",
-        "  is damaged; uninstall: the runtime uses the plugin no longer, but the program stays until the last container",
-        "  that it attached is gone.",
+        f"{DIFFERS} show: not installed, something differs, or a record is damaged;",
+        "  gc: something can be freed, or a record is damaged;",
+        "  uninstall: the runtime does not use the plugin any more, but the program stays until the last container that",
+        "  it attached is gone.",
         "",
         "install and uninstall can be interrupted at any moment; run them again. A container runtime runs the plugin",
         "itself by setting CNI_COMMAND (CNI 1.1 §2).",

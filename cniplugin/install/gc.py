@@ -30,7 +30,8 @@ from cniplugin.records.journal import DamagedError, Store, config_of
 
 from . import leftovers
 from .commandline import DIFFERS, DONE, FAILED, InstallError, say
-from .desired import PLUGIN, SUFFIXES, read_object
+from .conflist import PLUGIN, load_object
+from .defaultnetwork import SUFFIXES
 from .evidence import Evidence
 
 TYPE_CHECKING = False
@@ -216,10 +217,7 @@ def _load_conf(conf_dir: str) -> NetConf | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     for name in names:
-        try:
-            conf = read_object(f"{conf_dir}/{name}")
-        except (InstallError, OSError):
-            continue  # a file of another program
+        conf = load_object(f"{conf_dir}/{name}") or {}
         plugins = conf.get("plugins")
         for plugin in plugins if isinstance(plugins, list) else [conf]:
             if isinstance(plugin, dict) and plugin.get("type") == PLUGIN:

@@ -1,6 +1,6 @@
 """What is seen of containers, in a made-up /proc and /sys/fs/cgroup, and on this machine.
 
-tests/node/leaks/test_gc.py has real namespaces, processes and cgroups.
+tests/node/leaks/leftover/test_gc.py has real namespaces, processes and cgroups.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which containers are gone, by the evidence; what of other programs is listed; where the command looks.
 
-tests/node/leaks/test_gc.py runs the command on real containers.
+tests/node/leaks/leftover/test_gc.py runs the command on real containers.
 """
 
 from __future__ import annotations

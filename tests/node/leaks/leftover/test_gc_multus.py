@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .leaknode import World
+from tests.node.leaks.leaknode import World
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from cniplugin.install.commandline import DIFFERS, DONE, FAILED, MISUSED
-
-from .leaknode import CONTAINER, PLUGINS, REPO, World, unchanged
+from tests.node.leaks.leaknode import CONTAINER, PLUGINS, REPO, World, unchanged
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -23,9 +23,9 @@ import pytest
 from cniplugin.install.commandline import DIFFERS, DONE, FAILED, MISUSED
 from tests.fakes.criserver import Runtime, sandboxes
 from tests.fakes.waiting import wait_until
+from tests.node.leaks import state
+from tests.node.leaks.leaknode import PLUGINS, REPO, World, unchanged
 
-from . import state
-from .leaknode import PLUGINS, REPO, World, unchanged
 from .test_attach import without_ports
 from .test_broken_node import conf_with_ports
 from .test_gc_multus import DEAD, LIVE, put_multus

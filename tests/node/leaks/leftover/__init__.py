@@ -1,0 +1,1 @@
+"""What is given up or freed by hand: forget, gc, and GC beside Multus."""
