@@ -25,9 +25,9 @@ from tests.fakes.criserver import Runtime, sandboxes
 from tests.fakes.waiting import wait_until
 from tests.node.leaks import state
 from tests.node.leaks.leaknode import PLUGINS, REPO, World, unchanged
+from tests.node.leaks.test_attach import without_ports
+from tests.node.leaks.test_broken_node import conf_with_ports
 
-from .test_attach import without_ports
-from .test_broken_node import conf_with_ports
 from .test_gc_multus import DEAD, LIVE, put_multus
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
