@@ -13,6 +13,7 @@ from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError, PluginError
 from cniplugin.host.netlink import interface_names
 from cniplugin.netspec import cniconfig
 from cniplugin.protocol import delegate
+from cniplugin.protocol.cniargs import for_further_networks
 from cniplugin.records.journal import ATTACHED, Entry, Journal
 
 from . import detach
@@ -47,7 +48,8 @@ def attach_all(
 ) -> Journal:
     """Attach everything and return the record. Raises CniError after detaching the attempted attachments.
 
-    `runtime_config` has the runtime's requests, which are for the default network only (NPWG v1.3 §7.5).
+    `runtime_config` has the runtime's requests, which are for the default network only (NPWG v1.3 §7.5), as are those
+    in `args`, its CNI_ARGS.
     """
     entries = []
     for attachment in plan.attachments:
@@ -139,7 +141,7 @@ def _entry(attachment: Attachment, runtime_config: Mapping[str, Any], args: str)
         config=cniconfig.render(_config_of(attachment)),
         capability_args={**runtime_config, **attachment.runtime_config},
         cni_args=attachment.cni_args,
-        args=args,
+        args=args if attachment.is_default else for_further_networks(args),
         device=attachment.device or attachment.element.device_id,
     )
 

@@ -181,13 +181,11 @@ def _request(config: NetworkConfigList, plugin: PluginConfig, runtime: RuntimeCo
 def _with_arguments(runtime: RuntimeConf, plugin: PluginConfig) -> RuntimeConf:
     """Return the runtime with the requests that a plugin gets in CNI_ARGS, because it declares no capability for them.
 
-    NB: a plugin refuses arguments that it does not know, unless IgnoreUnknown is there (cni pkg/types/args.go).
+    `invoke` adds IgnoreUnknown, without which a plugin refuses arguments that it does not know.
     """
     arguments = [argument for capability, argument in runtime.arguments if capability not in plugin.capabilities]
     if not arguments:
         return runtime
-    if "IgnoreUnknown=" not in runtime.args:
-        arguments.append("IgnoreUnknown=1")
     return runtime.replace(args=";".join([*filter(None, runtime.args.split(";")), *arguments]))
 
 

@@ -25,6 +25,8 @@ from cniplugin.netspec.jsontext import quote
 from cniplugin.netspec.rawjson import loads
 from cniplugin.netspec.record import Record
 
+from .cniargs import for_delegates
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -303,7 +305,7 @@ def _environment(call: Call) -> dict[str, str]:
         "CNI_COMMAND": call.command,
         "CNI_CONTAINERID": runtime.container_id,
         "CNI_NETNS": runtime.netns,
-        "CNI_ARGS": runtime.args,
+        "CNI_ARGS": for_delegates(runtime.args),
         "CNI_IFNAME": runtime.ifname,
         "CNI_PATH": ":".join(runtime.path),
     }

@@ -30,7 +30,7 @@ from cniplugin.netspec.errors import SpecErrors, render, show
 from cniplugin.netspec.record import Record
 from cniplugin.netspec.versions import VERSIONS, number
 
-from . import netconf
+from . import cniargs, netconf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def read_invocation(environ: Mapping[str, str], stdin: Stdin) -> Invocation:
     )
     _check_environment(command, environ)
     raw = _check_object(stdin.load())
-    pod = _read_pod_args(args, is_strict=command in {"ADD", "CHECK"})
+    pod = cniargs.read_pod(args, is_strict=command in {"ADD", "CHECK"})
     namespace, name = pod.get("K8S_POD_NAMESPACE", ""), pod.get("K8S_POD_NAME", "")
     reading = netconf.read(raw)
     conf = reading.conf
@@ -333,15 +333,3 @@ def _check_object(conf: object) -> dict[str, Any]:
         msg = f"name: the network name has other characters: {show(name)}; allowed: {names.ALLOWED_NETWORK_NAME}"
         raise CniError(INVALID_NETWORK_CONFIG, msg)
     return conf
-
-
-def _read_pod_args(args: str, *, is_strict: bool) -> dict[str, str]:
-    """Return the K8S_POD_* pairs of CNI_ARGS, `k=v;k=v`. A value can have "="; the last pair of a key counts."""
-    pairs: dict[str, str] = {}
-    for pair in filter(None, args.split(";")):
-        key, equals, value = pair.partition("=")
-        if is_strict and not (key and equals):
-            raise CniError(INVALID_ENVIRONMENT, f'CNI_ARGS: {show(pair)} is not a pair; allowed: "key=value;key=value"')
-        if equals and key.startswith("K8S_POD_"):
-            pairs[key] = value
-    return pairs

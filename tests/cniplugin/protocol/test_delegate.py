@@ -89,7 +89,7 @@ class TestAdd:
             environ = call["environ"]
             names = ("COMMAND", "CONTAINERID", "NETNS", "IFNAME", "ARGS", "PATH")
             told = [environ[f"CNI_{name}"] for name in names]
-            assert told == ["ADD", "cid", "/run/netns/x", "net1", "A=b", str(plugins.directory)]
+            assert told == ["ADD", "cid", "/run/netns/x", "net1", "A=b;IgnoreUnknown=1", str(plugins.directory)]
 
     def test_name_and_version_are_overwritten_in_place(self, plugins: Plugins, runtime: RuntimeConf) -> None:
         """Integers beyond 2^53 and the order of keys survive too, unlike in Go's maps."""

@@ -114,7 +114,7 @@ class TestSuccess:
             "CNI_CONTAINERID": "cid",
             "CNI_NETNS": "/run/netns/x",
             "CNI_IFNAME": "eth0",
-            "CNI_ARGS": "K8S_POD_NAME=a=b",
+            "CNI_ARGS": "K8S_POD_NAME=a=b;IgnoreUnknown=1",
             "CNI_PATH": f"/opt/cni/bin:{plugins.directory}",
         }
 

@@ -194,6 +194,7 @@ class Node:
             "type": "nadmit",
             "kubeconfig": str(self.kubeconfig),
             "recordDir": str(self.directory / "records"),
+            "logFile": "",
             "confDir": str(self.conf_dir),
             "binDir": str(self.bin_dir),
             "kubeletDir": str(self.directory / "kubelet"),
@@ -206,11 +207,11 @@ class Node:
 
     # The runtime
 
-    def call(self, command: str, conf: Conf | None = None, *, uid: str | None = None) -> Outcome:
-        """Run the plugin. `uid` is by default that of the pod; "" leaves it out."""
+    def call(self, command: str, conf: Conf | None = None, *, uid: str | None = None, **environ: str) -> Outcome:
+        """Run the plugin. `uid` is by default that of the pod; "" leaves it out. `environ` replaces variables."""
         found = self.api.uid if uid is None else uid
         args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=blue;K8S_POD_NAME=web-0" + (f";K8S_POD_UID={found}" if found else "")
-        environ = {
+        given = {
             "PATH": os.environ["PATH"],
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": self.container,
@@ -218,11 +219,12 @@ class Node:
             "CNI_IFNAME": "eth0",
             "CNI_ARGS": args,
             "CNI_PATH": str(PLUGINS),
+            **environ,
         }
         done = subprocess.run(
             [self.bin_dir / "nadmit"],
             input=json.dumps(conf or self.conf()),
-            env=environ,
+            env=given,
             capture_output=True,
             text=True,
             timeout=20,
