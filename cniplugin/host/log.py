@@ -8,6 +8,10 @@ On stderr, which runtimes mix with their own lines, each line begins with "nadmi
 `panic` a bug of this plugin; `error` a refusal or a failure; `verbose` one line at the end of a verb; `debug` each call
 of a delegate and each request to the API server. No line has a token, a request body or a configuration.
 
+libcni drops what a plugin writes to stderr if the plugin fails. So without `logFile`, a call that fails leaves all its
+lines in a file: they are kept until the first line of level `error` or `panic`. A call that succeeds
+does not touch that file, and does not load its module.
+
 One process serves one call, so there is one log, `LOG`. A failure to log never fails a verb.
 """
 
@@ -26,6 +30,9 @@ PANIC, ERROR, VERBOSE, DEBUG = range(4)
 LEVELS = ("panic", "error", "verbose", "debug")
 """By number. The names and the default are those of Multus (docs/node.md, "Log")."""
 
+KEPT_LINES_MAX = 1_000
+"""Of a call that has not failed yet; the first ones are dropped."""
+
 UNKNOWN = "-"
 
 
@@ -43,6 +50,8 @@ class Log:
         self._verb = verb
         self._level = VERBOSE
         self._file: LogFile | None = None
+        self._file_of_failures = ""
+        self._kept: list[str] = []
         self.set_subject(container_id)
 
     def set_subject(self, container_id: str = "", pod: str = "") -> None:
@@ -50,11 +59,19 @@ class Log:
         self._container_id = container_id
         self._pod = pod
 
-    def set_up(self, *, file: str, level: str, to_stderr: bool, options: Mapping[str, object]) -> None:
-        """Apply the configuration: its keys logFile, logLevel, logToStderr and logOptions, which are right."""
+    def set_up(
+        self, *, file: str, level: str, to_stderr: bool, options: Mapping[str, object], is_for_failures: bool = False
+    ) -> None:
+        """Apply the configuration: its keys logFile, logLevel, logToStderr and logOptions, which are right.
+
+        `is_for_failures`: the file gets the lines of this call only if it has one of level `error` or `panic`.
+        """
         self._level = LEVELS.index(level)
         self.is_on_stderr = to_stderr
-        if file:
+        self._options = options
+        if is_for_failures:
+            self._file_of_failures = file
+        elif file:
             from .logfile import LogFile  # noqa: PLC0415  # loaded only with a log file
 
             self._file = LogFile(file, options)
@@ -85,7 +102,7 @@ class Log:
         return round((time.monotonic() - moment) * 1000)
 
     def _write(self, level: int, text: str) -> None:
-        if level > self._level or not (self.is_on_stderr or self._file):
+        if level > self._level or not (self.is_on_stderr or self._file or self._file_of_failures):
             return
         ns = time.time_ns()
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ns // 1_000_000_000))
@@ -95,11 +112,25 @@ class Log:
         if self.is_on_stderr:
             _write_stderr(line)
         if self._file is not None:
-            problem = self._file.append(line.encode("utf-8", "backslashreplace"))
-            if problem:
-                self._file = None
-                # NB: on stderr even without logToStderr, because nothing else can report this.
-                _write_stderr(f"{problem}; the pod's networks do not suffer\n")
+            self._append(line)
+        elif self._file_of_failures:
+            self._kept = [*self._kept[1 - KEPT_LINES_MAX :], line]
+            if level <= ERROR:
+                self._write_kept(self._file_of_failures)
+
+    def _write_kept(self, path: str) -> None:
+        """Write the lines of a call that fails to its file, which gets all later lines too."""
+        from .logfile import LogFile  # noqa: PLC0415  # loaded only for a failure
+
+        self._file, self._file_of_failures = LogFile(path, self._options), ""
+        self._append("".join(self._kept))
+
+    def _append(self, lines: str) -> None:
+        problem = self._file.append(lines.encode("utf-8", "backslashreplace")) if self._file else ""
+        if problem:
+            self._file = None
+            # NB: on stderr even without logToStderr, because nothing else can report this.
+            _write_stderr(f"{problem}; the pod's networks do not suffer\n")
 
 
 def _write_stderr(line: str) -> None:

@@ -148,7 +148,13 @@ def read_invocation(environ: Mapping[str, str], stdin: Stdin) -> Invocation:
         environ=environ,
     )
     LOG.set_subject(container_id, f"{namespace}/{name}" if name else "")
-    LOG.set_up(file=conf.log_file, level=conf.log_level, to_stderr=conf.log_to_stderr, options=conf.log_options)
+    LOG.set_up(
+        file=conf.log_file,
+        level=conf.log_level,
+        to_stderr=conf.log_to_stderr,
+        options=conf.log_options,
+        is_for_failures=not conf.has_log_file,
+    )
     check_version(command, conf.cni_version)
     check_netns(command, environ)
     try:

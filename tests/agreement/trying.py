@@ -171,6 +171,7 @@ class Node:
         return {
             **conf,
             "recordDir": str(self.directory / "records"),
+            "logFile": "",
             "kubeletDir": str(self.directory / "kubelet"),
             "deviceInfoDir": str(self.directory / "devinfo"),
             "deadline": ADD_S,

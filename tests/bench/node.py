@@ -79,7 +79,13 @@ class Bench:
         (folder / "ca.crt").write_text(api.ca)
         authority = {"certificate-authority": str(folder / "ca.crt")}
         write_kubeconfig(kubeconfig, api.url, {"token": "t"}, **authority)
-        base = {"cniVersion": "1.0.0", "name": "pods", "type": "nadmit", "recordDir": str(folder / "records")}
+        base = {
+            "cniVersion": "1.0.0",
+            "name": "pods",
+            "type": "nadmit",
+            "logFile": "",
+            "recordDir": str(folder / "records"),
+        }
         self.alone = json.dumps({**base, "delegates": self.networks})
         self.with_api = json.dumps({**base, "delegates": self.networks[:1], "kubeconfig": str(kubeconfig)})
         for number in (1, 2):

@@ -59,6 +59,7 @@ def test_the_loaded_modules(tmp_path: Path, command: str) -> None:
         "type": "nadmit",
         "clusterNetwork": "default-net",
         "recordDir": str(tmp_path / "records"),
+        "logFile": "",
         "cniDir": str(tmp_path / "multus"),
     }
     names = loaded(command, conf)

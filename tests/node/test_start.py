@@ -53,7 +53,7 @@ class World:
         self.bare = [python, "-IS", "-c", "pass"]
         delegate = {"cniVersion": "1.0.0", "name": "net", "type": "fake"}
         conf = {"cniVersion": "1.0.0", "name": "pods", "type": "nadmit", "delegates": [delegate]}
-        self.conf = json.dumps({**conf, "recordDir": str(folder / "records"), "logToStderr": False})
+        self.conf = json.dumps({**conf, "recordDir": str(folder / "records"), "logFile": "", "logToStderr": False})
 
     def _program(self, path: Path, text: str) -> Path:
         path.write_text(text)

@@ -5,6 +5,7 @@ Field names follow the kind `NetworkAttachmentPolicyConfig` (access.nadmit.io/v1
 
 from __future__ import annotations
 
+from cniplugin.netspec.cniconfig import DELEGATING_TYPES
 from cniplugin.netspec.record import Record
 
 from .levels import AUDIT, TRIALS, WARN, BaselineLists, ClusterLevels, with_basis
@@ -83,7 +84,7 @@ ON_UNAVAILABLE = ("UseSnapshot", "Deny", "Allow")
 NETWORK_STATUS_MODES = ("Off", "Audit", "Warn", "Deny")
 """How a `network-status` is treated if neither a node nor a status writer wrote it."""
 
-META_PLUGIN_TYPES = ("multus", "multus-shim", "nadmit")
+META_PLUGIN_TYPES = DELEGATING_TYPES
 """Delegating plugins: inside a NetworkAttachmentDefinition they would attach all networks of the pod again."""
 
 NAME_LABEL = "kubernetes.io/metadata.name"

@@ -51,6 +51,7 @@ class Node:
         self.plugins.tell("two", "ADD", stdout=RESULT)
         self.file = directory / "logs" / "nadmit.log"
         self.netns = f"nadmit-log-{os.getpid()}"
+        self.prefix: tuple[str, ...] = ()
 
     def conf(self, **changes: Any) -> dict[str, Any]:
         delegates: list[dict[str, Any]] = [
@@ -83,7 +84,7 @@ class Node:
         stdin = self.directory / f"stdin-{time.monotonic_ns()}"
         stdin.write_text(json.dumps(conf or self.conf()))
         with stdin.open() as file:
-            words = [sys.executable, "-IS", "-c", CODE]
+            words = [*self.prefix, sys.executable, "-IS", "-c", CODE]
             pipe = subprocess.PIPE
             return subprocess.Popen(words, env=given, stdin=file, stdout=pipe, stderr=pipe, text=True)
 
@@ -287,6 +288,84 @@ def test_a_line_stays_a_line(node: Node) -> None:
     assert node.lines()[0]["pod"] == 'shop/web\\n2026-01-01T00:00:00.000Z\\x20panic\\x20\\x1b[31m"'
 
 
+# The file of calls that fail, without `logFile`
+
+
+@pytest.fixture
+def plain(node: Node) -> Node:
+    """A node whose configurations have no log file. Its /var/log is a directory of the test."""
+    node.file.parent.mkdir()
+    script = f'mount --bind "{node.file.parent}" /var/log && exec "$@"'
+    node.prefix = ("unshare", "--mount", "sh", "-c", script, "sh")
+    return node
+
+
+@pytest.mark.root
+def test_an_add_that_fails_leaves_all_its_lines(plain: Node) -> None:
+    plain.plugins.tell("two", "ADD", exit=1)
+    done = plain.call("ADD", plain.conf(logFile=None, unknownKey=1))
+    assert done.code == 1
+    warning, failed, *_ = plain.said()
+    assert warning == 'verbose ADD warning: "unknownKey": unknown key'
+    assert failed.startswith("error ADD failed ms= code=999: pod shop/web: network two (net1): ")
+    assert done.stderr.replace("nadmit: ", "") == plain.file.read_text()
+    assert plain.file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.root
+def test_an_add_that_works_leaves_none(plain: Node) -> None:
+    for verb in ("ADD", "CHECK", "STATUS", "DEL"):
+        assert plain.call(verb, plain.conf(logFile=None, logLevel="debug", unknownKey=1)).code == 0
+    assert not plain.file.exists()
+
+
+@pytest.mark.root
+def test_lines_of_a_failure_have_the_level_of_the_configuration(plain: Node) -> None:
+    plain.plugins.tell("two", "ADD", exit=1)
+    plain.call("ADD", plain.conf(logFile=None, logLevel="panic"))
+    assert not plain.file.exists()
+    plain.call("ADD", plain.conf(logFile=None, logLevel="DEBUG", logToStderr=False))
+    assert plain.said()[0].startswith("debug ADD delegate ADD one ")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("changes", [{"logFile": ""}, {"LOGFILE": "", "logFile": None}])
+def test_an_empty_log_file_switches_it_off(plain: Node, changes: dict[str, Any]) -> None:
+    plain.plugins.tell("two", "ADD", exit=1)
+    plain.call("ADD", plain.conf(**changes))
+    assert not plain.file.exists()
+
+
+@pytest.mark.root
+def test_a_log_directory_that_cannot_be_written_fails_nothing(plain: Node) -> None:
+    """A read-only system, such as that of an appliance."""
+    plain.prefix = (
+        *plain.prefix[:-2],
+        plain.prefix[-2].replace("exec", "mount -o remount,bind,ro /var/log && exec"),
+        "sh",
+    )
+    plain.plugins.tell("two", "ADD", exit=1)
+    done = plain.call("ADD", plain.conf(logFile=None))
+    assert (done.code, json.loads(done.stdout)["code"]) == (1, 999)
+    assert "nadmit: logFile /var/log/nadmit.log: it is not written: Read-only file system; mount its" in done.stderr
+    assert plain.call("DEL", plain.conf(logFile=None)).code == 0
+
+
+@pytest.mark.root
+def test_kept_lines_are_bounded(tmp_path: Path) -> None:
+    LOG.begin("GC", "")
+    path = tmp_path / "x.log"
+    LOG.set_up(file=str(path), level="debug", to_stderr=False, options={}, is_for_failures=True)
+    for number in range(3_000):
+        LOG.debug(str(number))
+    LOG.error("at last")
+    LOG.verbose("after it")
+    lines = path.read_text().splitlines()
+    assert len(lines) == 1_001
+    assert [line.rpartition("- ")[2] for line in (lines[0], *lines[-3:])] == ["2001", "2999", "at last", "after it"]
+    LOG.begin()
+
+
 # Standard error
 
 
@@ -294,7 +373,7 @@ def test_a_line_stays_a_line(node: Node) -> None:
 def test_stderr_has_the_same_lines(node: Node) -> None:
     done = node.call("ADD")
     assert done.stderr == f"nadmit: {node.file.read_text()}"
-    assert node.call("DEL", node.conf(logFile=None)).stderr.startswith("nadmit: 20")
+    assert node.call("DEL", node.conf(logFile="")).stderr.startswith("nadmit: 20")
 
 
 @pytest.mark.root
@@ -304,7 +383,7 @@ def test_stderr_can_be_silent_but_for_delegates(node: Node) -> None:
     assert done.code == 0
     assert done.stderr == "a delegate's word\n"
     assert len(node.lines()) == 1
-    done = node.call("ADD", node.conf(logToStderr=False, logFile=None))
+    done = node.call("ADD", node.conf(logToStderr=False, logFile=""))
     assert (done.code, done.stderr) == (1, "")
 
 
@@ -583,6 +662,7 @@ def test_real_processes_that_rotate_at_once_lose_no_line(node: Node) -> None:
 @pytest.mark.parametrize(
     ("changes", "loaded"),
     [
+        ({"logFile": ""}, set()),
         ({"logFile": None}, set()),
         ({}, {"cniplugin.host.logfile"}),
         ({"logOptions": {"maxSize": 1}}, {"cniplugin.host.logfile"}),

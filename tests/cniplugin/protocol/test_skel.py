@@ -21,7 +21,7 @@ from cniplugin.protocol import netconf, skel
 from cniplugin.protocol.skel import Invocation, Stdin
 from tests.paths import ROOT
 
-CONF: dict[str, Any] = {"cniVersion": "1.1.0", "name": "net", "type": "nadmit", "clusterNetwork": "/a"}
+CONF: dict[str, Any] = {"cniVersion": "1.1.0", "name": "net", "type": "nadmit", "clusterNetwork": "/a", "logFile": ""}
 ENVIRON = {
     "CNI_CONTAINERID": "cid-1",
     "CNI_NETNS": "/run/netns/absent",

@@ -167,6 +167,7 @@ class World:
             "type": "nadmit",
             "binDir": str(self.bin),
             "recordDir": str(self.records),
+            "logFile": "",
             "cniDir": str(self.root / "multus"),
             "deadline": 15,
             "delegates": list(delegates),
