@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .netspec.plan import Plan
     from .protocol.netconf import NetConf
     from .protocol.skel import Command, Invocation
+    from .records.resultscache import Recorded
 
 READY_POLL_S = 0.25
 OLDER_S = 2.0
@@ -163,14 +164,18 @@ def _delete_unrecorded(store: Store, invocation: Invocation, runtime: RuntimeCon
     most often this is the second DEL of a container. So its failure must not leave a record.
     """
     record = _new_record(invocation, None)
-    entries = _multus_entries(invocation)
-    if entries:
-        store.write(record.replace(entries=entries))
+    recorded = _multus_records(invocation)
+    if recorded.entries:
+        store.write(record.replace(entries=recorded.entries))
         _delete_recorded(store, invocation, runtime, netns=invocation.netns)
-        return
-    undone = detach.detach_all(record.replace(entries=_default_entries(invocation)), runtime)
-    if undone:
-        raise joined([failure for _, failure in undone])
+    else:
+        undone = detach.detach_all(record.replace(entries=_default_entries(invocation)), runtime)
+        if undone:
+            raise joined([failure for _, failure in undone])
+    if recorded.unusable:
+        from .attach.leftovers import check_namespace  # noqa: PLC0415  # few containers have a damaged file
+
+        check_namespace(invocation, recorded.unusable)
 
 
 def _default_entries(invocation: Invocation) -> tuple[Entry, ...]:
@@ -188,7 +193,8 @@ def _default_entries(invocation: Invocation) -> tuple[Entry, ...]:
     )
 
 
-def _multus_entries(invocation: Invocation) -> tuple[Entry, ...]:
+def _multus_records(invocation: Invocation) -> Recorded:
+    """Return what Multus recorded about a container. Each damaged file is a log line."""
     from .records import resultscache  # noqa: PLC0415
 
     recorded = resultscache.load_multus(
@@ -196,16 +202,22 @@ def _multus_entries(invocation: Invocation) -> tuple[Entry, ...]:
     )
     for path in recorded.unusable:
         LOG.error(f"{path}: the record of another program cannot be read; what only this file names is not detached")
-    return recorded.entries
+    return recorded
 
 
 def check(invocation: Invocation) -> None:
-    """Check every recorded attachment. The first failure is the error."""
+    """Check every recorded attachment. The first failure is the error.
+
+    A container without a record is from before the installation of this plugin. An error would make the runtime
+    recreate a pod that works.
+    """
     runtime = _runtime_of(invocation)
     store = Store(invocation.conf.record_dir)
     with store.lock(invocation.container_id, runtime.deadline):
         record = store.read(invocation.container_id)
-        if record is None or not record.entries:
+        if record is None:
+            record = _of_multus(invocation)
+        elif not record.entries:
             raise _of_container(CniError(UNKNOWN_CONTAINER, "nothing is attached"), invocation)
         LOG.attachments = len(record.entries)
         for entry in record.entries:
@@ -219,6 +231,17 @@ def check(invocation: Invocation) -> None:
                 )
             except CniError as error:
                 raise error.within(entry.label).of(record.owner) from error
+
+
+def _of_multus(invocation: Invocation) -> Journal:
+    """Return the attachments that Multus made to the end; none for a pod that the runtime attached by itself.
+
+    NB: CHECK needs the result of ADD. Multus' own file has none, so an attachment without libcni's is not checked.
+    """
+    entries = tuple(entry for entry in _multus_records(invocation).entries if entry.state == ATTACHED and entry.result)
+    by = f"by the {len(entries)} results of Multus" if entries else "nothing is checked"
+    LOG.verbose(f"there is no record, so the container is from before the installation of nadmit; {by}")
+    return _new_record(invocation, None).replace(entries=entries)
 
 
 def gc(invocation: Invocation) -> None:
@@ -334,13 +357,31 @@ def _naming(verb: Callable[[Invocation], dict[str, Any] | None]) -> Command:
 
     def named(invocation: Invocation) -> dict[str, Any] | None:
         try:
-            return verb(invocation)
+            return None if _is_nested(invocation) else verb(invocation)
         except SpecErrors as errors:
             raise from_spec_errors(errors).of(invocation.owner) from errors
         except CniError as error:
             raise error.of(invocation.owner) from error
 
     return named
+
+
+def _is_nested(invocation: Invocation) -> bool:
+    """Say whether this is the DEL of a delegate of ours, of which the process that called it takes care.
+
+    Raises CniError 7 for another verb: it would wait for a lock that this process can never get, as its caller holds
+    it. NB: a record that an earlier version left behind must not be kept by such a DEL for ever.
+    """
+    if not detach.is_delegate_of(invocation.environ, invocation.container_id):
+        return False
+    text = (
+        f'configuration "{invocation.conf.name}": nadmit calls itself, as a delegate of this container; '
+        "name the plugin that makes the attachment in its place"
+    )
+    if invocation.command != "DEL":
+        raise CniError(INVALID_NETWORK_CONFIG, text)
+    LOG.error(text)
+    return True
 
 
 COMMANDS = {"ADD": _naming(add), "DEL": _naming(delete), "CHECK": _naming(check), "GC": gc, "STATUS": status}

@@ -61,6 +61,12 @@ def mark_of(record: Journal) -> str:
     return f"{record.container_id} {record.netns}"
 
 
+def is_delegate_of(environ: Mapping[str, str], container_id: str) -> bool:
+    """Say whether a process has the mark of a delegate of this container, so that another process holds its lock."""
+    marked, _, _ = environ.get(MARK, "").partition(" ")
+    return marked == container_id != ""
+
+
 def detach_all(record: Journal, runtime: RuntimeConf) -> list[Undone]:
     """Detach every attachment of a record, last one first. Return those that could not be detached, in this order.
 

@@ -14,6 +14,7 @@ import os
 
 from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.netspec.attachers import NADMIT, STRICT
+from cniplugin.netspec.cniconfig import DELEGATING_TYPES
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import plan
@@ -52,6 +53,7 @@ class Catalogue:
         NB: two networks may have the same name, because delegates without a name have ours. So the element's name
         gets a number.
         """
+        _refuse_nesting(config, config.name)
         key = f"{config.name}#{len(self._local)}" if config.name in self._local else config.name
         self._local[key] = NetworkAttachmentDefinition(namespace=LOCAL, name=config.name, config=config)
         return NetworkSelectionElement(name=key, namespace=LOCAL)
@@ -69,6 +71,8 @@ class Catalogue:
     def find(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
         """Return a definition with its configuration, from the node's disk if it has none itself. None without one."""
         network = self.look_up(namespace, name)
+        if network is not None and network.config is not None:
+            _refuse_nesting(network.config, network.reference)
         if network is None or not network.is_on_disk:
             return network
         from .confdir import load_network  # noqa: PLC0415  # for networks on disk
@@ -77,6 +81,7 @@ class Catalogue:
         if config is None:
             where = f"{self._conf.conf_dir} has no CNI configuration of that name"
             raise CniError(INVALID_NETWORK_CONFIG, f"network {network.reference}: spec.config is empty, and {where}")
+        _refuse_nesting(config, network.reference)
         return network.replace(config=config)
 
     def resolve(self, value: str) -> NetworkSelectionElement:
@@ -97,6 +102,17 @@ class Catalogue:
             where = f"neither a NetworkAttachmentDefinition of {namespace} nor a file of {self._conf.conf_dir}"
             raise CniError(INVALID_NETWORK_CONFIG, f"default network {value}: {where} has that name")
         return self.add(config)
+
+
+def _refuse_nesting(config: NetworkConfigList, name: str) -> None:
+    """Raise CniError 7 for a network of a delegating plugin.
+
+    NB: nadmit itself would wait for the lock of its own container, and Multus would attach this network again.
+    """
+    kind = next((kind for kind in DELEGATING_TYPES if kind in config.types), None)
+    if kind is not None:
+        what = f'its plugin "{kind}" attaches all networks of a pod, so it cannot be a delegate'
+        raise CniError(INVALID_NETWORK_CONFIG, f"network {name}: {what}; name the plugin that makes the attachment")
 
 
 def node_defaults(

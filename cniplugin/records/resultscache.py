@@ -23,6 +23,7 @@ from binascii import a2b_base64
 from errno import ENAMETOOLONG, ENOENT, ENOTDIR
 
 from cniplugin.host.regularfile import load_regular_file
+from cniplugin.netspec.cniconfig import DELEGATING_TYPES
 from cniplugin.netspec.names import is_network_name
 from cniplugin.netspec.rawjson import dumps, loads
 from cniplugin.netspec.record import Record
@@ -39,8 +40,8 @@ FILE_BYTES_MAX = 16 * 1024 * 1024
 
 _ABSENT = frozenset({ENOENT, ENOTDIR, ENAMETOOLONG})
 
-OWN_TYPES = frozenset({"nadmit", "multus", "multus-shim"})
-"""Plugins that delegate. The runtime's own cache has such an entry for the whole pod; its DEL would call us again."""
+OWN_TYPES = frozenset(DELEGATING_TYPES)
+"""The runtime's own cache has such an entry for the whole pod; its DEL would call us again."""
 
 
 class Recorded(Record):
@@ -82,7 +83,7 @@ def load_multus(directory: str, container_id: str, *, runtime_ifname: str, args:
     path = f"{directory}/{container_id}"
     results = load_results(f"{directory}/results", container_id, runtime_ifname=runtime_ifname)
     delegates = _load_json(path)
-    if not isinstance(delegates, list):
+    if not isinstance(delegates, list) or not delegates:  # Multus always has a default network
         unusable = (path,) if _may_exist(path) else ()
         return results.replace(unusable=(*unusable, *results.unusable))
     cached = {entry.ifname: entry for entry in results.entries}

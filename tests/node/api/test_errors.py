@@ -178,9 +178,6 @@ CASES = {
     "lock-add": Case(while_locked("ADD"), 11, WHO, "holds a lock"),
     "lock-del": Case(while_locked("DEL"), 11, WHO, "holds a lock"),
     "no-directory": Case(without_directory, 5, WHO, "Not a directory"),
-    "nothing-attached": Case(
-        lambda node: node.call("CHECK", node.conf(cniVersion=VERSION)), 3, WHO, "nothing is attached"
-    ),
 }
 
 
