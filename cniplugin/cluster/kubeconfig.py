@@ -1,11 +1,11 @@
 """The API server and our credentials: a kubeconfig, or the service account of a pod, to a `ClusterConfig`.
 
-A kubeconfig has one of two forms: the JSON of our installer, or the plain YAML of Multus' installer. Only the latter
-imports `kubeyaml`.
+A kubeconfig has one of two forms: the JSON of our installer, or the YAML of Multus' installer and of common tools. Only
+the latter imports `kubeyaml`.
 
 Deviations from client-go: a `server` needs its scheme. `exec`, `auth-provider`, `username` and `proxy-url` are refused
-instead of ignored. `insecure-skip-tls-verify` is refused. A single context counts as the
-current one. As Multus writes it and Go reads it, an IPv4 address may be in brackets: `https://[10.96.0.1]:443`.
+instead of ignored. A single context counts as the current one. `insecure-skip-tls-verify` is a warning in the log each
+time. As Multus writes it and Go reads it, an IPv4 address or a name may be in brackets: `https://[10.96.0.1]:443`.
 
 NB: messages quote nothing of the file but keys that this module knows. Every value can be a credential, even in a wrong
 place: a `server` with a password in it, a token as the name of a user.
@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 
 from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
+from cniplugin.host.log import LOG
 from cniplugin.host.regularfile import load_regular_file
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.rawjson import loads
@@ -34,13 +35,19 @@ _LABEL = frozenset(_LETTERS + "_-")
 _LITERAL = frozenset(_LETTERS + ".:%")
 _PATH = frozenset(_LETTERS + "-._~/%:")
 _UNREADABLE_USER = ("exec", "auth-provider", "username", "password", "as")
+_FLAGS = {
+    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"), True),
+    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N", ""), False),
+}
+"""YAML 1.1, which the YAML of Go reads for a flag."""
 
 
 class ClusterConfig(Record):
     """An API server and our credentials; an absent value is "".
 
     `host`: without brackets. `prefix`: the path before all others, without a "/" at the end. `token_file` takes
-    precedence over `token`. The `*_data` fields have PEM text, the `*_file` fields absolute paths.
+    precedence over `token`. The `*_data` fields have PEM text, the `*_file` fields absolute paths. `is_insecure`: any
+    certificate of the server will do.
     """
 
     server: str
@@ -48,6 +55,7 @@ class ClusterConfig(Record):
     port: int
     prefix: str = ""
     is_tls: bool = True
+    is_insecure: bool = False
     server_name: str = ""
     ca_file: str = ""
     ca_data: str = ""
@@ -89,7 +97,7 @@ def parse_kubeconfig(text: str, *, source: str, directory: str) -> ClusterConfig
             _refuse(source, f'the user has "{key}", which is not supported; use a token or a client certificate')
     if cluster.get("proxy-url"):
         _refuse(source, 'the cluster has "proxy-url", which is not supported; the node must reach the API server')
-    _check_secure(cluster, source=source)
+    is_insecure = _is_insecure(cluster, source=source)
     server_name = _text(cluster, "tls-server-name", source)
     if server_name and not _is_host(server_name):
         _refuse(source, "tls-server-name: this is not the name of a host; allowed: letters, digits, '.' and '-'")
@@ -100,9 +108,15 @@ def parse_kubeconfig(text: str, *, source: str, directory: str) -> ClusterConfig
         token=_text(user, "token", source),
         token_file=_absolute(_text(user, "tokenFile", source), directory),
         server_name=server_name,
+        is_insecure=is_insecure,
     )
     if bool(config.cert_file or config.cert_data) != bool(config.key_file or config.key_data):
         _refuse(source, "client-certificate and client-key belong together, and one of them is missing")
+    if is_insecure and (config.ca_file or config.ca_data):
+        _refuse(source, "insecure-skip-tls-verify contradicts the certificate authority; remove one of them")
+    if is_insecure:
+        text = "insecure-skip-tls-verify gives the token to any server in its place; set certificate-authority"
+        LOG.verbose(f"warning: {source}: {text}")
     return config
 
 
@@ -122,12 +136,13 @@ def load_token(config: ClusterConfig) -> str:
 
 
 def _parse_server(server: str, *, source: str) -> ClusterConfig:
-    """Read `https://HOST[:PORT][/PATH]`; an IPv6 address is in brackets."""
+    """Read `https://HOST[:PORT][/PATH]`; an IPv6 address is in brackets, and any other host may be."""
     scheme, _, rest = server.partition("://")
+    scheme = scheme.lower()
     authority, slash, path = rest.partition("/")
     host, bracket, port = authority.partition("]")
     if bracket:
-        is_host = len(host) > 1 and host[0] == "[" and _LITERAL.issuperset(host[1:])
+        is_host = host[:1] == "[" and (_is_host(host[1:]) or (len(host) > 1 and _LITERAL.issuperset(host[1:])))
     else:
         host, colon, port = authority.partition(":")
         port = colon + port
@@ -137,7 +152,7 @@ def _parse_server(server: str, *, source: str) -> ClusterConfig:
     is_tls = scheme == "https"
     return ClusterConfig(
         server=server.rstrip("/"),
-        host=host.lstrip("["),
+        host=host.removeprefix("["),
         port=int(port[1:]) if port else (443 if is_tls else 80),
         prefix=(slash + path).rstrip("/"),
         is_tls=is_tls,
@@ -205,17 +220,18 @@ def _file_or_data(value: Mapping[str, Any], key: str, field: str, *, source: str
     from binascii import a2b_base64  # noqa: PLC0415  # only for data
 
     try:
-        return {f"{field}_data": a2b_base64(data, strict_mode=True).decode("ascii")}
+        text = data.replace("\r", "").replace("\n", "")  # as Go: a block of text has line ends
+        return {f"{field}_data": a2b_base64(text, strict_mode=True).decode("ascii")}
     except ValueError:  # binascii.Error and UnicodeDecodeError are ValueErrors
         _refuse(source, f"{key}-data is not PEM text in base64")
 
 
-def _check_secure(cluster: Mapping[str, Any], *, source: str) -> None:
+def _is_insecure(cluster: Mapping[str, Any], *, source: str) -> bool:
     value = cluster.get("insecure-skip-tls-verify") or False
-    if not isinstance(value, bool) and value not in ("true", "false"):
+    flag = value if isinstance(value, bool) else _FLAGS.get(value) if isinstance(value, str) else None
+    if flag is None:
         _refuse(source, f"insecure-skip-tls-verify: {_type_of(value)}; allowed: true, false")
-    if value in (True, "true"):
-        _refuse(source, "insecure-skip-tls-verify would give the token to any server; set certificate-authority-data")
+    return flag
 
 
 def _absolute(path: str, directory: str) -> str:
@@ -239,12 +255,14 @@ def _refuse(source: str, what: str) -> NoReturn:
 
 
 def _parse_text(text: str, *, source: str) -> dict[str, Any]:
+    """Return the mapping of a kubeconfig. NB: JSON with a mistake is read as YAML, whose errors have line numbers."""
+    value: object = None
     if trim(text).startswith("{"):
         try:
             value = loads(text)
-        except (ValueError, RecursionError) as error:
-            _refuse(source, f"the kubeconfig is not JSON: {error}")
-    else:
+        except (ValueError, RecursionError):
+            value = None
+    if value is None:
         from .kubeyaml import Lines  # noqa: PLC0415  # loads `re`, 4 ms
 
         value = Lines(text, refuse=lambda what: _refuse(source, what)).parse()

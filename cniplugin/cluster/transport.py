@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from _socket import IPPROTO_TCP, SOCK_CLOEXEC, SOCK_STREAM, TCP_NODELAY, getaddrinfo, socket
 from _ssl import (
+    CERT_NONE,
     PROTOCOL_TLS_CLIENT,
     PROTO_TLSv1_2,
     SSLEOFError,
@@ -256,7 +257,7 @@ class TlsSocket:
 
 
 def tls_context(config: ClusterConfig) -> Any:
-    """Return a context that trusts only the authority of the kubeconfig.
+    """Return a context that trusts only the authority of the kubeconfig, or any certificate if it is insecure.
 
     `ssl.create_default_context` would first read all authorities of the system, 17 ms. Raises CniError 7 if a file or
     text is not a certificate.
@@ -264,7 +265,10 @@ def tls_context(config: ClusterConfig) -> Any:
     context = _SSLContext(PROTOCOL_TLS_CLIENT)  # verifies, and checks the name
     context.minimum_version = PROTO_TLSv1_2
     try:
-        if config.ca_data or config.ca_file:
+        if config.is_insecure:
+            context.check_hostname = False
+            context.verify_mode = CERT_NONE
+        elif config.ca_data or config.ca_file:
             context.load_verify_locations(None, None, config.ca_data or _load_text(config.ca_file))
         else:
             context.set_default_verify_paths()
