@@ -47,6 +47,11 @@ READY_POLL_S = 0.25
 OLDER_S = 2.0
 """The longest wait for another container of the same pod, which another command may hold."""
 
+ASK_S = 5.0
+ASK_SHARE = 1 / 3
+"""The limit of asking for a pod that may start without an answer, in seconds and as a part of the time that is left;
+the smaller one counts."""
+
 
 def add(invocation: Invocation) -> dict[str, Any]:
     """Attach a container to all its networks; return the default network's result."""
@@ -71,9 +76,15 @@ def _add(invocation: Invocation, store: Store, client: Client | None, runtime: R
     pod: Pod | None = None
     remarks: list[Remark] = []
     try:
-        pod = _fetch_pod(client, invocation)
+        pod, client = _fetch_pod(client, invocation)
         plan = podnetworks.plan_networks(
-            conf, pod, client, ifname=invocation.ifname, uid=invocation.pod_uid, report=remarks.append
+            conf,
+            pod,
+            client,
+            namespace=invocation.pod_namespace,
+            ifname=invocation.ifname,
+            uid=invocation.pod_uid,
+            report=remarks.append,
         )
         store.mark_pod(invocation.container_id, invocation.pod_uid)
         record = execution.attach_all(
@@ -87,6 +98,10 @@ def _add(invocation: Invocation, store: Store, client: Client | None, runtime: R
         )
         record = _settle_default_route(plan, record, store, runtime)
     except SpecErrors as errors:
+        if client is not None and pod is not None:
+            from .attach.reporting import report_missing  # noqa: PLC0415  # loads the API client
+
+            report_missing(client, pod, remarks)
         raise _of_annotation(errors) from errors
     except CniError as error:
         if client is not None and pod is not None:
@@ -339,8 +354,12 @@ def status(invocation: Invocation) -> None:
     conf, runtime = invocation.conf, _runtime_of(invocation)
     if not _is_ready(conf):
         raise CniError(PLUGIN_NOT_AVAILABLE, _not_ready(conf))
-    client = _open_client(invocation, runtime.deadline) if "/" not in conf.cluster_network else None
+    client = _open_client(invocation, runtime.deadline)
     try:
+        if client is not None:
+            from .attach.withoutapi import check_credentials  # noqa: PLC0415  # for a node with an API server
+
+            check_credentials(conf, client)
         catalogue = podnetworks.Catalogue(conf, client)
         first, _ = podnetworks.node_defaults(conf, catalogue, pod_namespace="")
         for element in (first, *(catalogue.resolve(value) for value in conf.status_networks)):
@@ -454,24 +473,52 @@ def _free_older(store: Store, invocation: Invocation, runtime: RuntimeConf) -> N
 
 
 def _open_client(invocation: Invocation, deadline: float) -> Client | None:
-    """Return the client of the API server, None without a kubeconfig and outside of a cluster."""
+    """Return the client of the API server, None without a kubeconfig and outside of a cluster.
+
+    If the kubeconfig cannot be read, each request to the client raises that error.
+    """
     path = invocation.conf.kubeconfig
     if not path and not invocation.environ.get("KUBERNETES_SERVICE_HOST"):
         return None
     from .cluster.kubeapi import Client  # noqa: PLC0415  # DEL never needs it
     from .cluster.kubeconfig import load_kubeconfig, load_service_account  # noqa: PLC0415
 
-    config = load_kubeconfig(path) if path else load_service_account(invocation.environ)
+    try:
+        config = load_kubeconfig(path) if path else load_service_account(invocation.environ)
+    except CniError as error:
+        return _away(error)
     return Client(config, deadline=deadline, clock=time.monotonic, sleep=time.sleep) if config else None
 
 
-def _fetch_pod(client: Client | None, invocation: Invocation) -> Pod | None:
-    """Return the pod of CNI_ARGS; None without an API server, or for a container that is not a pod's."""
+def _away(failure: CniError) -> Client:
+    """Return the client of an API server that cannot be asked."""
+    from .attach.withoutapi import Away  # noqa: PLC0415  # only after a failure
+
+    return Away(failure)  # type: ignore[return-value]  # for a pod that was not read, nothing else is called
+
+
+def _fetch_pod(client: Client | None, invocation: Invocation) -> tuple[Pod | None, Client | None]:
+    """Return the pod of CNI_ARGS, and the client for further requests.
+
+    The pod is None without an API server, for a container that is not a pod's, and if the API server cannot be asked
+    and the pod may start all the same.
+    """
     if client is None or not invocation.pod_name:
-        return None
+        return None, client
     from .cluster.objects import fetch_pod  # noqa: PLC0415
 
-    return fetch_pod(client, invocation.pod_namespace, invocation.pod_name, invocation.pod_uid)
+    if invocation.conf.may_start_without_api:  # the delegates need the rest of the time
+        client.limit(min(ASK_S, client.left_s() * ASK_SHARE))
+    try:
+        pod = fetch_pod(client, invocation.pod_namespace, invocation.pod_name, invocation.pod_uid)
+    except CniError as failure:
+        from .attach.withoutapi import check_pod  # noqa: PLC0415  # only after a failure
+
+        check_pod(invocation, failure)
+        client.close()
+        return None, _away(failure)
+    client.limit(float("inf"))
+    return pod, client
 
 
 def _new_record(invocation: Invocation, pod: Pod | None) -> Journal:

@@ -14,6 +14,7 @@ from cniplugin.host.netlink import interface_names
 from cniplugin.netspec import cniconfig
 from cniplugin.protocol import delegate
 from cniplugin.protocol.cniargs import for_further_networks
+from cniplugin.protocol.netconf import POD_ANNOTATIONS
 from cniplugin.records.journal import ATTACHED, Entry, Journal
 
 from . import detach
@@ -139,11 +140,21 @@ def _entry(attachment: Attachment, runtime_config: Mapping[str, Any], args: str)
         item=attachment.item,
         is_default=attachment.is_default,
         config=cniconfig.render(_config_of(attachment)),
-        capability_args={**runtime_config, **attachment.runtime_config},
+        capability_args={**_for_network(runtime_config, attachment), **attachment.runtime_config},
         cni_args=attachment.cni_args,
         args=args if attachment.is_default else for_further_networks(args),
         device=attachment.device or attachment.element.device_id,
     )
+
+
+def _for_network(runtime_config: Mapping[str, Any], attachment: Attachment) -> Mapping[str, Any]:
+    """Return the runtime's requests without the pod's annotations, if no plugin of the network wants these.
+
+    NB: they would be recorded, and may be large or private.
+    """
+    if POD_ANNOTATIONS not in runtime_config or POD_ANNOTATIONS in _config_of(attachment).capabilities:
+        return runtime_config
+    return {name: value for name, value in runtime_config.items() if name != POD_ANNOTATIONS}
 
 
 def _with_device_info(entry: Entry, attachment: Attachment, record: Journal, directory: str) -> Entry:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     Report = Callable[[Remark], None]
     """Takes a remark for an event about the pod; the pod may start or not."""
 
+NO_NETWORK = "NoNetworkFound"
+"""Reason of the event, as in Multus (pkg/k8sclient)."""
+
 LOCAL = ""
 """The namespace of networks that are not objects of the API."""
 
@@ -135,14 +138,14 @@ def node_defaults(
 
 
 def plan_networks(
-    conf: NetConf, pod: Pod | None, client: Server | None, *, ifname: str, uid: str, report: Report
+    conf: NetConf, pod: Pod | None, client: Server | None, *, namespace: str, ifname: str, uid: str, report: Report
 ) -> Plan:
     """Return the plan for a pod; without a pod (no API server), that of the node's own networks.
 
-    `uid` is the pod's uid in CNI_ARGS, or "". Raises SpecErrors for an annotation that cannot be read or planned,
-    CniError 100 for a refused attachment, and the errors of `devices`.
+    `namespace` and `uid` are those of the pod in CNI_ARGS, or "". Raises SpecErrors for an annotation that cannot be
+    read or planned, CniError 100 for a refused attachment, and the errors of `devices`.
     """
-    planned = _plan_networks(conf, pod, client, ifname=ifname, report=report)
+    planned = _plan_networks(conf, pod, client, namespace=namespace, ifname=ifname, report=report)
     if any(item.network.resource_name or item.element.device_id for item in planned.attachments):
         return _choose_devices(conf, planned, pod, client, uid=uid)
     return planned
@@ -174,9 +177,11 @@ def _choose_devices(conf: NetConf, planned: Plan, pod: Pod | None, client: Serve
     return devices.assign(planned, own, claims)
 
 
-def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifname: str, report: Report) -> Plan:
+def _plan_networks(
+    conf: NetConf, pod: Pod | None, client: Server | None, *, namespace: str, ifname: str, report: Report
+) -> Plan:
     catalogue = Catalogue(conf, client)
-    first, more = node_defaults(conf, catalogue, pod_namespace=pod.namespace if pod else "")
+    first, more = node_defaults(conf, catalogue, pod_namespace=pod.namespace if pod else namespace)
     if pod is None or client is None:
         return plan((), catalogue.find, default=first, more_defaults=more, default_interface=ifname)
     from cniplugin.netspec.annotation import read_pod, texts_of  # noqa: PLC0415  # for a node with an API server
@@ -202,11 +207,27 @@ def _plan_networks(conf: NetConf, pod: Pod | None, client: Server | None, *, ifn
             report(remark)
         for remark in permission.check(pod, asked, in_effect, catalogue, client, claimed=claimed):
             report(remark)
+
+    def look_up(namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        network = catalogue.find(namespace, name)
+        if network is None:
+            report(_not_found(namespace, name))
+        return network
+
     return plan(
         selections.networks,
-        catalogue.find,
+        look_up,
         default=selections.default or first,
         more_defaults=more,
         default_interface=ifname,
         attached_by=STRICT if conf.strict else NADMIT,
     )
+
+
+def _not_found(namespace: str, name: str) -> Remark:
+    """Return Multus' event about a definition that does not exist, because people grep for it."""
+    from cniplugin.cluster.accessrules import Remark  # noqa: PLC0415  # as above
+
+    reason = f'network-attachment-definitions.k8s.cni.cncf.io "{name}" not found'
+    text = f"cannot find a network-attachment-definition ({name}) in namespace ({namespace}): {reason}"
+    return Remark(reason=NO_NETWORK, message=text)

@@ -17,6 +17,8 @@ from cniplugin.host.log import LOG
 from cniplugin.netspec import networkstatus, result
 from cniplugin.netspec.errors import SpecErrors
 
+from .podnetworks import NO_NETWORK
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +113,14 @@ def report_refusal(client: Client, pod: Pod, error: CniError, remarks: Sequence[
         client.limit(_share_of(client))
         if event(client, pod, "NetworkAccessDenied", f"{error.msg}\n{error.details}", is_warning=True):
             _create_remarks(client, pod, remarks)
+
+
+def report_missing(client: Client, pod: Pod, remarks: Sequence[Remark]) -> None:
+    """Create an event for each definition that does not exist, each once."""
+    missing = dict.fromkeys(remark for remark in remarks if remark.reason == NO_NETWORK)
+    if missing:
+        client.limit(_share_of(client))
+        _create_remarks(client, pod, tuple(missing))
 
 
 def _create_remarks(client: Client, pod: Pod, remarks: Sequence[Remark]) -> bool:

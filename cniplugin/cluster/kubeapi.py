@@ -175,7 +175,10 @@ class Client:
         has_fresh_token = False
         pauses = 0
         failure = ""
+        missing: Answer | None = None
         while True:
+            if missing is not None and self._clock() >= patience:
+                return self._read(method, path, missing)
             self._check_time(failure)
             pause_s = min(PAUSE_MIN_S * 2**pauses, PAUSE_MAX_S)
             is_reused = self._connection is not None
@@ -184,7 +187,7 @@ class Client:
                 answer = self._exchange(method, path, text, kind)
             except OSError as error:
                 self.close()
-                failure, asked_s = self._failure(error), 0.0
+                failure, asked_s, missing = self._failure(error), 0.0, None
                 self._log(method, path, failure, started)
                 if is_reused:  # the server may close an idle connection
                     continue
@@ -202,6 +205,7 @@ class Client:
                 if status == 409 and on_conflict is not None:
                     on_conflict()
                 failure, asked_s = f"it answers {status}{answer.message()}", answer.retry_after_s
+                missing = answer if status == 404 else None
             self._pause(max(asked_s, pause_s), failure)
             pauses += 1
 
@@ -319,6 +323,8 @@ class Client:
 def _resource(path: str) -> tuple[str, str, bool]:
     """Return the resource of a path as RBAC names it, ` in namespace "x"` or "", and whether it is a collection."""
     steps = path.partition("?")[0].strip("/").split("/")
+    if steps[0] not in {"api", "apis"}:
+        return path, "", False
     steps = steps[2:] if steps[0] == "api" else steps[3:]
     namespace = ""
     if steps[0] == "namespaces" and len(steps) > 2:

@@ -93,8 +93,9 @@ class Pod(Record):
 def fetch_pod(client: Reader, namespace: str, name: str, uid: str) -> Pod:
     """Return the pod of the runtime; `uid` is that of CNI_ARGS, or "".
 
-    Raises CniError 4 if a name cannot be that of a pod, and 11 if the pod is not found (NotFoundError) or has another
-    uid. The uid of a static pod always differs, because the kubelet assigns one of its own.
+    Raises CniError 4 if a name cannot be that of a pod, NotFoundError (11) if the pod is not found or has another uid,
+    and CniError 11 or 7 if the API server cannot be asked. The uid of a static pod always differs, because the kubelet
+    assigns one of its own.
     """
     for value, variable in ((namespace, "K8S_POD_NAMESPACE"), (name, "K8S_POD_NAME")):
         if not is_subdomain(value):
@@ -108,7 +109,7 @@ def fetch_pod(client: Reader, namespace: str, name: str, uid: str) -> Pod:
         client.memo[key] = pod
     if uid and pod.uid != uid and not pod.is_static:
         text = f"it was created anew: its uid is {pod.uid}, and the runtime asks for {uid}"
-        raise CniError(TRY_AGAIN_LATER, text)
+        raise NotFoundError(TRY_AGAIN_LATER, text)
     return pod
 
 

@@ -91,6 +91,17 @@ class NetConf(Record):
     on_api_unavailable: str = FAIL
     valid_attachments: tuple[tuple[str, str], ...] | None = None
 
+    @property
+    def may_start_without_api(self) -> bool:
+        """Say whether the pod certainly asks for no network, or the operator wants it to start all the same."""
+        from cniplugin.netspec.selection import DEFAULT_NETWORK as REPLACED  # noqa: PLC0415  # for ADD only
+        from cniplugin.netspec.selection import NETWORKS  # noqa: PLC0415  # as above
+
+        annotations = self.runtime_config.get(POD_ANNOTATIONS)
+        if isinstance(annotations, dict):
+            return not (annotations.get(NETWORKS) or annotations.get(REPLACED))
+        return self.on_api_unavailable == DEFAULT_NETWORK
+
 
 class Reading(Record):
     """One pass over a configuration. `conf` has all keys that are right; `problems` are pairs of key and text."""

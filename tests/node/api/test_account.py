@@ -112,3 +112,14 @@ def test_a_namespace_that_is_being_deleted(api: RealCluster) -> None:
         client.create_event(about_the_pod("Add net1", namespace="ending"))
     assert 'this account may not create events in namespace "ending": "events ' in caught.value.msg
     assert "because it is being terminated" in caught.value.msg
+
+
+def test_status_by_what_an_account_may_do(node: Node, poor: str) -> None:
+    """Every account may read the version; of a token that ended, no pod can start."""
+    conf = node.conf(cniVersion="1.1.0")
+    outside = {"CNI_CONTAINERID": "", "CNI_NETNS": "", "CNI_IFNAME": "", "CNI_ARGS": ""}
+    node.call("STATUS", conf, **outside).expect()
+    node.write_kubeconfig(node.api.url, bearer=poor)
+    node.call("STATUS", conf, **outside).expect()
+    node.write_kubeconfig(node.api.url, bearer="ended")
+    assert "it rejects our credentials (401)" in node.call("STATUS", conf, **outside).refused(50)

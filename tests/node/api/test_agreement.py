@@ -174,7 +174,7 @@ def node_says(pod: Pod, world: World, directory: Path) -> tuple[str, Sequence[Re
     conf = node_conf(directory)
     remarks: list[Remark] = []
     try:
-        podnetworks.plan_networks(conf, pod, world, ifname="eth0", uid="u", report=remarks.append)
+        podnetworks.plan_networks(conf, pod, world, namespace="", ifname="eth0", uid="u", report=remarks.append)
     except SpecErrors:
         return "Invalid", remarks
     except CniError as error:

@@ -192,7 +192,7 @@ def test_agreement(vector: dict[str, Any], tmp_path: Path) -> None:
         is_static=False,
     )
     try:
-        plan = podnetworks.plan_networks(conf, pod, reader, ifname="eth0", uid="u", report=remarks.append)
+        plan = podnetworks.plan_networks(conf, pod, reader, namespace="", ifname="eth0", uid="u", report=remarks.append)
         said: set[str] = set()
         assert len(plan.attachments) == len(elements) + 1
     except SpecErrors as errors:
