@@ -14,8 +14,8 @@ import os
 
 from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.netspec.attachers import NADMIT, STRICT
-from cniplugin.netspec.cniconfig import DELEGATING_TYPES
 from cniplugin.netspec.errors import SpecErrors
+from cniplugin.netspec.names import DELEGATING_TYPES
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import plan
 from cniplugin.netspec.selection import NetworkSelectionElement

@@ -9,8 +9,8 @@ On stderr, which runtimes mix with their own lines, each line begins with "nadmi
 of a delegate and each request to the API server. No line has a token, a request body or a configuration.
 
 libcni drops what a plugin writes to stderr if the plugin fails. So without `logFile`, a call that fails leaves all its
-lines in a file: they are kept until the first line of level `error` or `panic`. A call that succeeds
-does not touch that file, and does not load its module.
+lines in a file: they are kept until the first line of level `error` or `panic`. A call that succeeds does not touch
+that file, and does not load its module.
 
 One process serves one call, so there is one log, `LOG`. A failure to log never fails a verb.
 """

@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     Check = Callable[[Conf, str, str], Iterator[SpecError]]
     Keys = Mapping[str, tuple[str, ...]]
 
-DELEGATING_TYPES = ("multus", "multus-shim", "nadmit")
-"""Plugins that attach all networks of a pod. As a delegate, one would attach them all again, itself included."""
-
 CONFIG_BYTES_MAX = 1_572_864
 """1.5 MiB, etcd's default limit of one request (`--max-request-bytes`): no larger NAD can exist."""
 

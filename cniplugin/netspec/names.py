@@ -16,6 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+DELEGATING_TYPES = ("multus", "multus-shim", "nadmit")
+"""Plugins that attach all networks of a pod. As a delegate, one would attach them all again, itself included."""
+
 LABEL_MAX = 63
 SUBDOMAIN_MAX = 253
 IFNAMSIZ = 16

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from cniplugin.cnierrors import INVALID_NETWORK_CONFIG, CniError
 from cniplugin.netspec import cniconfig, names
-from cniplugin.netspec.cniconfig import DELEGATING_TYPES, NetworkConfigList
+from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecErrors, render, show
 from cniplugin.netspec.jsontext import join
-from cniplugin.netspec.names import trim
+from cniplugin.netspec.names import DELEGATING_TYPES, trim
 from cniplugin.netspec.record import Record
 from cniplugin.netspec.versions import VERSION_WHEN_ABSENT
 

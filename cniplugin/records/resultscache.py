@@ -23,8 +23,7 @@ from binascii import a2b_base64
 from errno import ENAMETOOLONG, ENOENT, ENOTDIR
 
 from cniplugin.host.regularfile import load_regular_file
-from cniplugin.netspec.cniconfig import DELEGATING_TYPES
-from cniplugin.netspec.names import is_network_name
+from cniplugin.netspec.names import DELEGATING_TYPES, is_network_name
 from cniplugin.netspec.rawjson import dumps, loads
 from cniplugin.netspec.record import Record
 

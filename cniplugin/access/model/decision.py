@@ -5,7 +5,7 @@ Field names follow the kind `NetworkAttachmentPolicyConfig` (access.nadmit.io/v1
 
 from __future__ import annotations
 
-from cniplugin.netspec.cniconfig import DELEGATING_TYPES
+from cniplugin.netspec.names import DELEGATING_TYPES
 from cniplugin.netspec.record import Record
 
 from .levels import AUDIT, TRIALS, WARN, BaselineLists, ClusterLevels, with_basis

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from .cluster import misbehaving
-from .podnode import Node
+from tests.node.api.cluster import misbehaving
+from tests.node.api.podnode import Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cniplugin.protocol.cniargs import for_delegates, for_further_networks, read_pod
-
-from .cluster import misbehaving
-from .podnode import Node
+from tests.node.api.cluster import misbehaving
+from tests.node.api.podnode import Node
 
 POD = "K8S_POD_NAMESPACE=blue;K8S_POD_NAME=web-0"
 

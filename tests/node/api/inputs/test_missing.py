@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .podnode import Node
+from tests.node.api.podnode import Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.apiserver import failure
-
-from .cluster import Api, misbehaving
-from .podnode import DEFAULT, NETWORKS, POD, STATUS, Node, Outcome
+from tests.node.api.cluster import Api, misbehaving
+from tests.node.api.podnode import DEFAULT, NETWORKS, POD, STATUS, Node, Outcome
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 

@@ -9,9 +9,8 @@ import pytest
 
 from cniplugin.cnierrors import INVALID_NETWORK_CONFIG
 from cniplugin.records.journal import Entry, Journal, Store
-
-from .cluster import misbehaving
-from .podnode import Conf, Node
+from tests.node.api.cluster import misbehaving
+from tests.node.api.podnode import Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from .cluster import misbehaving
-from .podnode import Conf, Node
+from tests.node.api.cluster import misbehaving
+from tests.node.api.podnode import Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from cniplugin.cnierrors import IO_FAILURE
-
-from .cluster import misbehaving
-from .podnode import PLUGINS, Conf, Node, ip
+from cniplugin.cnierrors import IO_FAILURE, UNKNOWN_CONTAINER
+from cniplugin.records.journal import Journal, Store
+from tests.node.api.cluster import misbehaving
+from tests.node.api.podnode import PLUGINS, Conf, Node, ip
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 
@@ -108,6 +108,16 @@ def test_check_without_results_is_no_error(before: Before) -> None:
     """CHECK of a plugin needs the result of its ADD, which only libcni's file has."""
     before.attach("a", "eth0", has_result=False)
     before.node.call("CHECK", before.conf()).expect()
+
+
+def test_check_with_a_record_of_ours_that_has_nothing(before: Before) -> None:
+    node = before.node
+    (node.directory / "records").mkdir(mode=0o700)
+    store = Store(str(node.directory / "records"))
+    store.write(
+        Journal(container_id=node.container, netns=f"/run/netns/{node.netns}", runtime_ifname="eth0", entries=())
+    )
+    assert "nothing is attached" in node.call("CHECK", before.conf()).refused(UNKNOWN_CONTAINER)
 
 
 @pytest.mark.parametrize("text", ["", "[", "{}"])
