@@ -188,7 +188,7 @@ def _delete_unrecorded(store: Store, invocation: Invocation, runtime: RuntimeCon
         if undone:
             raise joined([failure for _, failure in undone])
     if recorded.unusable:
-        from .attach.leftovers import check_namespace  # noqa: PLC0415  # few containers have a damaged file
+        from .attach.remains import check_namespace  # noqa: PLC0415  # few containers have a damaged file
 
         check_namespace(invocation, recorded.unusable)
 

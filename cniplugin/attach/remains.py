@@ -8,23 +8,36 @@
 
 What other programs keep elsewhere is not looked for: leases of a DHCP daemon, addresses of whereabouts and Calico in
 the API, packet filter rules. `NOT_SEEN` names them for messages.
+
+If a damaged file of another program named the attachments, only the namespace can say whether something is left. While
+it has other interfaces than its own and the default one, DEL is an error, so that the runtime asks again and somebody
+notices. When the namespace is gone, its interfaces are gone, and DEL must not fail for ever: the log has named the
+file.
 """
 
 from __future__ import annotations
 
 import os
 
-from cniplugin.cnierrors import CniError
-from cniplugin.host.netlink import links, own_links
+from cniplugin.cnierrors import IO_FAILURE, CniError
+from cniplugin.host.netlink import interface_names, links, own_links
 from cniplugin.netspec.rawjson import loads
 from cniplugin.records import hostlocal
 
+from .detach import reachable_netns
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from cniplugin.protocol.skel import Invocation
     from cniplugin.records.journal import Entry, Journal
+
+OF_EACH_NAMESPACE = frozenset(
+    ("lo", "tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "sit0", "ip6tnl0", "ip6gre0", "ip6_vti0")
+)
+"""The loopback, and the devices that the kernel makes in each namespace (net.core.fb_tunnels_only_for_init_net)."""
 
 NOT_SEEN = "leases of a DHCP daemon, addresses in the API, packet filter rules"
 
@@ -92,3 +105,16 @@ def _data_directories(value: Any) -> Iterator[str]:
             yield directory.rstrip("/")
         for item in value.values():
             yield from _data_directories(item)
+
+
+def check_namespace(invocation: Invocation, damaged: Sequence[str]) -> None:
+    """Raise CniError 5 if the namespace has further interfaces, with the damaged files in its message."""
+    netns = reachable_netns(invocation.netns, invocation.environ)
+    if is_namespace_gone(netns):
+        return
+    left = sorted(interface_names(netns) - OF_EACH_NAMESPACE - {invocation.ifname})
+    if left:
+        files = ", ".join(damaged)
+        what = f"what it names is not detached, and the pod still has {', '.join(left)}"
+        fix = "free its interfaces, addresses and rules by hand, then remove the file; or remove the namespace"
+        raise CniError(IO_FAILURE, f"{files}: the record of another program cannot be read: {what}; {fix}")

@@ -114,7 +114,7 @@ def _check_claims(conf: NetConf, uid: str, failure: CniError) -> None:
 
 
 def check_credentials(conf: NetConf, client: Limited) -> None:
-    """Raise CniError 50 if the API server refuses our token, or if the kubeconfig cannot be read.
+    """Raise CniError 50 if the API server refuses our token, or the error of a kubeconfig that cannot be read.
 
     Until somebody renews it, no pod can start, unless `check_pod` lets pods start. An API server that is away is only a
     log line: an error would make the kubelet report the node as not ready, and so would each node of the cluster.
@@ -129,7 +129,8 @@ def check_credentials(conf: NetConf, client: Limited) -> None:
         is_lasting = is_refused or error.code != TRY_AGAIN_LATER
         some_start = conf.on_api_unavailable == DEFAULT_NETWORK or POD_ANNOTATIONS in conf.capabilities
         if is_lasting and not some_start:
-            raise CniError(PLUGIN_NOT_AVAILABLE, f"no pod can start: {error.msg}", error.details) from error
+            code = PLUGIN_NOT_AVAILABLE if is_refused else error.code
+            raise CniError(code, f"no pod can start: {error.msg}", error.details) from error
         LOG.error(f"pods that ask for networks cannot start: {error.msg}")
     finally:
         client.limit(WHOLE)

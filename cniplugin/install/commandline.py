@@ -210,7 +210,7 @@ def help_text() -> str:
         f"Exit codes: {DONE} done; {FAILED} failed, a second run repairs what is half-done; {MISUSED} wrong arguments;",
         f"{DIFFERS} show: not installed, something differs, or a record is damaged;",
         "  gc: something can be freed, or a record is damaged;",
-        "  uninstall: the runtime does not use the plugin any more, and the program stays until its last container is gone.",
+        "  uninstall: the runtime does not use the plugin any more, and its last container keeps the program.",
         "",
         "install and uninstall can be interrupted at any moment; run them again. A container runtime runs the plugin",
         "itself by setting CNI_COMMAND (CNI 1.1 §2).",

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 TRIAL_S = 10.0
 _OF_THE_CONFIGURATION = (DECODE_FAILURE, INVALID_NETWORK_CONFIG)
+_SPARES = ("capabilities", "onApiUnavailable")
+"""Keys by which some pods start without the API server, so that STATUS would not report wrong credentials."""
 _NO_LOG = {"logFile": "", "logToStderr": False}
 
 
@@ -63,7 +65,8 @@ def try_status(
     """
     seen = {key: _seen(disk, value) for key, value in conf.items()}
     request = {**seen, **_NO_LOG, "cniVersion": VERSIONS[-1]}
-    request.pop("kubeconfig", None)
+    for key in ("kubeconfig", *_SPARES):
+        request.pop(key, None)
     if kubeconfig and os.path.exists(disk.at(kubeconfig)):
         request["kubeconfig"] = disk.at(kubeconfig)
     try:

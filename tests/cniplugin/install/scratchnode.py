@@ -12,6 +12,7 @@ from typing import Any
 from cniplugin.install.installer import run
 from cniplugin.records.journal import Entry, Journal, Store
 from tests.cniplugin.attach.test_confdir import network
+from tests.fakes.certificates import make_keys
 
 IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 CONF, BIN = "etc/cni/net.d", "opt/cni/bin"
@@ -38,7 +39,7 @@ class Node:
         (self.root / BIN).mkdir(parents=True)
         self.account.mkdir()
         (self.account / "token").write_text("first-token\n")
-        (self.account / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+        (self.account / "ca.crt").write_text(make_keys().ca)
         self.program.write_text(PROGRAM)
         (self.root / BIN / "bridge").write_bytes(b"\x7fELF")
         self.default("10-bridge.conflist", network("mynet", "bridge", "portmap"))

@@ -41,7 +41,7 @@ def test_the_kubeconfig_names_a_copy_of_the_token_and_is_for_root_only(node: Nod
     found = kubeconfig.load_kubeconfig(str(path))
     assert (found.server, found.token) == ("https://10.96.0.1:443", "")
     assert found.token_file == str(path.parent / "token"), "beside the kubeconfig, under each name of the directory"
-    assert found.ca_data == "-----BEGIN CERTIFICATE-----\n"
+    assert found.ca_data == (node.account / "ca.crt").read_text()
     for name in ("kubeconfig", "token"):
         assert stat.S_IMODE((path.parent / name).stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 KEY = "io.kubernetes.cri.pod-annotations"
 USUAL = {"kubernetes.io/config.seen": "2026-01-31T12:00:00Z", "kubernetes.io/config.source": "api"}
 """The annotations that the kubelet adds to every pod."""
-AGAIN, NOT_AVAILABLE = 11, 50
+WRONG, AGAIN, NOT_AVAILABLE = 7, 11, 50
 
 
 @pytest.fixture(autouse=True)
@@ -249,10 +249,17 @@ def test_status_costs_one_request(node: Node) -> None:
     assert of(node).asked() == ["GET /version"]
 
 
-@pytest.mark.parametrize("happens", [with_ended_token, without_kubeconfig, with_token_file_gone])
-def test_status_says_that_no_pod_can_start(node: Node, happens: Callable[[Node], None]) -> None:
+@pytest.mark.parametrize(
+    ("happens", "code"),
+    [
+        (with_ended_token, NOT_AVAILABLE),
+        (without_kubeconfig, WRONG),
+        (with_token_file_gone, WRONG),
+    ],
+)
+def test_status_says_that_no_pod_can_start(node: Node, happens: Callable[[Node], None], code: int) -> None:
     happens(node)
-    assert status(node).refused(NOT_AVAILABLE).startswith("no pod can start: ")
+    assert status(node).refused(code).startswith("no pod can start: ")
 
 
 @pytest.mark.parametrize("changes", [{"capabilities": {KEY: True}}, {"onApiUnavailable": "DefaultNetwork"}])
