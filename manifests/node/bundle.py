@@ -12,8 +12,8 @@ The result, `nadmit-node-<version>-<arch>.tar.gz`, unpacks to
 The bundle runs from any directory, without a Python, a libc or a shell of the host. A dynamic program contains the
 absolute path of its loader, by which the kernel starts it. A bundle that can be moved cannot have such a path
 (patchelf can change the path, but it stays absolute). So the launcher finds its own directory and starts the loader
-of the bundle, which takes the program and the library path as arguments (ld.so(8)). Build the archive on a machine
-with the architecture of the node.
+of the bundle, which takes the program and the library path as arguments (ld.so(8)). The archive is for the architecture
+of this machine; foreign.py builds it for another one.
 
 The modules of the standard library are not listed here. A bare interpreter executes each import statement of
 `cniplugin`, including the lazy ones, and the modules that it has then loaded are copied. All are compiled to
@@ -41,6 +41,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from contents import contents
 from licences import LicenceError, add_licences, static_libraries
 
 SOURCES = Path(__file__).resolve().parents[2]
@@ -167,6 +168,7 @@ def build(directory: Path) -> tuple[Path, int]:
             "libc": " ".join(platform.libc_ver()),
             "libraries": libraries,
             "modules": modules,
+            **contents(licences),
             "licences": licences,
         }
         (top / MARK).write_text(json.dumps(about, indent=1) + "\n")

@@ -46,14 +46,19 @@ def add_licences(own: Path, shipped: list[Path], target: Path) -> dict[str, str]
         name, text = found
         (target / name).write_text(text)
         names[str(path)] = name
-        for reference in sorted(set(_REFERENCE.findall(text))):
-            _add_common(reference, target, name)
+        add_common_licences(text, target, name)
     return names
 
 
-def static_libraries() -> list[Path]:
-    """Return the libraries that the compiler links into a static program."""
-    words = ["gcc", "-print-file-name=libc.a"], ["gcc", "-print-libgcc-file-name"]
+def add_common_licences(text: str, target: Path, notice: str) -> None:
+    """Copy the common licences to which a notice refers into a directory. `notice` is its name, for errors."""
+    for reference in sorted(set(_REFERENCE.findall(text))):
+        _add_common(reference, target, notice)
+
+
+def static_libraries(compiler: str = "gcc") -> list[Path]:
+    """Return the libraries that a compiler links into a static program."""
+    words = [compiler, "-print-file-name=libc.a"], [compiler, "-print-libgcc-file-name"]
     found = (subprocess.run(word, capture_output=True, text=True, check=True).stdout.strip() for word in words)
     return [Path(path).resolve() for path in found]
 
