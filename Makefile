@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages node-bundle demo test agreement cover check bench fuzz image-requirements image format golden clean
+.PHONY: help venv packages image-parts node-bundle node-image webhook-image demo test agreement cover check bench fuzz image-requirements format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -26,11 +26,11 @@ venv: $(STAMP) ## make .venv with the project and its development tools
 demo: $(STAMP) ## answer recorded reviews with a real HTTPS server, no cluster needed
 	@$(BIN)/python examples/demo.py
 
-CONTAINER_BUILD ?= docker build
-IMAGE ?= nadmit-webhook:0.1.0
-
-# Real CNI plugins and iptables, for the tests of the node. Installing them needs root.
-NODE_PACKAGES := containernetworking-plugins iptables iproute2 gcc libc6-dev binutils
+# Real CNI plugins and iptables, for the tests of the node, and compilers for the bundles. Installing them needs root.
+CROSS_PACKAGES_x86_64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+CROSS_PACKAGES_aarch64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
+HERE := $(shell uname -m)
+NODE_PACKAGES := containernetworking-plugins iptables iproute2 gcc libc6-dev binutils $(CROSS_PACKAGES_$(HERE))
 
 packages: ## install the Debian packages for the tests of the node (as root)
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
@@ -45,7 +45,10 @@ WORKERS ?= $(if $(REAL_API),0,auto)
 # pytest keeps the rewritten tests, so that the next run collects them in a third of the time.
 test cover agreement: export PYTHONDONTWRITEBYTECODE :=
 
-test: $(STAMP) packages ## run every test, one worker a core; PYTEST_ARGS="-k annotation" for some, WORKERS=0 for one process
+# Fetched once; remove the file, or run `make image-parts`, for newer packages.
+PARTS := build/parts/.fetched
+
+test: $(STAMP) packages | $(PARTS) ## run every test, one worker a core; PYTEST_ARGS="-k annotation" for some, WORKERS=0 for one process
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 agreement: $(STAMP) packages ## compare the webhook's verdicts with what nodes do, as root; MULTUS=path tries Multus too, ONLY="pods/" some cases
@@ -59,7 +62,7 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy docs/picture.py manifests/node/bundle.py manifests/node/licences.py requirements/image.py
+	$(BIN)/mypy docs/picture.py manifests/node/bundle.py manifests/node/foreign.py
 	$(BIN)/lint-imports --no-cache
 
 bench: $(STAMP) ## measure throughput, latency, memory and start-up, compared with a bare ASGI app
@@ -71,12 +74,27 @@ fuzz: $(STAMP) ## try random inputs on every parser; TARGET="kubeyaml labels" ch
 image-requirements: $(STAMP) ## write requirements/image.txt, the packages of the image with hashes; run it after a change of constraints.txt
 	$(BIN)/python requirements/image.py
 
-image: ## build the image of the webhook; BASE=python:3.11-slim@sha256:... is its base, by digest
-	@case "$(BASE)" in *@sha256:*) ;; *) echo "make: name the base by digest: make image BASE=python:3.11-slim@sha256:...; docs/install.md says how to find it" >&2; exit 2;; esac
-	$(CONTAINER_BUILD) -f Containerfile --target webhook --build-arg BASE=$(BASE) -t $(IMAGE) .
+# Architectures of bundles and images, by either name: ARCH="x86_64 aarch64", ARCH="amd64 arm64".
+ARCH ?= $(HERE)
+MACHINES = $(subst arm64,aarch64,$(subst amd64,x86_64,$(ARCH)))
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc, for hosts that have neither
-	$(BIN)/python manifests/node/bundle.py dist
+node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc, for hosts that have neither; ARCH=aarch64 for another architecture
+	@for machine in $(MACHINES); do \
+		if [ $$machine = $(HERE) ]; then $(BIN)/python manifests/node/bundle.py dist; \
+		else $(BIN)/python -m images.parts --only debian $$machine \
+			&& PYTHONPATH=. $(BIN)/python manifests/node/foreign.py $$machine dist; fi || exit 1; done
+
+node-image: node-bundle ## build the node image as an OCI archive; ARCH="x86_64 aarch64" for both, IMAGE=registry.example/net/nadmit-node:0.1.0
+	$(BIN)/python -m images.node $(if $(IMAGE),--name $(IMAGE)) $(MACHINES:%=dist/nadmit-node-$(VERSION)-%.tar.gz)
+
+webhook-image: $(STAMP) ## build the image of the webhook as an OCI archive; ARCH and IMAGE as for node-image
+	$(BIN)/python -m images.parts $(MACHINES)
+	$(BIN)/python -m images.webhook $(if $(IMAGE),--name $(IMAGE)) $(MACHINES)
+
+image-parts $(PARTS): $(STAMP) ## fetch the packages and wheels that images are built from, for the tests of the images
+	@$(BIN)/python -m images.parts x86_64 aarch64 && $(BIN)/python -m images.parts --only emulator $(HERE) && touch $(PARTS) \
+		|| echo "make: tests of images that need their parts are skipped" >&2
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix-only .

@@ -23,12 +23,10 @@ ROOT = Path(__file__).parents[1]
 CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
 OUTPUT = ROOT / "requirements" / "image.txt"
 PYTHON = "3.11"
-"""The version of the image's base, see Containerfile."""
+"""The version of the image's interpreter, which is that of Debian 12: images/debian.py."""
 PLATFORMS = ("x86_64", "aarch64")
 GLIBC_MINORS = (36, 34, 31, 28, 27, 26, 24, 17)
 """manylinux_2_N of each wheel that Debian 12 (glibc 2.36) can use; PEP 600."""
-BUILD = ("setuptools",)
-"""Needed to build the project's own wheel; removed from the image afterwards."""
 _MARKERS = {"extra": "", "python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "sys_platform": "linux"}
 
 
@@ -39,9 +37,9 @@ def versions() -> dict[str, str]:
 
 
 def closure() -> list[str]:
-    """Return the canonical names of all packages that are needed to run or build the project, sorted."""
+    """Return the canonical names of all packages that are needed to run the project, sorted."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    waiting = [Requirement(text) for text in (*project["dependencies"], *BUILD)]
+    waiting = [Requirement(text) for text in project["dependencies"]]
     found: set[str] = set()
     while waiting:
         requirement = waiting.pop()
@@ -61,16 +59,21 @@ def _needed(name: str, extras: set[str]) -> Iterator[Requirement]:
             yield requirement
 
 
+def platform_options(machine: str) -> list[str]:
+    """Return the options with which pip chooses the wheels for the image on an architecture."""
+    platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS]
+    wheels = ["--only-binary=:all:", f"--python-version={PYTHON}", "--implementation=cp"]
+    return [*wheels, *platforms, f"--platform=manylinux2014_{machine}"]
+
+
 def hashes(pinned: Mapping[str, str], machine: str) -> dict[str, str]:
     """Return the hash of the wheel that pip would install on a machine's platform, by canonical name."""
-    platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS]
     with tempfile.TemporaryDirectory() as folder:
         wanted, report = Path(folder) / "wanted.txt", Path(folder) / "report.json"
         wanted.write_text("".join(f"{name}=={version}\n" for name, version in pinned.items()))
         command = [
             sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps",
-            "--only-binary=:all:", f"--python-version={PYTHON}", "--implementation=cp", f"--target={folder}/none",
-            f"--report={report}", f"--requirement={wanted}", *platforms, f"--platform=manylinux2014_{machine}",
+            f"--target={folder}/none", f"--report={report}", f"--requirement={wanted}", *platform_options(machine),
         ]  # fmt: skip
         subprocess.run(command, check=True)
         installed = json.loads(report.read_text())["install"]

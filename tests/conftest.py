@@ -5,9 +5,7 @@ Only the tests of a real API server may be skipped in CI, because CI cannot inst
 
 from __future__ import annotations
 
-import fcntl
 import os
-import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.builtonce import built_once
 from tests.paths import MANIFESTS
 from tests.realapi.assets import HOW_TO, find_assets
 from tests.realapi.server import RealApiServer
@@ -36,17 +35,9 @@ def real_api() -> Iterator[RealApiServer]:
 
 @pytest.fixture(scope="session")
 def node_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive of the node bundle. The first worker builds it, the others wait for it."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    directory = shared / "node-bundle"
-    with (shared / "node-bundle.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not directory.exists():
-            built = tmp_path_factory.mktemp("node-bundle")
-            subprocess.run([sys.executable, MANIFESTS / "node/bundle.py", built], check=True, capture_output=True)
-            built.rename(directory)
+    """The archive of the node bundle."""
+    program = [sys.executable, str(MANIFESTS / "node/bundle.py")]
+    directory = built_once(tmp_path_factory, "node-bundle", lambda target: [*program, str(target)])
     (archive,) = directory.iterdir()
     return archive
 
