@@ -92,7 +92,11 @@ webhook-image: $(STAMP) ## build the image of the webhook as an OCI archive; ARC
 	$(BIN)/python -m images.parts $(MACHINES)
 	$(BIN)/python -m images.webhook $(if $(IMAGE),--name $(IMAGE)) $(MACHINES)
 
-image-parts $(PARTS): $(STAMP) ## fetch the packages and wheels that images are built from, for the tests of the images
+image-parts: ## fetch the packages and wheels that images are built from, for the tests of the images
+	@rm -f $(PARTS)
+	@$(MAKE) --no-print-directory $(PARTS)
+
+$(PARTS): $(STAMP)
 	@$(BIN)/python -m images.parts x86_64 aarch64 && $(BIN)/python -m images.parts --only emulator $(HERE) && touch $(PARTS) \
 		|| echo "make: tests of images that need their parts are skipped" >&2
 
