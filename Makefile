@@ -26,17 +26,23 @@ venv: $(STAMP) ## make .venv with the project and its development tools
 demo: $(STAMP) ## answer recorded reviews with a real HTTPS server, no cluster needed
 	@$(BIN)/python examples/demo.py
 
-# Real CNI plugins and iptables, for the tests of the node, and compilers for the bundles. Installing them needs root.
+# The parts of the frozen form of the node bundle. dpkg-dev unpacks the sources that pythonsource.py fetches.
+FROZEN_PACKAGES := python3 libpython3-dev libssl-dev zlib1g-dev dpkg-dev
+
 CROSS_PACKAGES_x86_64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 CROSS_PACKAGES_aarch64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 HERE := $(shell uname -m)
-NODE_PACKAGES := containernetworking-plugins iptables iproute2 gcc libc6-dev binutils $(CROSS_PACKAGES_$(HERE))
 
-packages: ## install the Debian packages for the tests of the node (as root)
+# Real CNI plugins and iptables, for the tests of the node, and compilers for the bundles. Installing them needs root.
+NODE_PACKAGES := containernetworking-plugins iptables iproute2 gcc libc6-dev binutils $(FROZEN_PACKAGES) $(CROSS_PACKAGES_$(HERE))
+
+packages: $(STAMP) ## install the Debian packages for the tests of the node (as root), and fetch sources for its bundle
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "make: not root on Debian: tests of the node that need $(NODE_PACKAGES) may be skipped"; \
 	elif ! dpkg-query -W $(NODE_PACKAGES) >/dev/null 2>&1; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(NODE_PACKAGES); fi
+	@! command -v apt-get >/dev/null || $(BIN)/python manifests/node/pythonsource.py || \
+		echo "make: the frozen form of the node bundle is neither built nor tested" >&2
 
 # One worker a core. `worksteal` gives each a run of neighbours, which share the servers of their module. With a real API
 # server there is one process: the tests share that server, and each module cleans up what it installed.
@@ -62,7 +68,7 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy docs/picture.py manifests/node/bundle.py manifests/node/foreign.py
+	$(BIN)/mypy docs/picture.py manifests/node/bundle.py manifests/node/foreign.py manifests/node/pythonsource.py
 	$(BIN)/lint-imports --no-cache
 
 bench: $(STAMP) ## measure throughput, latency, memory and start-up, compared with a bare ASGI app
@@ -79,9 +85,9 @@ ARCH ?= $(HERE)
 MACHINES = $(subst arm64,aarch64,$(subst amd64,x86_64,$(ARCH)))
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc, for hosts that have neither; ARCH=aarch64 for another architecture
+node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc, for hosts that have neither; FORM=frozen or modules (default: frozen if its parts are there), ARCH=aarch64 for another architecture
 	@for machine in $(MACHINES); do \
-		if [ $$machine = $(HERE) ]; then $(BIN)/python manifests/node/bundle.py dist; \
+		if [ $$machine = $(HERE) ]; then $(BIN)/python manifests/node/bundle.py dist $(FORM); \
 		else $(BIN)/python -m images.parts --only debian $$machine \
 			&& PYTHONPATH=. $(BIN)/python manifests/node/foreign.py $$machine dist; fi || exit 1; done
 

@@ -1,15 +1,22 @@
-"""Build the node bundle: `python manifests/node/bundle.py [DIRECTORY]`, which `make node-bundle` runs.
+"""Build the node bundle: `python manifests/node/bundle.py [DIRECTORY [FORM]]`, which `make node-bundle` runs.
 
-The result, `nadmit-node-<version>-<arch>.tar.gz`, unpacks to
+The result, `nadmit-node-<version>-<arch>.tar.gz`, has one of two forms. The form `frozen` is one static program
+(frozen.py) and starts in half of the time. It needs parts that few machines have. The form `modules` needs any
+CPython. Without a FORM, `frozen` is built where its parts are there, else `modules`, and stderr says why. Both unpack
+to
 
-    nadmit/bin/nadmit            the CNI executable: a static launcher of 40 lines of C, below
+    nadmit/bin/nadmit            the CNI executable
+    nadmit/bin/passthru          a link to it: the plugin by another name
+    nadmit/licences/             the notices of all parts (licences.py)
+    nadmit/nadmit-bundle.json    form, version, architecture, the sources of the parts, and the notice of each
+
+In the form `modules`, `bin/nadmit` is a static launcher of 40 lines of C, below, and there are
+
     nadmit/bin/python3           this interpreter
     nadmit/lib/                  the loader, libc and the shared libraries that the interpreter and its modules need
     nadmit/lib/python3.x/        the modules of the standard library that the plugin can load, and the plugin
-    nadmit/licences/             the notices of all these files (licences.py)
-    nadmit/nadmit-bundle.json    version, architecture, the sources of the parts, and the notice of each
 
-The bundle runs from any directory, without a Python, a libc or a shell of the host. A dynamic program contains the
+A bundle runs from any directory, without a Python, a libc or a shell of the host. A dynamic program contains the
 absolute path of its loader, by which the kernel starts it. A bundle that can be moved cannot have such a path
 (patchelf can change the path, but it stays absolute). So the launcher finds its own directory and starts the loader
 of the bundle, which takes the program and the library path as arguments (ld.so(8)). The archive is for the architecture
@@ -40,7 +47,11 @@ import tarfile
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import frozen
+from buildtools import BundleError
+from buildtools import run as _run
 from contents import contents
 from licences import LicenceError, add_licences, static_libraries
 
@@ -87,8 +98,9 @@ int main(int argc, char **argv) {
     sprintf(library, "%s/lib", self);
     sprintf(python, "%s/bin/python3", self);
     sprintf(program, "%s/main.pyc", self);
+    /* main.pyc removes itself from sys.argv, so that the next argument is sys.argv[0]. */
     char *head[] = {loader, "--inhibit-cache", "--library-path", library, "--argv0", python, python,
-                    "-I", "-S", "-B", "-X", "utf8", program};
+                    "-I", "-S", "-B", "-X", "utf8", program, argc ? argv[0] : python};
     size_t count = sizeof head / sizeof *head;
     char **arguments = calloc(count + argc + 1, sizeof *arguments);
     if (!arguments) return fail("no memory");
@@ -100,8 +112,11 @@ int main(int argc, char **argv) {
 """
 
 MAIN = """\
+import sys
+
 from cniplugin.__main__ import process
 
+del sys.argv[0]
 process()
 """
 
@@ -116,15 +131,12 @@ print(json.dumps([name for name, module in sys.modules.items() if module is not 
 """
 
 
-class BundleError(Exception):
-    """One line that says why the bundle cannot be built."""
-
-
 def main() -> int:
     """Build the archive and print its path."""
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else SOURCES / "dist"
+    form = sys.argv[2] if len(sys.argv) > 2 else ""
     try:
-        archive, size = build(directory)
+        archive, size = build(directory, form)
     except (BundleError, LicenceError) as error:
         sys.stderr.write(f"bundle: {error}\n")
         return 1
@@ -133,46 +145,24 @@ def main() -> int:
     return 0
 
 
-def build(directory: Path) -> tuple[Path, int]:
+def build(directory: Path, form: str = "") -> tuple[Path, int]:
     """Write the archive into a directory; return its path and the unpacked size in bytes.
 
     Raises BundleError, and LicenceError for a part without a notice.
     """
     version = tomllib.loads((SOURCES / "pyproject.toml").read_text())["project"]["version"]
+    form = form or _best_form()
+    if form not in FORMS:
+        raise BundleError(f"{form}: this is no form of a bundle; allowed: {', '.join(FORMS)}")
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / "nadmit"
-        library = top / "lib" / f"python{sysconfig.get_python_version()}"
-        extensions = library / "lib-dynload"
-        extensions.mkdir(parents=True)
-        (top / "bin").mkdir()
-        interpreter = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-        _copy_program(interpreter, top / "bin/python3")
-        modules = find_modules()
-        for name in modules:
-            _add_module(name, library, extensions)
-        for source in sorted((SOURCES / "cniplugin").rglob("*.py")):
-            relative = source.relative_to(SOURCES)
-            _compile(source, library / relative.with_suffix(".pyc"), f"nadmit/{relative}")
-        entry = Path(scratch) / "main.py"
-        entry.write_text(MAIN)
-        _compile(entry, top / "main.pyc", "nadmit/main.py")
-        libraries = _add_libraries(interpreter, _origins(extensions), top / "lib")
-        _add_launcher(top / "bin/nadmit", Path(scratch))
-        shipped = [interpreter, Path(os.__file__), *map(Path, libraries), *_origins(extensions), *static_libraries()]
-        licences = add_licences(SOURCES / "LICENSE", shipped, top / "licences")
-        about = {
-            "name": "nadmit",
-            "version": version,
-            "arch": platform.machine(),
-            "python": platform.python_version(),
-            "libc": " ".join(platform.libc_ver()),
-            "libraries": libraries,
-            "modules": modules,
-            **contents(licences),
-            "licences": licences,
-        }
+        (top / "bin").mkdir(parents=True)
+        parts = FORMS[form](top, Path(scratch))
+        (top / "bin/passthru").symlink_to("nadmit")
+        about = {"name": "nadmit", "version": version, "form": form, "arch": platform.machine()}
+        about |= {**parts, **contents(parts["licences"])}
         (top / MARK).write_text(json.dumps(about, indent=1) + "\n")
-        size = sum(path.stat().st_size for path in top.rglob("*") if path.is_file())
+        size = sum(path.stat().st_size for path in top.rglob("*") if path.is_file() and not path.is_symlink())
         if size > BYTES_MAX:
             raise BundleError(f"it has {size} bytes; allowed: {BYTES_MAX}")
         directory.mkdir(parents=True, exist_ok=True)
@@ -181,8 +171,69 @@ def build(directory: Path) -> tuple[Path, int]:
     return archive, size
 
 
-def find_modules() -> list[str]:
-    """Return the modules of the standard library that the plugin can load, sorted, including those in the binary."""
+def _best_form() -> str:
+    try:
+        frozen.find_parts()
+    except BundleError as error:
+        sys.stderr.write(f"bundle: the form is `modules`, which starts more slowly than `frozen`: {error}\n")
+        return "modules"
+    return "frozen"
+
+
+def _add_frozen(top: Path, scratch: Path) -> dict[str, Any]:
+    """Build the program and its notices; return what nadmit-bundle.json says about the parts."""
+    parts = frozen.find_parts()
+    modules = find_modules(str(parts.python), (*LEFT_OUT, *frozen.LEFT_OUT))
+    program = frozen.build(parts, modules, SOURCES / "cniplugin", top / "bin/nadmit", scratch)
+    linked = {*program.libraries, *static_libraries()}
+    licences = add_licences(SOURCES / "LICENSE", [parts.stdlib / "os.py", *linked], top / "licences")
+    licences |= {name: licences[str(path)] for name, path in program.files.items()}
+    return {
+        "python": program.version,
+        "libc": " ".join(platform.libc_ver(str(parts.python))),
+        "libraries": sorted(map(str, linked)),
+        "modules": program.modules,
+        "licences": licences,
+    }
+
+
+def _add_modules(top: Path, scratch: Path) -> dict[str, Any]:
+    """Copy the interpreter and add modules, libraries, launcher and notices; return as `_add_frozen`."""
+    library = top / "lib" / f"python{sysconfig.get_python_version()}"
+    extensions = library / "lib-dynload"
+    extensions.mkdir(parents=True)
+    interpreter = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    _copy_program(interpreter, top / "bin/python3")
+    modules = find_modules()
+    for name in modules:
+        _add_module(name, library, extensions)
+    for source in sorted((SOURCES / "cniplugin").rglob("*.py")):
+        relative = source.relative_to(SOURCES)
+        _compile(source, library / relative.with_suffix(".pyc"), f"nadmit/{relative}")
+    entry = scratch / "main.py"
+    entry.write_text(MAIN)
+    _compile(entry, top / "main.pyc", "nadmit/main.py")
+    libraries = _add_libraries(interpreter, _origins(extensions), top / "lib")
+    _add_launcher(top / "bin/nadmit", scratch)
+    shipped = [interpreter, Path(os.__file__), *map(Path, libraries), *_origins(extensions), *static_libraries()]
+    return {
+        "python": platform.python_version(),
+        "libc": " ".join(platform.libc_ver()),
+        "libraries": libraries,
+        "modules": modules,
+        "licences": add_licences(SOURCES / "LICENSE", shipped, top / "licences"),
+    }
+
+
+FORMS = {"frozen": _add_frozen, "modules": _add_modules}
+"""By the name of the form: the function that adds its parts."""
+
+
+def find_modules(python: str = sys.executable, left_out: tuple[str, ...] = LEFT_OUT) -> list[str]:
+    """Return the modules of the standard library that the plugin can load, sorted, including those in the binary.
+
+    `python`: the interpreter that loads them. `left_out`: those that it gets without.
+    """
     imported = {f"encodings.{name}" for name in ENCODINGS}
     for source in (SOURCES / "cniplugin").rglob("*.py"):
         for node in _imports(ast.parse(source.read_text())):
@@ -190,9 +241,9 @@ def find_modules() -> list[str]:
                 imported |= {alias.name for alias in node.names}
             elif not node.level and node.module:
                 imported.add(node.module)
-    imported = {name for name in imported if name.partition(".")[0] not in {"__future__", "cniplugin"}}
-    given = json.dumps({"modules": sorted(imported), "left_out": LEFT_OUT})
-    command = [sys.executable, "-I", "-S", "-c", TRACE]
+    imported = {name for name in imported if name.partition(".")[0] not in {"__future__", "cniplugin", *left_out}}
+    given = json.dumps({"modules": sorted(imported), "left_out": left_out})
+    command = [python, "-I", "-S", "-c", TRACE]
     out = subprocess.run(command, input=given, capture_output=True, text=True, check=True).stdout
     return sorted({*json.loads(out), "__future__", "os"})
 
@@ -282,16 +333,6 @@ def _pack(top: Path, archive: Path) -> None:
         for path in (top, *sorted(top.rglob("*"))):
             tar.add(path, str(path.relative_to(top.parent)), recursive=False, filter=bare)
     archive.write_bytes(gzip.compress(buffer.getvalue(), mtime=0))
-
-
-def _run(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise BundleError(f"{command[0]} is not there; on Debian: apt-get install gcc libc6-dev binutils") from error
-    if done.returncode:
-        raise BundleError(f"{' '.join(command)}: {done.stderr.strip()}")
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -1,19 +1,25 @@
-"""The node bundle in an otherwise empty chroot, with real delegates; needs root, gcc and CNI plugins."""
+"""Both forms of the node bundle in an otherwise empty chroot, with real delegates; needs root, gcc and CNI plugins.
+
+The form `frozen` is tried where its parts are there. test_frozen.py says which part is missing, and has what only this
+form has.
+"""
 
 from __future__ import annotations
 
 import importlib
 import json
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.fakes.dns import serving_dns
+from tests.node.bundles import PLACE, archive_of, build_script, extract, forms, python
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
@@ -32,12 +38,22 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(params=forms())
+def form(request: pytest.FixtureRequest) -> str:
+    """Each form that can be built here."""
+    return str(request.param)
+
+
 @pytest.fixture
-def root(node_bundle: Path, tmp_path: Path) -> Path:
+def archive(form: str, node_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of a form."""
+    return archive_of(form, node_bundle, tmp_path_factory)
+
+
+@pytest.fixture
+def root(archive: Path, tmp_path: Path) -> Path:
     """A root directory with only the bundle in it."""
-    with tarfile.open(node_bundle) as tar:
-        tar.extractall(tmp_path / "root/some/where", filter="tar")
-    return tmp_path / "root"
+    return extract(archive, tmp_path / "root")
 
 
 @pytest.fixture
@@ -90,9 +106,9 @@ def test_every_part_has_its_notice(root: Path) -> None:
     assert set(about["libraries"]) <= set(about["licences"])
     assert set(about["licences"].values()) | {"nadmit.txt"} == set(notices)
     assert any("PYTHON SOFTWARE FOUNDATION LICENSE" in text for text in notices.values())
-    assert "GNU Lesser General Public" in notices["libc6.txt"]
-    assert any(path.endswith("/libc.a") for path in about["licences"]), "the launcher is linked statically"
-    shipped = {path.name for path in (top / "lib").iterdir() if path.is_file() and not path.is_symlink()} - {"ld.so"}
+    assert "GNU Lesser General Public" in notices["libc6-dev.txt"]
+    assert any(path.endswith("/libc.a") for path in about["licences"]), "launcher and program are linked statically"
+    shipped = {path.name for path in top.glob("lib/*") if path.is_file() and not path.is_symlink()} - {"ld.so"}
     assert {Path(path).name for path in about["licences"]} >= shipped
     common = {path.name: path.read_text() for path in (top / "licences/common-licenses").iterdir()}
     assert "GNU LESSER GENERAL PUBLIC LICENSE" in common["LGPL-2.1"]
@@ -138,32 +154,96 @@ def test_without_dpkg_a_missing_notice_is_a_warning(
     assert all("no notice is found for this file" in line for line in said)
 
 
-def test_the_archive_is_the_same_each_time(node_bundle: Path, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, SOURCES / "manifests/node/bundle.py", tmp_path], check=True, capture_output=True)
-    assert (tmp_path / node_bundle.name).read_bytes() == node_bundle.read_bytes()
+def test_the_archive_is_the_same_each_time(form: str, archive: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(SOURCES / "manifests/node/bundle.py"), str(tmp_path), form]
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / archive.name).read_bytes() == archive.read_bytes()
 
 
-def test_every_module_of_the_plugin_can_be_loaded(root: Path) -> None:
-    top = root / "some/where/nadmit"
+def test_an_unknown_form_is_no_bundle(tmp_path: Path) -> None:
+    command = [sys.executable, str(SOURCES / "manifests/node/bundle.py"), str(tmp_path), "melted"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "bundle: melted: this is no form of a bundle; allowed: frozen, modules\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_module_of_the_plugin_can_be_loaded(form: str, root: Path) -> None:
     modules = sorted(
         ".".join(path.relative_to(SOURCES).with_suffix("").parts).removesuffix(".__init__")
         for path in (SOURCES / "cniplugin").rglob("*.py")
         if path.name != "__main__.py"
     )
     code = (
-        f"import importlib, _ssl, _socket, ctypes, signal, sys\nfor name in {modules}: importlib.import_module(name)\n"
+        f"import importlib, _json, _ssl, _socket, signal, sys\nfor name in {modules}: importlib.import_module(name)\n"
         "_ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)\n_socket.getaddrinfo(b'127.0.0.1', 443)\n"
         "print(*[m.__file__ for m in sys.modules.values() if getattr(m, '__file__', None)], sys.prefix, sep='\\n')"
     )
-    start = ["/some/where/nadmit/lib/ld.so", "--inhibit-cache", "--library-path", "/some/where/nadmit/lib"]
-    start += ["--argv0", "/some/where/nadmit/bin/python3", "/some/where/nadmit/bin/python3", "-I", "-S", "-c", code]
-    done = subprocess.run(["/usr/sbin/chroot", root, *start], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    *files, prefix = done.stdout.splitlines()
+    *files, prefix = python(root, code).splitlines()
     assert prefix == "/some/where/nadmit"
-    assert len(files) > len(modules)
     assert all(file.startswith("/some/where/nadmit/lib/") for file in files)
-    assert (top / "nadmit-bundle.json").exists()
+    assert len(files) == 0 if form == "frozen" else len(files) > len(modules)
+
+
+def _plugin_that_says_its_arguments(form: str, root: Path, scratch: Path) -> None:
+    """Replace the plugin in the bundle."""
+    package = scratch / "stub/cniplugin"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("import sys\ndef process():\n    print(sys.argv)\n    sys.exit(3)\n")
+    top = root / PLACE / "nadmit"
+    if form == "modules":
+        (target,) = top.glob("lib/python*/cniplugin/__main__.pyc")
+        py_compile.compile(str(package / "__main__.py"), str(target), doraise=True)
+        return
+    frozen, bundle = build_script("frozen"), build_script("bundle")
+    parts = frozen.find_parts()
+    modules = bundle.find_modules(str(parts.python), (*bundle.LEFT_OUT, *frozen.LEFT_OUT))
+    frozen.build(parts, modules, package, top / "bin/nadmit", scratch)
+
+
+def test_the_plugin_gets_the_name_under_which_it_was_started(form: str, root: Path, tmp_path: Path) -> None:
+    _plugin_that_says_its_arguments(form, root, tmp_path)
+    bin_dir = f"/{PLACE}/nadmit/bin"
+    (root / "opt/cni/bin").mkdir(parents=True)
+    (root / "opt/cni/bin/passthru").symlink_to(f"{bin_dir}/passthru")
+    for program in (f"{bin_dir}/nadmit", f"{bin_dir}/passthru", "/opt/cni/bin/passthru"):
+        command = ["/usr/sbin/chroot", str(root), program, "--some", "thing with spaces", ""]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (3, f"{[program, *command[3:]]}\n"), done.stderr
+
+
+def test_a_thread_can_move_into_a_network_namespace(root: Path, namespaces: tuple[str, str]) -> None:
+    _, pod = namespaces
+    (root / "proc").mkdir()
+    code = (
+        "import os\nfrom cniplugin.host.netlink import Namespace\nhere = os.readlink('/proc/thread-self/ns/net')\n"
+        "with Namespace('/pod'): print(os.readlink('/proc/thread-self/ns/net'))\n"
+        "assert os.readlink('/proc/thread-self/ns/net') == here\n"
+    )
+    (root / "pod").touch()
+    script = f'mount -t proc proc "{root}/proc" && mount --bind "/run/netns/{pod}" "{root}/pod" && exec "$@"'
+    found = python(root, code, prefix=("unshare", "--mount", "sh", "-c", script, "sh"))
+    assert found == f"net:[{Path('/run/netns', pod).stat().st_ino}]\n"
+
+
+def test_names_are_looked_up_in_the_file_of_hosts_and_by_dns(root: Path, namespaces: tuple[str, str]) -> None:
+    host, _ = namespaces
+    (root / "etc").mkdir()
+    (root / "etc/hosts").write_text("192.0.2.7 written.test\n")
+    (root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    # Modules that only the libc of the host can load: none of them is there.
+    (root / "etc/nsswitch.conf").write_text("hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns\n")
+    code = (
+        "from _socket import SOCK_STREAM, getaddrinfo\n"
+        "for name in (b'written.test', b'served.test'):\n"
+        "    print(*sorted({address[0] for *_, address in getaddrinfo(name, 443, 0, SOCK_STREAM)}))\n"
+        "try: getaddrinfo(b'absent.test', 443, 0, SOCK_STREAM)\n"
+        "except OSError as error: print(error.strerror)\n"
+    )
+    with serving_dns(host, {"served.test": "198.51.100.9"}):
+        found = python(root, code, prefix=("ip", "netns", "exec", host))
+    assert found.splitlines() == ["192.0.2.7", "198.51.100.9", "Name or service not known"]
 
 
 def test_it_installs_itself_and_takes_itself_off(root: Path) -> None:
