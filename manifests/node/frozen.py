@@ -2,7 +2,7 @@
 
 It is linked from
 
-    libpython3.x.a       the interpreter, of Debian's package libpython3.x-dev
+    libpython3.11.a      the interpreter, of Debian's package libpython3.11-dev
     _ssl.c, _json.c      the modules that this library lacks (pythonsource.py)
     libssl.a, libcrypto.a, libz.a, libc.a
     program.c            the start
@@ -12,8 +12,8 @@ So a start needs one exec, no loader, no relocation and no file. The program is 
 own interpreter is: with another address at each start, 0.5 ms of each start would go into relocations. Names of hosts
 are looked up in /etc/hosts and by DNS, by the libc in the program. OpenSSL reads no configuration of the host.
 
-Bytecode is that of the interpreter in the library, so the interpreter of the same package compiles the modules. Asserts
-and docstrings are left out.
+Bytecode is that of the interpreter in the library, so the interpreter of the same package compiles the modules
+(freeze.py).
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from buildtools import BundleError, run
-from pythonsource import TREE, header_version, newest_include, source_version
+from pythonsource import TREE, header_version, include_directory, source_version
 
 PROGRAM = Path(__file__).with_name("program.c")
+FREEZE = Path(__file__).with_name("freeze.py")
 
 LEFT_OUT = ("_ctypes", "ctypes", "_hashlib", "zlib")
 """Modules without which the program does the same: `os` has `setns`, and `hashlib` its own digests."""
@@ -49,18 +50,6 @@ LINK = (
     *("-Wl,--wrap=_PyConfig_InitPathConfig", "-Wl,--wrap=_PyImportZip_Init"),
 )
 LIBRARIES = ("ssl", "crypto", "z", "m")
-
-FREEZE = """\
-import json, marshal, sys
-given = json.load(sys.stdin)
-table = []
-with open(given["target"], "wb") as blob:
-    for name, path, shown, is_package in given["modules"]:
-        with open(path, "rb") as file:
-            code = compile(file.read(), shown, "exec", dont_inherit=True, optimize=2)
-        table.append([name, blob.tell(), blob.write(marshal.dumps(code)), is_package])
-print(json.dumps(table))
-"""
 
 INCLUDE_BLOB = """\
     .section .rodata
@@ -92,6 +81,25 @@ class Parts(NamedTuple):
     """The modules that are built into the interpreter."""
 
 
+class Source(NamedTuple):
+    """A module to freeze. `shown` is its path in tracebacks."""
+
+    name: str
+    path: str
+    shown: str
+    is_package: bool
+    is_plugin: bool
+
+
+class Entry(NamedTuple):
+    """A frozen module: where its code is."""
+
+    name: str
+    offset: int
+    size: int
+    is_package: bool
+
+
 class Program(NamedTuple):
     """What is known of a program that was built."""
 
@@ -104,7 +112,7 @@ class Program(NamedTuple):
 
 def find_parts(sources: Path = TREE) -> Parts:
     """Return the parts. `sources`: where pythonsource.py writes. Raises BundleError for the first missing part."""
-    include = newest_include()
+    include = include_directory()
     python = Path("/usr/bin") / include.name
     library = next(Path("/usr/lib").glob(f"{include.name}/config-*/lib{include.name}.a"), None)
     if library is None or not python.exists():
@@ -146,12 +154,12 @@ def build(parts: Parts, modules: list[str], plugin: Path, target: Path, scratch:
         f"{parts.include.name} {source_version(parts.sources)}/Modules/{name}": parts.library
         for name in COMPILED.values()
     }
-    names = sorted({name for name, *_ in table if not name.startswith("cniplugin")} | {*built_in, *COMPILED})
+    names = sorted({entry.name for entry in table if not entry.name.startswith("cniplugin")} | {*built_in, *COMPILED})
     return Program(header_version(parts.include / "patchlevel.h"), names, libraries, notice)
 
 
-def _sources_of(parts: Parts, modules: list[str], plugin: Path) -> list[tuple[str, Path, str, bool]]:
-    """Return name, file, shown path and whether it is a package, for each module to freeze."""
+def _sources_of(parts: Parts, modules: list[str], plugin: Path) -> list[Source]:
+    """Return the modules to freeze."""
     found = []
     for name in modules:
         if name in parts.builtin or name in COMPILED or name in BOOTSTRAP:
@@ -160,27 +168,25 @@ def _sources_of(parts: Parts, modules: list[str], plugin: Path) -> list[tuple[st
         source = next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()), None)
         if source is None:
             raise BundleError(f"{name}: it is no module of {parts.library}, and frozen.py does not compile it")
-        found.append((name, source, str(source.relative_to(parts.stdlib)), source.name == "__init__.py"))
+        shown = str(source.relative_to(parts.stdlib))
+        found.append(Source(name, str(source), shown, source.name == "__init__.py", is_plugin=False))
     for source in sorted(plugin.rglob("*.py")):
         relative = source.relative_to(plugin.parent)
         is_package = source.name == "__init__.py"
         name = ".".join((relative.parent if is_package else relative.with_suffix("")).parts)
-        found.append((name, source, f"nadmit/{relative}", is_package))
+        found.append(Source(name, str(source), f"nadmit/{relative}", is_package, is_plugin=True))
     return found
 
 
-def _freeze(
-    parts: Parts, sources: list[tuple[str, Path, str, bool]], scratch: Path
-) -> list[tuple[str, int, int, bool]]:
-    """Write the code of all modules into one file; return name, offset, size and whether it is a package."""
-    modules = [(name, str(path), shown, is_package) for name, path, shown, is_package in sources]
-    given = json.dumps({"modules": modules, "target": str(scratch / "modules.bin")})
+def _freeze(parts: Parts, sources: list[Source], scratch: Path) -> list[Entry]:
+    """Write the code of all modules into one file; return where each is."""
+    given = json.dumps({"modules": sources, "target": str(scratch / "modules.bin")})
     # Sets in constants are written in the order of their hashes.
-    out = run("env", "-i", "PYTHONHASHSEED=0", str(parts.python), "-s", "-S", "-c", FREEZE, given=given)
-    return [(name, offset, size, is_package) for name, offset, size, is_package in json.loads(out)]
+    out = run("env", "-i", "PYTHONHASHSEED=0", str(parts.python), "-s", "-S", str(FREEZE), given=given)
+    return [Entry(*entry) for entry in json.loads(out)]
 
 
-def _render_tables(built_in: list[str], table: list[tuple[str, int, int, bool]]) -> str:
+def _render_tables(built_in: list[str], table: list[Entry]) -> str:
     """Return C with the tables of built-in modules (instead of that in libpython) and of frozen modules."""
     entries = {name: ENTRY_POINTS.get(name, f"PyInit_{name}") for name in built_in}
     declared = sorted({entry for entry in entries.values() if entry != "NULL"})

@@ -23,6 +23,8 @@ from buildtools import BundleError, run
 
 SOURCES = Path(__file__).resolve().parents[2]
 TREE = SOURCES / "build/python-source"
+INCLUDE = Path("/usr/include/python3.11")
+"""The only version with which the frozen form was tried; program.c uses private names of it."""
 KEPT = (
     "Modules/_json.c",
     "Modules/_ssl.c",
@@ -53,7 +55,7 @@ def main() -> int:
 
 def fetch(tree: Path) -> str:
     """Write the sources into a directory; return what was done. Raises BundleError."""
-    include = newest_include()
+    include = include_directory()
     wanted = header_version(include / "patchlevel.h")
     if source_version(tree).partition("-")[0] == wanted:
         return f"{tree} has {source_version(tree)}"
@@ -72,12 +74,11 @@ def fetch(tree: Path) -> str:
     raise BundleError(reason)
 
 
-def newest_include() -> Path:
-    """Return the directory of the headers of the distribution's Python, such as /usr/include/python3.11."""
-    found = [path.parent for path in Path("/usr/include").glob("python3.*/Python.h")]
-    if not found:
-        raise BundleError("there are no headers of Python; on Debian: apt-get install libpython3-dev")
-    return max(found, key=lambda path: int(path.name.rpartition(".")[2]))
+def include_directory() -> Path:
+    """Return the directory of the headers. Raises BundleError without them."""
+    if not (INCLUDE / "Python.h").is_file():
+        raise BundleError(f"there is no {INCLUDE}/Python.h; on Debian 12: apt-get install libpython3-dev")
+    return INCLUDE
 
 
 def header_version(header: Path) -> str:
@@ -165,7 +166,7 @@ def _keep(found: Path, version: str, tree: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target)
-        elif source.is_file():  # the tables differ between versions of Python
+        else:
             shutil.copy(source, target)
     (tree / VERSION).write_text(f"{version}\n")
 
