@@ -26,7 +26,6 @@
 
 extern const struct _frozen nadmit_modules[];
 
-#define PAGE ((uintptr_t)4096)
 #define HUGE_PAGE ((size_t)2 << 20)
 #define ARENAS (4 * HUGE_PAGE)
 #define HEAP ((int)HUGE_PAGE)
@@ -67,7 +66,7 @@ static void arena_free(void *context, void *arena, size_t size) {
 
 static void prepare_memory(void) {
     extern char __data_start[], _end[];
-    uintptr_t variables = (uintptr_t)__data_start & ~(PAGE - 1);
+    uintptr_t variables = (uintptr_t)__data_start & ~((uintptr_t)getauxval(AT_PAGESZ) - 1);
     madvise((void *)variables, (uintptr_t)_end - variables, MADV_POPULATE_WRITE);
     mallopt(M_TOP_PAD, HEAP);
     char *reserved = mmap(NULL, ARENAS + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
