@@ -36,12 +36,12 @@ HERE := $(shell uname -m)
 # Real CNI plugins and iptables, for the tests of the node, and compilers for the bundles. Installing them needs root.
 NODE_PACKAGES := containernetworking-plugins iptables iproute2 gcc libc6-dev binutils $(FROZEN_PACKAGES) $(CROSS_PACKAGES_$(HERE))
 
-packages: $(STAMP) ## install the Debian packages for the tests of the node (as root), and fetch sources for its bundle
+packages: ## install the Debian packages for the tests of the node (as root), and fetch sources for its bundle
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "make: not root on Debian: tests of the node that need $(NODE_PACKAGES) may be skipped"; \
 	elif ! dpkg-query -W $(NODE_PACKAGES) >/dev/null 2>&1; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(NODE_PACKAGES); fi
-	@! command -v apt-get >/dev/null || $(BIN)/python manifests/node/pythonsource.py || \
+	@! command -v apt-get >/dev/null || $(PYTHON) manifests/node/pythonsource.py || \
 		echo "make: the frozen form of the node bundle is neither built nor tested" >&2
 
 # One worker a core. `worksteal` gives each a run of neighbours, which share the servers of their module. With a real API

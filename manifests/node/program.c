@@ -35,10 +35,12 @@ extern const struct _frozen nadmit_modules[];
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* CNI 1.1 section 5: an error is JSON on stdout, and exit code 1. */
-static int fail(const char *what) {
+/* CNI 1.1 section 5: an error is JSON on stdout, and exit code 1. It ends without exit handlers, because the thread of
+ * make_tls_ready may be at work in OpenSSL. */
+static _Noreturn void fail(const char *what) {
     printf("{\"cniVersion\":\"1.0.0\",\"code\":999,\"msg\":\"nadmit: the program cannot be started: %s\"}\n", what);
-    return 1;
+    fflush(stdout);
+    _exit(1);
 }
 
 /* Memory.
@@ -208,7 +210,7 @@ int main(int argc, char **argv) {
     prepare_tls();
     /* A static program cannot load the modules of nsswitch.conf, which belong to the libc of the host. */
     __nss_configure_lookup("hosts", "files dns");
-    if (find_place(&place) < 0) return fail("its own path is not known");
+    if (find_place(&place) < 0) fail("its own path is not known");
     if (argc < 1) { /* Linux before 5.18 allows it */
         by_name[0] = place.program;
         argc = 1, argv = by_name;
@@ -216,14 +218,14 @@ int main(int argc, char **argv) {
     const char *slash = strrchr(argv[0], '/');
     int is_python = strcmp(slash ? slash + 1 : argv[0], "python3") == 0;
     PyStatus status = start_interpreter(argc, argv, &place, is_python);
-    if (PyStatus_Exception(status)) return fail(status.err_msg ? status.err_msg : "no memory");
+    if (PyStatus_Exception(status)) fail(status.err_msg ? status.err_msg : "no memory");
     if (add_missing() < 0) {
         PyErr_Print();
-        return fail("posix cannot be changed");
+        fail("posix cannot be changed");
     }
     if (is_python) return Py_RunMain();
     PyObject *module = PyImport_ImportModule("cniplugin.__main__");
     PyObject *result = module ? PyObject_CallMethod(module, "process", NULL) : NULL; /* ends the process */
     if (!result) PyErr_Print();
-    return fail("the plugin does not run; stderr says why");
+    fail("the plugin does not run; stderr says why");
 }
