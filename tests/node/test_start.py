@@ -18,8 +18,6 @@ import pytest
 from .bundles import PLACE, archive_of, extract, missing_part
 from .test_footprint import FORBIDDEN, ROOT, STANDARD
 
-pytestmark = pytest.mark.root
-
 NETNS = f"nadmit-start-{os.getpid()}"
 OF_ADD = {"_socket", "_struct", "struct"}
 """The modules of the standard library that only ADD needs, without an API server."""
@@ -93,6 +91,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         subprocess.run(["ip", "netns", "delete", NETNS], check=True)
 
 
+@pytest.mark.root
 def test_the_modules_that_add_loads(world: World) -> None:
     world.call(world.telling, "ADD")
     names = set(world.loaded.read_text().split())
@@ -113,6 +112,7 @@ def test_the_modules_that_add_loads(world: World) -> None:
     )
 
 
+@pytest.mark.root
 @pytest.mark.slow
 def test_the_first_delegate_runs_soon(world: World) -> None:
     """Compares the best of many starts with the best of a bare interpreter and of the delegate alone, in turn.
