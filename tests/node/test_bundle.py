@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.certificates import make_keys
 from tests.fakes.dns import serving_dns
 from tests.node.bundles import PLACE, archive_of, build_script, extract, forms, python
 from tests.paths import ROOT
@@ -244,6 +246,23 @@ def test_names_are_looked_up_in_the_file_of_hosts_and_by_dns(root: Path, namespa
     with serving_dns(host, {"served.test": "198.51.100.9"}):
         found = python(root, code, prefix=("ip", "netns", "exec", host))
     assert found.splitlines() == ["192.0.2.7", "198.51.100.9", "Name or service not known"]
+
+
+def test_only_the_server_of_the_kubeconfig_is_trusted(root: Path) -> None:
+    with ApiServer(keys=make_keys()) as server:
+        code = (
+            "from cniplugin.cluster import transport\nfrom cniplugin.cluster.kubeconfig import ClusterConfig\n"
+            f"for ca, name in {[(server.ca, '127.0.0.1'), (server.ca, '192.0.2.1'), (make_keys('other').ca, '127.0.0.1')]}:\n"
+            f"    host, port = '127.0.0.1', {server.url.rpartition(':')[2]}\n"
+            "    context = transport.tls_context(ClusterConfig(server='', host=host, port=port, ca_data=ca))\n"
+            "    try: transport.TlsSocket(context, transport.dial(host, port, timeout_s=5), name).close()\n"
+            "    except OSError as error: print(error.verify_message)\n"
+            "    else: print('trusted')\n"
+        )
+        found = python(root, code).splitlines()
+    assert found[0] == "trusted"
+    assert found[1] == "IP address mismatch, certificate is not valid for '192.0.2.1'."
+    assert found[2] in {"unable to get local issuer certificate", "certificate signature failure"}
 
 
 def test_it_installs_itself_and_takes_itself_off(root: Path) -> None:
