@@ -23,16 +23,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from buildtools import BundleError, run
 from bundle import (
     BYTES_MAX,
     LAUNCHER,
     MAIN,
     MARK,
     SOURCES,
-    BundleError,
     _compile,
     _pack,
-    _run,
     find_modules,
 )
 from contents import Owner, distribution, owner
@@ -78,6 +77,7 @@ def build(machine: Machine, directory: Path, parts: Path) -> tuple[Path, int]:
         about = {
             "name": "nadmit",
             "version": version(),
+            "form": "modules",
             "arch": machine.name,
             "python": _python_version(packages),
             "libc": f"glibc {_upstream(packages, 'libc6')}",
@@ -85,8 +85,9 @@ def build(machine: Machine, directory: Path, parts: Path) -> tuple[Path, int]:
             "modules": modules,
             **_add_notices(root, [*programs, *libraries], linked, packages, top / "licences"),
         }
+        (top / "bin/passthru").symlink_to("nadmit")
         (top / MARK).write_text(json.dumps(about, indent=1) + "\n")
-        size = sum(path.stat().st_size for path in top.rglob("*") if path.is_file())
+        size = sum(path.stat().st_size for path in top.rglob("*") if path.is_file() and not path.is_symlink())
         if size > BYTES_MAX:
             raise BundleError(f"it has {size} bytes; allowed: {BYTES_MAX}")
         directory.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def _add_python(root: Path, top: Path, modules: list[str]) -> list[Path]:
     interpreter = root / f"usr/bin/python{PYTHON}"
     shutil.copy(interpreter, top / "bin/python3")
     programs = [interpreter]
-    built_in = set(re.findall(r"\bPyInit_(\w+)", _run("readelf", "--wide", "--dyn-syms", str(interpreter))))
+    built_in = set(re.findall(r"\bPyInit_(\w+)", run("readelf", "--wide", "--dyn-syms", str(interpreter))))
     for name in modules:
         source = _source(stdlib, name)
         extension = next((stdlib / "lib-dynload").glob(f"{name}.cpython-*.so"), None)
@@ -162,7 +163,7 @@ def _add_libraries(root: Path, machine: Machine, programs: list[Path], target: P
 
 
 def _needed(program: Path) -> list[str]:
-    return re.findall(r"\(NEEDED\).*\[(.*)\]", _run("readelf", "--wide", "--dynamic", str(program)))
+    return re.findall(r"\(NEEDED\).*\[(.*)\]", run("readelf", "--wide", "--dynamic", str(program)))
 
 
 def _add_launcher(machine: Machine, target: Path, scratch: Path) -> list[Path]:
@@ -173,7 +174,7 @@ def _add_launcher(machine: Machine, target: Path, scratch: Path) -> list[Path]:
         raise BundleError(f"{compiler} is not there; on Debian: apt-get install {names}")
     source = scratch / "launcher.c"
     source.write_text(LAUNCHER)
-    _run(compiler, "-static", "-Os", "-s", "-Wall", "-Werror", "-o", str(target), str(source))
+    run(compiler, "-static", "-Os", "-s", "-Wall", "-Werror", "-o", str(target), str(source))
     return static_libraries(compiler)
 
 
