@@ -21,6 +21,7 @@ import pytest
 
 from images.machines import BuildError
 from images.node import CONFIG, build
+from tests.fakes.certificates import make_keys
 from tests.manifests.rendered import Object, pod_specs
 from tests.paths import ROOT
 
@@ -52,7 +53,8 @@ def test_the_bills_of_materials_have_the_libraries_of_the_bundles(node_image: Pa
         assert archive.bill(machine.oci) == text
         (entry,) = (one for one in archive.images() if one["platform"]["architecture"] == machine.oci)
         found = check_document(json.loads(text), entry["digest"])
-        assert {"nadmit", "libc6", "libssl3", "zlib1g", "libffi8"} <= set(found)
+        for part in ("nadmit", "libc6", "libssl", "zlib1g"):  # of a static program they are those of the -dev packages
+            assert any(name.startswith(part) for name in found), part
         assert any("python" in name for name in found), "the interpreter"
         with tarfile.open(fileobj=io.BytesIO(archive.layers(machine.oci)[0])) as tar:
             notices = [f"/{name}" for name in tar.getnames() if name.endswith(".txt")]
@@ -87,7 +89,7 @@ def image(node_bundle: Path, tmp_path: Path) -> Path:
     account = top / "var/run/secrets/kubernetes.io/serviceaccount"
     account.mkdir(parents=True)
     (account / "token").write_text("a-token\n")
-    (account / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    (account / "ca.crt").write_text(make_keys().ca)
     bridge = {"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge"}]}
     (top / "host/etc/cni/net.d/10-pods.conflist").write_text(json.dumps(bridge))
     return top
