@@ -70,9 +70,10 @@ def add(invocation: Invocation) -> dict[str, Any]:
 
 
 def _add(invocation: Invocation, store: Store, client: Client | None, runtime: RuntimeConf) -> dict[str, Any]:
-    from .attach import execution, podnetworks  # noqa: PLC0415  # for ADD only
-
     conf = invocation.conf
+    _ask_for_pod(client, invocation)
+    from .attach import execution, podnetworks  # noqa: PLC0415  # for ADD only; meanwhile the API server works
+
     pod: Pod | None = None
     remarks: list[Remark] = []
     try:
@@ -490,6 +491,21 @@ def _open_client(invocation: Invocation, deadline: float) -> Client | None:
     return Client(config, deadline=deadline, clock=time.monotonic, sleep=time.sleep) if config else None
 
 
+def _ask_for_pod(client: Client | None, invocation: Invocation) -> None:
+    """Ask for the pod and all that is known to be needed, without waiting. A failure is left to `_fetch_pod`."""
+    if client is None or not invocation.pod_name:
+        return
+    if invocation.conf.may_start_without_api:  # the delegates need the rest of the time
+        client.limit(min(ASK_S, client.left_s() * ASK_SHARE))
+    client.open()
+    from .cluster.objects import paths_of_pod  # noqa: PLC0415  # modules are loaded while the API server works
+
+    client.ask(*paths_of_pod(invocation.pod_namespace, invocation.pod_name))
+    from .attach import podnetworks  # noqa: PLC0415  # as above
+
+    podnetworks.ask_ahead(invocation.conf, client, pod_namespace=invocation.pod_namespace)
+
+
 def _away(failure: CniError) -> Client:
     """Return the client of an API server that cannot be asked."""
     from .attach.withoutapi import Away  # noqa: PLC0415  # only after a failure
@@ -507,8 +523,6 @@ def _fetch_pod(client: Client | None, invocation: Invocation) -> tuple[Pod | Non
         return None, client
     from .cluster.objects import fetch_pod  # noqa: PLC0415
 
-    if invocation.conf.may_start_without_api:  # the delegates need the rest of the time
-        client.limit(min(ASK_S, client.left_s() * ASK_SHARE))
     try:
         pod = fetch_pod(client, invocation.pod_namespace, invocation.pod_name, invocation.pod_uid)
     except CniError as failure:

@@ -203,7 +203,7 @@ def _report(record: Journal, entry: Entry, failure: CniError, traces: Sequence[s
         return
     from cniplugin.cluster.objects import Pod  # noqa: PLC0415  # as above
 
-    from .reporting import event  # noqa: PLC0415  # as above
+    from .reporting import create_events  # noqa: PLC0415  # as above
 
     pod = Pod(
         namespace=record.pod_namespace or "",
@@ -214,4 +214,4 @@ def _report(record: Journal, entry: Entry, failure: CniError, traces: Sequence[s
         service_account="",
         is_static=False,
     )
-    event(client, pod, EVENT, text, is_warning=True)
+    create_events(client, pod, [(EVENT, text)])

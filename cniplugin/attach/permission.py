@@ -7,7 +7,8 @@ The node looks up a network only if its content can change the verdict, so that 
 network of another namespace exists. Policies and levels of mode Warn and Audit refuse nothing.
 
 The labels of a network's namespace decide which level its definitions have. The labels of the pod's own namespace are
-known; each other namespace costs one request.
+known; each other namespace costs one request. All networks and namespaces that are looked up are asked for in one
+flight.
 
 A refusal lists networks that the pod may use instead (`allowednetworks`). This costs at most REQUESTS_MAX
 requests and LIST_S seconds: the client lists one namespace at a time, and with its last request the whole cluster.
@@ -24,6 +25,7 @@ from cniplugin.cluster import objects
 from cniplugin.cluster.accessrules import Remark
 from cniplugin.cnierrors import ACCESS_DENIED, TRY_AGAIN_LATER, CniError
 from cniplugin.host.log import LOG
+from cniplugin.netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,13 +83,13 @@ def check(
         service_account=pod.service_account,
     )
     refusals, trials = [], []
-    requests = [*((position, element, "") for position, element in asked)]
-    requests += [(None, one.element, one.where) for one in claimed]
-    for position, element, where in requests:
-        item = Item(element=element, network_labels={}, replaces_default=position is None and not where)
-        item = item.replace(source="the claim") if where else item
-        verdict = in_effect.refusal
-        if verdict is None:
+    requests = [_first_look(subject, in_effect, position, element) for position, element in asked]
+    requests += [_first_look(subject, in_effect, None, one.element, one.where) for one in claimed]
+    if in_effect.refusal is None:
+        _ask_ahead(subject, [request for request in requests if request.needs_content], in_effect.rules, client)
+    for request in requests:
+        item, verdict, position, where = request.item, request.verdict, request.position, request.where
+        if request.needs_content:
             item, verdict = _judge(subject, item, in_effect.rules, networks, client, where or _place(position))
         refusal = Refusal(reference=item.reference, item=position, verdict=verdict, where=where)
         if not verdict.is_allowed:
@@ -116,13 +118,47 @@ def _who(pod: Pod) -> str:
     return f"pod {pod.namespace}/{pod.name}"
 
 
+class _Request(Record):
+    """A network that a pod or a claim asks for, and the verdict without its content.
+
+    `needs_content`: the network itself can change the verdict.
+    """
+
+    position: int | None
+    where: str
+    item: Item
+    verdict: Verdict
+    needs_content: bool
+
+
+def _first_look(
+    subject: Subject,
+    in_effect: RulesInEffect,
+    position: int | None,
+    element: NetworkSelectionElement,
+    where: str = "",
+) -> _Request:
+    item = Item(element=element, network_labels={}, replaces_default=position is None and not where)
+    item = item.replace(source="the claim") if where else item
+    rules, verdict, needs_content = in_effect.rules, in_effect.refusal, False
+    if verdict is None:
+        verdict = judge(subject, item, rules, is_on_node=True)
+        needs_content = verdict.is_allowed or _depends_on_content(subject, item, rules)
+    return _Request(position=position, where=where, item=item, verdict=verdict, needs_content=needs_content)
+
+
+def _ask_ahead(subject: Subject, requests: Sequence[_Request], rules: Rules, client: Server) -> None:
+    """Ask for the networks that are to be looked up, and for the labels of their namespaces."""
+    elements = [request.item.element for request in requests]
+    others = [element.namespace for element in elements if element.namespace != subject.namespace]
+    labels = objects.paths_of_namespaces(client, others) if rules.config.levels.reads_labels else []
+    client.ask(*labels, *objects.paths_of_networks(client, [(one.namespace, one.name) for one in elements]))
+
+
 def _judge(
     subject: Subject, item: Item, rules: Rules, networks: Networks, client: Server, where: str
 ) -> tuple[Item, Verdict]:
-    """Return the verdict, and the item with its network if that was looked up."""
-    verdict = judge(subject, item, rules, is_on_node=True)
-    if not verdict.is_allowed and not _depends_on_content(subject, item, rules):
-        return item, verdict
+    """Return the verdict by the network, and the item with its network."""
     element = item.element
     try:
         network = networks.look_up(element.namespace, element.name)

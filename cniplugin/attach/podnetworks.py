@@ -6,6 +6,15 @@ NetworkAttachmentDefinition (a delegate of the configuration, a file of the node
     default   = v1.multus-cni.io/default-network of the pod / delegates[0] / clusterNetwork
     further   = delegates[1:], defaultNetworks (not in systemNamespaces), auxiliaryCNIChainName
     selected  = k8s.v1.cni.cncf.io/networks of the pod
+
+The objects of the cluster that these depend on are asked for in as few flights as possible, before they are needed:
+
+    1  the pod, and the node's own networks that are definitions
+    2  its claims, the access rules, the definitions that its annotations name in its own namespace
+    3  the definitions of other namespaces, once the rules say that their content matters (`permission`)
+
+If the runtime has told us the pod's annotations, flight 2 goes out with the first. They are a guess: the pod that the
+API server returns decides what is looked up, and what was asked for in vain costs one request each.
 """
 
 from __future__ import annotations
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
 
     from cniplugin.cluster.accessrules import Remark
     from cniplugin.cluster.objects import Pod, Reader, Server
+    from cniplugin.netspec.annotation import PodSelections
     from cniplugin.netspec.cniconfig import NetworkConfigList
     from cniplugin.netspec.plan import Plan
     from cniplugin.protocol.netconf import NetConf
@@ -40,6 +50,9 @@ NO_NETWORK = "NoNetworkFound"
 
 LOCAL = ""
 """The namespace of networks that are not objects of the API."""
+
+POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
+"""Capability of containerd and CRI-O: the annotations that the pod had when the kubelet made the sandbox."""
 
 
 class Catalogue:
@@ -137,6 +150,42 @@ def node_defaults(
     return first, more
 
 
+def ask_ahead(conf: NetConf, client: Server, *, pod_namespace: str) -> None:
+    """Ask for the objects that the plan needs, as far as they are known before the pod is read (flight 1)."""
+    from cniplugin.cluster.objects import paths_of_networks  # noqa: PLC0415  # for a node with an API server
+
+    names = [] if conf.delegates else [conf.cluster_network]
+    names += () if pod_namespace in conf.system_namespaces else conf.default_networks
+    paths = paths_of_networks(client, [(conf.multus_namespace, name) for name in names])
+    guess = _texts(conf.runtime_config.get(POD_ANNOTATIONS))
+    if guess:
+        from cniplugin.netspec.annotation import read_pod, texts_of  # noqa: PLC0415  # as above
+
+        selections = read_pod(*texts_of(guess), namespace=pod_namespace, network_namespace=conf.multus_namespace)
+        paths += _paths_of_selected(client, selections, pod_namespace)
+    client.ask(*paths)
+
+
+def _texts(value: object) -> dict[str, str]:
+    given = value if isinstance(value, dict) else {}
+    return {key: text for key, text in given.items() if isinstance(text, str)}
+
+
+def _paths_of_selected(client: Server, selections: PodSelections, namespace: str) -> list[str]:
+    """Return the paths of the access rules and of the pod's own definitions; none for a pod that selects nothing.
+
+    NB: definitions of other namespaces are left out. A refusal must not depend on whether they exist, not even in time.
+    """
+    from cniplugin.cluster import objects  # noqa: PLC0415  # as above
+
+    elements = [element for _, element in selections.elements]
+    if not elements:
+        return []
+    own = [(element.namespace, element.name) for element in elements if element.namespace == namespace]
+    labels = objects.paths_of_namespaces(client, [namespace])
+    return [*labels, *objects.paths_of_rules(), *objects.paths_of_networks(client, own)]
+
+
 def plan_networks(
     conf: NetConf, pod: Pod | None, client: Server | None, *, namespace: str, ifname: str, uid: str, report: Report
 ) -> Plan:
@@ -191,6 +240,9 @@ def _plan_networks(
         source = selections.problems[-1].source  # the error names one annotation
         raise SpecErrors([problem for problem in selections.problems if problem.source == source])
     asked = selections.elements
+    from cniplugin.cluster.objects import paths_of_claims  # noqa: PLC0415  # as above
+
+    client.ask(*paths_of_claims(pod.namespace, pod.claims), *_paths_of_selected(client, selections, pod.namespace))
     claimed: tuple[Claimed, ...] = ()
     if pod.claims:
         from . import podclaims  # noqa: PLC0415  # few pods have claims

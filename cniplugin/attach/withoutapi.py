@@ -71,6 +71,12 @@ class Away:
         """Raise the error."""
         raise self._failure
 
+    def open(self) -> None:
+        """Connect to nothing."""
+
+    def ask(self, *paths: str) -> None:
+        """Send nothing."""
+
     def left_s(self) -> float:
         """Return 0: no request takes time."""
         return 0.0

@@ -44,7 +44,13 @@ from cniplugin.netspec.rawjson import dumps, loads
 from cniplugin.netspec.record import Record
 from cniplugin.protocol.netconf import GLOBAL_NAMESPACES
 
-from .objects import fetch_config, fetch_namespace_labels, fetch_policies
+from .objects import (
+    fetch_config,
+    fetch_namespace_labels,
+    fetch_policies,
+    paths_of_namespaces,
+    paths_of_rules,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,6 +136,7 @@ def _read(client: Server, namespace: str) -> _Read:
     """NB: the small parts first, so that a slow answer takes no time from the others."""
     client.limit(min(READ_S, client.left_s() * READ_SHARE))
     try:
+        client.ask(*paths_of_namespaces(client, [namespace]), *paths_of_rules())
         labels, no_labels = _attempt(lambda: fetch_namespace_labels(client, namespace))
         config, no_config = _attempt(lambda: fetch_config(client))
         policies, no_policies = _attempt(lambda: fetch_policies(client))

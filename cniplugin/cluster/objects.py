@@ -3,6 +3,9 @@
 All objects are read through a `Reader`: today the API server (`kubeapi.Client`), later perhaps a broker on the node
 that saves the TLS handshake. The objects are remembered for the run, so that one ADD decides on one state. A pod that
 is not found is an error; Multus then returns an invented result, and the pod runs without networks.
+
+The functions `paths_of_*` return the paths that the functions `fetch_*` will get, without those that are remembered, so
+that a caller can have a `Server` ask for many of them in one flight. They decide nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from cniplugin.netspec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any, Protocol
 
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
         @property
         def server(self) -> str:
             """The address of the API server."""
+
+        def ask(self, *paths: str) -> None:
+            """Send GETs now, for later calls of `get`. Raises nothing."""
 
         def left_s(self) -> float:
             """Return how many seconds all requests from now on may take together."""
@@ -104,7 +110,7 @@ def fetch_pod(client: Reader, namespace: str, name: str, uid: str) -> Pod:
     key = ("pod", namespace, name)
     pod = client.memo.get(key)
     if not isinstance(pod, Pod):
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        path = _path_of_pod(namespace, name)
         pod = _pod(namespace, name, client.get(path, appears_within_s=POD_APPEARS_WITHIN_S))
         client.memo[key] = pod
     if uid and pod.uid != uid and not pod.is_static:
@@ -119,9 +125,8 @@ def fetch_network(client: Reader, namespace: str, name: str) -> NetworkAttachmen
     if not is_subdomain(namespace) or not is_subdomain(name):
         return None
     if key not in client.memo:
-        path = f"{_NETWORKS}/namespaces/{namespace}/{netattachdef.RESOURCE}/{name}"
         try:
-            client.memo[key] = _network(namespace, name, client.get(path))
+            client.memo[key] = _network(namespace, name, client.get(_path_of_network(namespace, name)))
         except NotFoundError:
             client.memo[key] = None
     network = client.memo[key]
@@ -132,7 +137,7 @@ def fetch_namespace_labels(client: Reader, namespace: str) -> Mapping[str, str]:
     """Return the labels of a namespace. Raises NotFoundError if it does not exist."""
     key = ("namespace", namespace)
     if key not in client.memo:
-        client.memo[key] = _texts(_object(client.get(f"/api/v1/namespaces/{namespace}"), "metadata"), "labels")
+        client.memo[key] = _texts(_object(client.get(_path_of_namespace(namespace)), "metadata"), "labels")
     labels = client.memo[key]
     return labels if isinstance(labels, dict) else {}
 
@@ -149,7 +154,7 @@ def fetch_claim(client: Reader, namespace: str, name: str) -> dict[str, Any] | N
 def _get_claim(client: Reader, namespace: str, name: str) -> dict[str, Any] | None:
     for version in CLAIM_VERSIONS:
         try:
-            return client.get(f"/apis/{CLAIMS_GROUP}/{version}/namespaces/{namespace}/resourceclaims/{name}")
+            return client.get(_path_of_claim(version, namespace, name))
         except NotFoundError:
             continue
     return None
@@ -206,7 +211,7 @@ def fetch_list(client: Reader, path: str, *, pages_max: int, page: int = PAGE, q
     objects: list[dict[str, Any]] = []
     token = ""
     for _ in range(pages_max):
-        value = client.get(f"{path}?limit={page}{query}{'&continue=' if token else ''}{_escape(token)}")
+        value = client.get(f"{_first_page(path, page)}{query}{'&continue=' if token else ''}{_escape(token)}")
         items = value.get("items", "")
         if not isinstance(items, list | None) or not all(isinstance(item, dict) for item in items or ()):
             raise CniError(TRY_AGAIN_LATER, f"the answer to GET {path} is not a list of objects")
@@ -215,6 +220,59 @@ def fetch_list(client: Reader, path: str, *, pages_max: int, page: int = PAGE, q
         if not token:
             return objects
     raise CniError(TRY_AGAIN_LATER, f"GET {path}: there are more than {pages_max * page} objects")
+
+
+def paths_of_pod(namespace: str, name: str) -> list[str]:
+    """Return the path of a pod; none if a name cannot be that of a pod."""
+    return [_path_of_pod(namespace, name)] if is_subdomain(namespace) and is_subdomain(name) else []
+
+
+def paths_of_networks(client: Reader, networks: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the paths of networks, given as pairs of namespace and name, without names that an object cannot have."""
+    return [
+        _path_of_network(namespace, name)
+        for namespace, name in dict.fromkeys(networks)
+        if ("network", namespace, name) not in client.memo and is_subdomain(namespace) and is_subdomain(name)
+    ]
+
+
+def paths_of_namespaces(client: Reader, namespaces: Iterable[str]) -> list[str]:
+    """Return the paths of namespaces."""
+    return [
+        _path_of_namespace(namespace)
+        for namespace in dict.fromkeys(namespaces)
+        if ("namespace", namespace) not in client.memo and is_subdomain(namespace)
+    ]
+
+
+def paths_of_claims(namespace: str, names: Iterable[str]) -> list[str]:
+    """Return the paths of ResourceClaims in the version that current clusters serve."""
+    return [_path_of_claim(CLAIM_VERSIONS[0], namespace, name) for name in names]
+
+
+def paths_of_rules() -> list[str]:
+    """Return the paths of the configuration of the access rules, and of the first policies."""
+    return [CONFIG, _first_page(POLICIES)]
+
+
+def _path_of_pod(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/pods/{name}"
+
+
+def _path_of_network(namespace: str, name: str) -> str:
+    return f"{_NETWORKS}/namespaces/{namespace}/{netattachdef.RESOURCE}/{name}"
+
+
+def _path_of_namespace(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}"
+
+
+def _path_of_claim(version: str, namespace: str, name: str) -> str:
+    return f"/apis/{CLAIMS_GROUP}/{version}/namespaces/{namespace}/resourceclaims/{name}"
+
+
+def _first_page(path: str, page: int = PAGE) -> str:
+    return f"{path}?limit={page}"
 
 
 def _escape(token: str) -> str:

@@ -18,6 +18,8 @@ from _ssl import (
     PROTOCOL_TLS_CLIENT,
     PROTO_TLSv1_2,
     SSLEOFError,
+    SSLWantReadError,
+    SSLWantWriteError,
     _SSLContext,
 )
 
@@ -226,12 +228,21 @@ class Connection:
 
 
 class TlsSocket:
-    """A connected socket after its TLS handshake. Raises OSError, TimeoutError after the timeout of the TCP socket."""
+    """A connected socket with TLS. Raises OSError, TimeoutError after the timeout of the TCP socket.
+
+    The constructor sends the first message of the handshake and does not wait for the server's. The first `sendall`
+    or `recv` ends the handshake.
+    """
 
     def __init__(self, context: Any, plain: TcpSocket, server_name: str) -> None:
         self._plain = plain
         self._tls = context._wrap_socket(plain, False, server_name)  # noqa: SLF001  # ssl calls it so
-        self._tls.do_handshake()
+        self._is_open = False
+        plain.settimeout(0.0)
+        try:  # noqa: SIM105  # contextlib is not loaded otherwise
+            self._tls.do_handshake()
+        except (SSLWantReadError, SSLWantWriteError):
+            pass  # the first message is under way
 
     def settimeout(self, seconds: float) -> None:
         """Set the timeout of each later call."""
@@ -239,12 +250,20 @@ class TlsSocket:
 
     def sendall(self, data: bytes) -> None:
         """Send all of `data`."""
+        self._open()
         rest = memoryview(data)
         while rest:
             rest = rest[self._tls.write(rest) :]
 
+    def _open(self) -> None:
+        """End the handshake; no byte of a request is sent before the server's certificate was verified."""
+        if not self._is_open:
+            self._tls.do_handshake()
+            self._is_open = True
+
     def recv(self, size: int) -> bytes:
         """Return the next bytes, b"" at the end. NB: many servers end without the alert that TLS requires."""
+        self._open()
         try:
             data: bytes = self._tls.read(size)
         except SSLEOFError:

@@ -114,6 +114,12 @@ class ApiServer(ObjectStore):
         """Called with the lock held; it returns None for the answer from the store."""
         self.on_page: Callable[[], None] = lambda: None
         """Called when a page of a list was sent."""
+        self.flights: deque[int] = deque()
+        """The numbers of requests that it reads from a connection before it answers the first of them; 1 at the end.
+
+        A client that waits for that answer before it sends the others gets none."""
+        self.bytes = 0
+        """Of all requests, with their heads."""
         self.token: str | None = None
         self.has_strict_namespaces = False
         """Whether objects can be created only in existing namespaces, as at a real API server."""
@@ -378,6 +384,8 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         api = self.server_state
         api.connections += 1
+        self.flight: list[Request] = []
+        self.flight_size = 1
         plain = self.request
         api._sockets.add(plain)
         if api._context is not None:
@@ -405,6 +413,19 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path, headers, _decode(body, headers))
         with api.changed:
             api.requests.append(request)
+            api.bytes += len(self.requestline) + len(bytes(self.headers)) + len(body)
+            if not self.flight:
+                self.flight_size = api.flights.popleft() if api.flights else 1
+            self.flight.append(request)
+        if len(self.flight) == self.flight_size:
+            arrived, self.flight = self.flight, []
+            for each in arrived:
+                if not self.close_connection:
+                    self._answer(each)
+
+    def _answer(self, request: Request) -> None:
+        api = self.server_state
+        with api.changed:
             answer = api.answer_to(request)
             if isinstance(answer, Watch):
                 api.watches[answer.path] += 1

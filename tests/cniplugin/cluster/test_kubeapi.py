@@ -17,7 +17,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from certs import authority
-from cniplugin.cluster.kubeapi import Client, Event, ReplacedError
+from cniplugin.cluster.kubeapi import (
+    FLIGHT_BYTES_MAX,
+    FLIGHT_MAX,
+    Client,
+    Event,
+    ReplacedError,
+    event_request,
+    status_request,
+)
 from cniplugin.cluster.kubeconfig import ClusterConfig
 from cniplugin.cluster.transport import RESPONSE_BYTES_MAX
 from cniplugin.cnierrors import CniError, NotFoundError
@@ -278,6 +286,168 @@ def test_an_object_that_does_not_appear(client: Client, clock: Clock) -> None:
     with pytest.raises(NotFoundError, match="is not found"):
         client.get(f"{POD}x", appears_within_s=5)
     assert 3 < sum(clock.slept) < 5
+
+
+# Flights
+
+LAN, WAN, NAMESPACE = "/api/v1/namespaces/team-a/pods/lan", "/api/v1/namespaces/team-a/pods/wan", "/api/v1/namespaces/b"
+
+
+@pytest.fixture
+def flying(api: ApiServer, connect: Callable[..., Client]) -> Client:
+    """A client with a connection, at a server with some objects."""
+    for path, name in ((LAN, "lan"), (WAN, "wan")):
+        api.put(path, pod(name))
+    api.put(NAMESPACE, {})
+    made = connect()
+    made.open()
+    return made
+
+
+def names(client: Client, *paths: str) -> list[str]:
+    return [client.get(path)["metadata"]["name"] for path in paths]
+
+
+def test_a_flight_goes_out_before_its_first_answer(api: ApiServer, flying: Client, clock: Clock) -> None:
+    api.flights.append(3)
+    flying.ask(POD, LAN, NAMESPACE)
+    assert names(flying, NAMESPACE, POD, LAN) == ["b", "web", "lan"]
+    assert api.asked() == [f"GET {path}" for path in (POD, LAN, NAMESPACE)]
+    assert names(flying, POD) == ["web"], "a taken answer is not taken twice"
+    assert (len(api.requests), api.connections, clock.slept) == (4, 1, [])
+
+
+def test_a_second_flight_follows_the_first(api: ApiServer, flying: Client) -> None:
+    api.flights.append(3)
+    flying.ask(POD)
+    flying.ask(LAN, POD, NAMESPACE)
+    assert names(flying, POD, LAN, NAMESPACE) == ["web", "lan", "b"]
+    assert len(api.requests) == 3
+
+
+def test_writes_in_one_flight(api: ApiServer, flying: Client) -> None:
+    api.flights.append(2)
+    flying.send(status_request("team-a", "web", {"a": "b"}, uid="uid-1"), event_request(event()))
+    flying.patch_status("team-a", "web", {"a": "b"}, uid="uid-1")
+    flying.create_event(event())
+    assert api.asked() == [f"PATCH {POD}/status", "POST /api/v1/namespaces/team-a/events"]
+    assert api.get(POD)["metadata"]["annotations"] == {"a": "b"}
+
+
+@pytest.mark.parametrize("kind", [CUT, DROP])
+def test_a_connection_that_ends_in_the_middle_of_a_flight(
+    api: ApiServer, flying: Client, clock: Clock, kind: int
+) -> None:
+    """Each request without an answer is repeated by itself."""
+    api.flights.append(3)
+    api.next_answers += [Answer(), Answer(kind, b'{"kind": "Po' if kind == CUT else b"")]
+    flying.ask(POD, LAN, WAN)
+    assert names(flying, POD, LAN, WAN) == ["web", "lan", "wan"]
+    assert api.asked() == [f"GET {path}" for path in (POD, LAN, WAN, LAN, WAN)]
+    assert (api.connections, clock.slept) == (2, [])
+
+
+def test_a_server_that_ends_the_connection_after_an_answer(api: ApiServer, flying: Client, clock: Clock) -> None:
+    api.flights.append(3)
+    api.next_answers.append(Answer(200, json.dumps(pod()).encode(), {"Connection": "close"}))
+    flying.ask(POD, LAN, WAN)
+    assert names(flying, POD, LAN, WAN) == ["web", "lan", "wan"]
+    assert (api.connections, clock.slept) == (2, [])
+
+
+def test_an_answer_of_a_flight_that_may_change(api: ApiServer, flying: Client, clock: Clock) -> None:
+    """Only its own request is repeated, after the pause of that answer."""
+    api.flights.append(3)
+    api.next_answers += [Answer(), failure(429, Retry_After="7")]
+    flying.ask(POD, LAN, WAN)
+    assert names(flying, POD, LAN, WAN) == ["web", "lan", "wan"]
+    assert api.asked() == [f"GET {path}" for path in (POD, LAN, WAN, LAN)]
+    assert clock.slept == [7.0]
+
+
+def test_a_token_that_was_renewed_before_a_flight(
+    api: ApiServer, connect: Callable[..., Client], tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("t-1")
+    client = connect(token="", token_file=str(file))
+    client.get(POD)
+    file.write_text("t-2")
+    api.token = "t-2"
+    api.put(LAN, pod("lan"))
+    client.ask(POD, LAN)
+    assert names(client, POD, LAN) == ["web", "lan"]
+    assert [request.headers["authorization"][-3:] for request in api.requests] == ["t-1", "t-1", "t-1", "t-2", "t-2"]
+
+
+def test_an_answer_of_a_flight_that_is_not_http(api: ApiServer, flying: Client) -> None:
+    """It fails its own request, and no other one."""
+    api.flights.append(3)
+    api.next_answers.append(Answer(RAW, b"SSH-2.0-OpenSSH_9.2\r\n\r\n"))
+    flying.ask(POD, LAN, WAN)
+    assert names(flying, WAN, LAN) == ["wan", "lan"]
+    assert names(flying, POD) == ["web"]
+
+
+def test_a_request_behind_answers_that_nobody_takes(api: ApiServer, flying: Client) -> None:
+    flying.ask(LAN, WAN)
+    flying.create_event(event())
+    assert names(flying, POD) == ["web"]
+    assert api.connections == 1
+
+
+def test_a_flight_has_a_limit(api: ApiServer, flying: Client) -> None:
+    """The server cannot send its answers, because the client reads none; so the client must not send for ever."""
+    paths = [f"/api/v1/namespaces/team-a/pods/p{number}" for number in range(FLIGHT_MAX + 4)]
+    for number, path in enumerate(paths):
+        api.put(path, pod(f"p{number}", annotations={"long": "x" * 1_000_000}))
+    api.flights.extend([FLIGHT_MAX, 4])
+    flying.ask(*paths)
+    assert names(flying, *paths) == [f"p{number}" for number in range(FLIGHT_MAX + 4)]
+    assert (len(api.requests), api.connections) == (len(paths), 1)
+
+
+def test_a_flight_has_a_limit_in_bytes(api: ApiServer, connect: Callable[..., Client]) -> None:
+    client = connect(token="t" * (FLIGHT_BYTES_MAX // 2 - 500))
+    api.put(LAN, pod("lan"))
+    api.put(WAN, pod("wan"))
+    client.open()
+    api.flights.extend([2, 1])
+    client.ask(POD, LAN, WAN)
+    assert names(client, POD, LAN, WAN) == ["web", "lan", "wan"]
+
+
+def test_without_a_connection_nothing_is_sent_ahead(api: ApiServer, client: Client) -> None:
+    client.ask(POD, LAN)
+    assert api.requests == []
+    assert names(client, POD) == ["web"]
+
+
+def test_a_server_that_cannot_be_reached_in_advance(api: ApiServer, connect: Callable[..., Client]) -> None:
+    """The first request reports the failure as it does without a flight."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    client = connect(port=port, left_s=1)
+    client.open()
+    client.ask(POD)
+    assert refusal(lambda: client.get(POD)) == f"API server {api.url}: the time is over: Connection refused"
+
+
+def test_no_request_of_a_flight_reaches_a_server_that_is_not_trusted(
+    api: ApiServer, connect: Callable[..., Client], clock: Clock
+) -> None:
+    client = connect(ca_data=make_keys("other.example").ca)
+    client.open()
+    client.ask(POD, LAN)
+    assert "its certificate cannot be trusted: " in refusal(lambda: client.get(POD))
+    assert (api.requests, clock.slept) == ([], [])
+
+
+def test_credentials_that_cannot_be_read_in_advance(connect: Callable[..., Client]) -> None:
+    client = connect(token="", token_file="/none/token")
+    client.open()
+    client.ask(POD)
+    refusal(lambda: client.get(POD), code=7)
 
 
 # Credentials

@@ -46,8 +46,7 @@ def test_network_status(node: Node) -> None:
     assert (second["mac"], second["default"]) == (node.mac("data0"), False)
     assert node.api.annotations()["other"] == "kept"
     assert node.api.said() == [
-        "AddedInterface: Add eth0 [10.77.97.2/24] from bridge-a",
-        "AddedInterface: Add data0 [10.77.98.2/24] from blue/lan",
+        "AddedInterface: Add eth0 [10.77.97.2/24] from bridge-a\nAdd data0 [10.77.98.2/24] from blue/lan"
     ]
     assert node.api.events()[0]["involvedObject"]["uid"] == node.api.uid
 
@@ -77,9 +76,8 @@ def test_the_log_has_each_request_and_no_token(node: Node, api: Api) -> None:
     lan = "/apis/k8s.cni.cncf.io/v1/namespaces/blue/network-attachment-definitions/lan"
     assert said[:2] == [f"api GET {POD} ms= status=503", f"api GET {POD} ms= status=200"]
     assert f"api GET {lan} ms= status=200" in said
-    assert said[-3:] == [
+    assert said[-2:] == [
         f"api PATCH {POD}/status ms= status=200",
-        "api POST /api/v1/namespaces/blue/events ms= status=201",
         "api POST /api/v1/namespaces/blue/events ms= status=201",
     ]
     assert "secret" not in file.read_text()
@@ -191,10 +189,10 @@ def test_a_status_that_cannot_be_written_takes_a_part_of_the_time(node: Node, ap
     assert node.addresses() == {"eth0": ["10.77.97.2/24"]}
     assert "network-status is not written: API server" in outcome.err
     assert "webhook is down" in outcome.err
-    if has_events:
-        assert [line.partition(":")[0] for line in node.api.said()] == ["NetworkStatusNotWritten", "AddedInterface"]
+    if has_events:  # NB: the event about the networks was in the flight of the first PATCH
+        assert [line.partition(":")[0] for line in node.api.said()] == ["AddedInterface", "NetworkStatusNotWritten"]
     else:
-        assert outcome.err.count("is not written, and later events are not tried") == 1
+        assert outcome.err.count("is not written, and no event is tried again") == 1
 
 
 @misbehaving

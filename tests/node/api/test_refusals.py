@@ -144,6 +144,9 @@ class Cluster:
         self.configs: dict[tuple[str, str], str | None] = {}
         self.server = "https://127.0.0.1:6443"
 
+    def ask(self, *paths: str) -> None:
+        """Without a connection there is nothing to send ahead."""
+
     def left_s(self) -> float:
         return 30.0
 
