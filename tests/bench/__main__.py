@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from cniplugin.access.model.decision import Rules
-from tests.bench import load, node, policies, reviewbodies, scale, server, worst
+from tests.bench import load, multus, node, policies, reviewbodies, scale, server, worst
+from tests.bench.multus import MultusError
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
@@ -35,9 +36,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of the HTTPS comparison (default: %(default)s)")
     parser.add_argument("--only", choices=["https", "scale", "node", "worst"], help="run one part (default: all)")
     parser.add_argument(
+        "--multus", default="", metavar="PATH", help="node: Multus, as a program or a directory of them"
+    )
+    parser.add_argument(
         "--full", action="store_true", help="scale: 50,000 definitions and 100,000 pods; 6 minutes more"
     )
     options = parser.parse_args()
+    try:
+        programs = multus.find(options.multus) if options.multus else None
+        if programs:
+            multus.require_api_server()
+    except MultusError as error:
+        parser.error(str(error))
     cores = sorted(os.sched_getaffinity(0))
     print(f"Python {platform.python_version()}, {len(cores)} cores; server on one, client on another")
     if options.only in {None, "https"}:
@@ -45,7 +55,7 @@ def main() -> None:
     if options.only in {None, "scale"}:
         scale.run(scale.FULL if options.full else scale.SMALL)
     if options.only in {None, "node"}:
-        node.run()
+        node.run(programs)
     if options.only in {None, "worst"}:
         worst.run(options.seconds)
 

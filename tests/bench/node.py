@@ -1,8 +1,10 @@
 """Measures the node plugin: ADD and DEL of three networks, beside direct calls of the same delegates.
 
-It needs root and Debian's CNI plugins. Each network is a bridge with host-local; the API server is the in-process one,
-over TLS on loopback. The direct calls are those that any delegating plugin must make: one ADD and one DEL per network, in
-turn. The plugin runs from a precompiled copy under this interpreter, and from a node bundle that the bench builds.
+It needs root and Debian's CNI plugins. Each network is a bridge with host-local; the API server is a real one if
+KUBEBUILDER_ASSETS names it, else the in-process one, over TLS on loopback. The direct calls are those that any delegating
+plugin must make: one ADD and one DEL per network, in turn. The plugin runs from a precompiled copy under this
+interpreter, and from a node bundle that the bench builds. With the path of Multus, its forms run in the same rounds; that
+needs a real API server. Before any round, each way must attach once: network-status names all interfaces.
 """
 
 from __future__ import annotations
@@ -18,14 +20,15 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
-from tests.fakes.apiserver import ApiServer
-from tests.fakes.certificates import make_keys
-from tests.fakes.objects import pod_with_account, write_kubeconfig
 from tests.paths import ROOT
+
+from . import multus, nodecluster
+from .nodecluster import NAMESPACE, Cluster
 
 PLUGINS = Path("/usr/lib/cni")
 NETNS = f"nadmit-bench-{os.getpid()}"
@@ -65,20 +68,19 @@ def network(number: int, folder: Path) -> dict[str, object]:
 
 
 class Bench:
-    """The two ways to attach a container, and the machine around them."""
+    """The ways to attach a container, and the machine around them."""
 
-    def __init__(self, folder: Path, api: ApiServer) -> None:
+    def __init__(self, folder: Path, networks: list[dict[str, object]], cluster: Cluster) -> None:
         # A copy, because unchecked bytecode in the tree would hide the next edit.
         shutil.copytree(ROOT / "cniplugin", folder / "lib" / "cniplugin", ignore=shutil.ignore_patterns("__pycache__"))
         compileall.compile_dir(folder / "lib", quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
         self.lib = folder / "lib"
         self.stub = self._program(folder / "nadmit", STUB)
         self.measured = self._program(folder / "nadmit-measured", MEASURED)
-        self.networks = [network(number, folder) for number in range(3)]
-        kubeconfig = folder / "kubeconfig"
-        (folder / "ca.crt").write_text(api.ca)
-        authority = {"certificate-authority": str(folder / "ca.crt")}
-        write_kubeconfig(kubeconfig, api.url, {"token": "t"}, **authority)
+        self.networks = networks
+        self.folder = folder
+        self.cluster = cluster
+        kubeconfig = cluster.kubeconfig(folder, "nadmit-node")
         base = {
             "cniVersion": "1.0.0",
             "name": "pods",
@@ -88,12 +90,6 @@ class Bench:
         }
         self.alone = json.dumps({**base, "delegates": self.networks})
         self.with_api = json.dumps({**base, "delegates": self.networks[:1], "kubeconfig": str(kubeconfig)})
-        for number in (1, 2):
-            key = f"/apis/k8s.cni.cncf.io/v1/namespaces/team-a/network-attachment-definitions/net-{number}"
-            api.put(key, {"spec": {"config": json.dumps(self.networks[number])}})
-        made = pod_with_account(annotations={"k8s.v1.cni.cncf.io/networks": "net-1,net-2"})
-        api.put("/api/v1/namespaces/team-a/pods/web", made)
-        api.put("/api/v1/namespaces/team-a", {})
 
     def _program(self, path: Path, text: str) -> Path:
         path.write_text(text.format(python=sys.executable, root=str(self.lib)))
@@ -102,17 +98,19 @@ class Bench:
 
     def call(self, program: Path, command: str, conf: str, *, ifname: str = "eth0") -> None:
         """Run a plugin as a runtime does; a failure ends the bench."""
+        args = {"IgnoreUnknown": "1", "K8S_POD_NAMESPACE": NAMESPACE, "K8S_POD_NAME": "web"}
+        args["K8S_POD_UID"] = self.cluster.uid
         environ = {
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": "bench",
             "CNI_NETNS": f"/run/netns/{NETNS}",
             "CNI_IFNAME": ifname,
             "CNI_PATH": str(PLUGINS),
-            "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=team-a;K8S_POD_NAME=web;K8S_POD_UID=uid-1",
+            "CNI_ARGS": ";".join(f"{key}={value}" for key, value in args.items()),
         }
         done = subprocess.run([program], env=environ, input=conf.encode(), capture_output=True, check=False)
         if done.returncode != 0:
-            raise RuntimeError(f"{program.name} {command}: {done.stdout.decode()}")
+            raise RuntimeError(f"{program.name} {command}: {done.stdout.decode()} {done.stderr.decode()[-500:]}")
 
     def direct(self, command: str) -> None:
         """Call the delegates of the three networks for one verb, in the order of a delegating plugin."""
@@ -127,10 +125,11 @@ class Bench:
 
 
 class Way(NamedTuple):
-    """One way to attach; `call` takes the verb."""
+    """One way to attach; `call` takes the verb. `has_status`: whether it writes network-status."""
 
     name: str
     call: Callable[[str], None]
+    has_status: bool = True
 
     def times(self) -> tuple[float, float]:
         """Return the milliseconds of ADD and of the DEL after it."""
@@ -156,8 +155,8 @@ def _time(call: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1e3
 
 
-def run(rounds: int = 20) -> None:
-    """Print the node's part of the report."""
+def run(programs: multus.Programs | None = None, rounds: int = 20) -> None:
+    """Print the node's part of the report, with the forms of Multus whose programs are there."""
     print(f"\nNode: three networks (bridge and host-local each), milliseconds, median of {rounds}, all ways in turn")
     reason = missing()
     if reason:
@@ -165,30 +164,54 @@ def run(rounds: int = 20) -> None:
         return
     subprocess.run(["ip", "netns", "add", NETNS], check=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder, ApiServer(keys=make_keys()) as api:
-            bundle = build_bundle(Path(folder) / "bundle")
-            bench = Bench(Path(folder), api)
-            _attach(bench, bundle, rounds)
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nadmit-bench-")))
+            networks = [network(number, folder) for number in range(3)]
+            named = {f"net-{number}": networks[number] for number in (1, 2)}
+            cluster = stack.enter_context(nodecluster.running(named, list(named)))
+            print(
+                f"API server: {'kube-apiserver, etcd without fsync' if cluster.is_real else 'in the process of the bench'}"
+            )
+            bundle = build_bundle(folder / "bundle")
+            bench = Bench(folder, networks, cluster)
+            others = _ways_of_multus(bench, programs, stack) if programs else []
+            _attach(bench, bundle, rounds, others)
             _start(bench, bundle, rounds)
             print(f"{'peak memory of ADD':28}{bench.memory_mib():8.1f} MiB, API server, the plugin's own process")
             if isinstance(bundle, str):
                 print(f"the node bundle is left out, it cannot be built: {bundle}")
+            if programs and programs.missing:
+                print(f"a form of Multus is left out: {programs.missing}")
     finally:
         subprocess.run(["ip", "netns", "delete", NETNS], check=True)
         for bridge in BRIDGES:
             subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
 
 
-def _attach(bench: Bench, bundle: Path | str, rounds: int) -> None:
+def _ways_of_multus(bench: Bench, programs: multus.Programs, stack: ExitStack) -> list[Way]:
+    ways = []
+    if programs.thin is not None:
+        thin, conf = programs.thin, multus.thin_conf(bench.folder, bench.cluster, bench.networks[0], PLUGINS)
+        ways.append(Way("Multus thin", lambda verb: bench.call(thin, verb, conf)))
+    if programs.thick is not None:
+        stack.enter_context(multus.daemon(programs.thick, bench.folder, bench.cluster, bench.networks[0]))
+        shim, shim_conf = programs.thick[1], multus.shim_conf(bench.folder, bench.networks[0], PLUGINS)
+        ways.append(Way("Multus thick, its daemon", lambda verb: bench.call(shim, verb, shim_conf)))
+    return ways
+
+
+def _attach(bench: Bench, bundle: Path | str, rounds: int, others: list[Way]) -> None:
     ways = [
-        Way("the delegates directly", bench.direct),
-        Way("nadmit, no API server", lambda verb: bench.call(bench.stub, verb, bench.alone)),
+        Way("the delegates directly", bench.direct, has_status=False),
+        Way("nadmit, no API server", lambda verb: bench.call(bench.stub, verb, bench.alone), has_status=False),
         Way("nadmit, API server", lambda verb: bench.call(bench.stub, verb, bench.with_api)),
     ]
     if isinstance(bundle, Path):
         ways.append(Way("node bundle, API server", lambda verb: bench.call(bundle, verb, bench.with_api)))
+    ways += others
     found: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}
-    ways[0].times()  # creates the bridges
+    for way in ways:  # the first one creates the bridges
+        _try(way, bench.cluster)
     for _ in range(rounds):  # in turn, so that other load on the machine affects all of them
         for way in ways:
             found[way.name].append(way.times())
@@ -197,6 +220,16 @@ def _attach(bench: Bench, bundle: Path | str, rounds: int) -> None:
     for name, times in found.items():
         both, gone = _middle(times)
         print(f"{name:28}{both:8.1f}{both / bare[0]:11.2f}{gone:11.1f}{gone / bare[1]:11.2f}")
+
+
+def _try(way: Way, cluster: Cluster) -> None:
+    """Attach once, and stop the bench if the pod does not have all three networks: fast failures are no figures."""
+    if way.has_status:
+        cluster.clear_status()
+    way.call("ADD")
+    if way.has_status and sorted(cluster.attached()) != ["eth0", "net1", "net2"]:
+        raise RuntimeError(f"{way.name} did not attach three networks: network-status has {cluster.attached()}")
+    way.call("DEL")
 
 
 def _middle(times: list[tuple[float, float]]) -> tuple[float, float]:
