@@ -72,7 +72,7 @@ def add(invocation: Invocation) -> dict[str, Any]:
 def _add(invocation: Invocation, store: Store, client: Client | None, runtime: RuntimeConf) -> dict[str, Any]:
     conf = invocation.conf
     _ask_for_pod(client, invocation)
-    from .attach import execution, podnetworks  # noqa: PLC0415  # for ADD only; meanwhile the API server works
+    from .attach import podnetworks  # noqa: PLC0415  # for ADD only
 
     pod: Pod | None = None
     remarks: list[Remark] = []
@@ -88,6 +88,8 @@ def _add(invocation: Invocation, store: Store, client: Client | None, runtime: R
             report=remarks.append,
         )
         store.mark_pod(invocation.container_id, invocation.pod_uid)
+        from .attach import execution  # noqa: PLC0415  # as above
+
         record = execution.attach_all(
             plan,
             _new_record(invocation, pod),
@@ -498,12 +500,9 @@ def _ask_for_pod(client: Client | None, invocation: Invocation) -> None:
     if invocation.conf.may_start_without_api:  # the delegates need the rest of the time
         client.limit(min(ASK_S, client.left_s() * ASK_SHARE))
     client.open()
-    from .cluster.objects import paths_of_pod  # noqa: PLC0415  # modules are loaded while the API server works
+    from .attach import podnetworks  # noqa: PLC0415  # modules are loaded while the API server works
 
-    client.ask(*paths_of_pod(invocation.pod_namespace, invocation.pod_name))
-    from .attach import podnetworks  # noqa: PLC0415  # as above
-
-    podnetworks.ask_ahead(invocation.conf, client, pod_namespace=invocation.pod_namespace)
+    podnetworks.ask_ahead(invocation.conf, client, invocation.pod_namespace, invocation.pod_name)
 
 
 def _away(failure: CniError) -> Client:

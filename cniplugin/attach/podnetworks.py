@@ -150,17 +150,21 @@ def node_defaults(
     return first, more
 
 
-def ask_ahead(conf: NetConf, client: Server, *, pod_namespace: str) -> None:
-    """Ask for the objects that the plan needs, as far as they are known before the pod is read (flight 1)."""
-    from cniplugin.cluster.objects import paths_of_networks  # noqa: PLC0415  # for a node with an API server
+def ask_ahead(conf: NetConf, client: Server, pod_namespace: str, pod_name: str) -> None:
+    """Ask for the pod, and for the objects that are known to be needed before it is read (flight 1).
+
+    NB: this loads modules that are needed later anyway, because the API server works in the meantime.
+    """
+    from cniplugin.cluster.objects import paths_of_networks, paths_of_pod  # noqa: PLC0415  # not for every node
+
+    client.ask(*paths_of_pod(pod_namespace, pod_name))
+    from cniplugin.netspec.annotation import read_pod, texts_of  # noqa: PLC0415  # as above
 
     names = [] if conf.delegates else [conf.cluster_network]
     names += () if pod_namespace in conf.system_namespaces else conf.default_networks
     paths = paths_of_networks(client, [(conf.multus_namespace, name) for name in names])
     guess = _texts(conf.runtime_config.get(POD_ANNOTATIONS))
     if guess:
-        from cniplugin.netspec.annotation import read_pod, texts_of  # noqa: PLC0415  # as above
-
         selections = read_pod(*texts_of(guess), namespace=pod_namespace, network_namespace=conf.multus_namespace)
         paths += _paths_of_selected(client, selections, pod_namespace)
     client.ask(*paths)
@@ -243,6 +247,8 @@ def _plan_networks(
     from cniplugin.cluster.objects import paths_of_claims  # noqa: PLC0415  # as above
 
     client.ask(*paths_of_claims(pod.namespace, pod.claims), *_paths_of_selected(client, selections, pod.namespace))
+    if asked:
+        from . import execution, reporting  # noqa: F401, PLC0415  # needed later; the API server works in the meantime
     claimed: tuple[Claimed, ...] = ()
     if pod.claims:
         from . import podclaims  # noqa: PLC0415  # few pods have claims
