@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from cniplugin.cluster.kubeapi import EVENT_BYTES_MAX, MERGE_PATCH, Client, Event, ReplacedError
+from cniplugin.cluster.kubeapi import (
+    EVENT_BYTES_MAX,
+    FLIGHT_MAX,
+    MERGE_PATCH,
+    Client,
+    Event,
+    ReplacedError,
+    event_request,
+    status_request,
+)
 from cniplugin.cluster.kubeconfig import ClusterConfig
 from cniplugin.cnierrors import CniError, NotFoundError
 
@@ -187,3 +196,37 @@ def test_the_client_repeats_an_event_whose_answer_was_lost(api: Cluster) -> None
         with connect(api) as client:
             client.create_event(about_the_pod("Add net1"))
     assert len(api.events()) == 1
+
+
+def test_the_client_reads_in_one_flight(api: Cluster) -> None:
+    """A real API server answers a flight in its order, whatever the answers are."""
+    api.put_network("blue", "lan", {"type": "bridge"})
+    lan = "/apis/k8s.cni.cncf.io/v1/namespaces/blue/network-attachment-definitions/lan"
+    missing = [f"{POD}-{number}" for number in range(FLIGHT_MAX)]
+    with connect(api) as client:
+        client.open()
+        client.ask(POD, *missing, lan, "/api/v1/namespaces/blue")
+        assert client.get(POD)["metadata"]["uid"] == api.uid
+        for path in missing:
+            with pytest.raises(NotFoundError, match=f"{path} is not found"):
+                client.get(path)
+        assert client.get(lan)["spec"] == {"config": '{"type": "bridge"}'}
+        assert client.get("/api/v1/namespaces/blue")["metadata"]["name"] == "blue"
+    assert sum("pods" in line for line in api.asked()) == 1 + len(missing)
+
+
+def test_the_client_writes_in_one_flight(api: Cluster) -> None:
+    events = [
+        about_the_pod(f"Add net{number}").replace(at_ns=1_800_000_000_000_000_000 + number) for number in range(4)
+    ]
+    with connect(api) as client:
+        client.open()
+        client.send(
+            status_request("blue", "web-0", {"a": "b"}, uid=api.uid), *(event_request(event) for event in events)
+        )
+        client.patch_status("blue", "web-0", {"a": "b"}, uid=api.uid)
+        for event in events:
+            client.create_event(event)
+    assert api.annotations() == {"a": "b"}
+    assert [event["message"] for event in api.events()] == [event.message for event in events]
+    assert len([line for line in api.asked() if line.startswith(("PATCH", "POST"))]) == 1 + len(events)

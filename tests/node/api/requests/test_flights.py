@@ -12,16 +12,15 @@ import pytest
 
 from tests.fakes.apiserver import DROP, Answer, failure
 from tests.fakes.objects import policy, policy_config
-
-from .cluster import Api, misbehaving
-from .podnode import NETWORKS, POD, Conf, Node
-from .test_claims import claim, give, opaque
+from tests.node.api.cluster import Api, misbehaving
+from tests.node.api.podnode import NETWORKS, POD, Conf, Node
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, misbehaving]
 
 BLUE = "GET /api/v1/namespaces/blue"
 DEFINITION = "GET /apis/k8s.cni.cncf.io/v1/namespaces/{}/network-attachment-definitions/{}"
 LAN, WAN = DEFINITION.format("blue", "lan"), DEFINITION.format("blue", "wan")
+CLAIM = "/apis/resource.k8s.io/v1/namespaces/blue/resourceclaims/nic"
 RULES = [
     "GET /apis/access.nadmit.io/v1alpha1/networkattachmentpolicyconfigs/cluster",
     "GET /apis/access.nadmit.io/v1alpha1/networkattachmentpolicies?limit=500",
@@ -42,6 +41,16 @@ def pair(node: Node) -> Node:
     node.api.put_network("blue", "wan", recorder())
     node.api.put_pod("lan,wan")
     return node
+
+
+def give_claim(api: Api) -> None:
+    """Give the pod a ResourceClaim, whose allocation names blue/lan for a driver that attaches by definitions."""
+    driver = "sriovnetwork.k8snetworkplumbingwg.io"
+    opaque = {"driver": driver, "parameters": {"netAttachDefName": "lan"}}
+    results = [{"request": "vf", "driver": driver, "pool": "n1", "device": "d"}]
+    devices = {"config": [{"source": "FromClaim", "requests": [], "opaque": opaque}], "results": results}
+    api.put(CLAIM, {"metadata": {"name": "nic"}, "status": {"allocation": {"devices": devices}}})
+    api.modify(POD, lambda pod: pod["spec"].update(resourceClaims=[{"name": "c", "resourceClaimName": "nic"}]))
 
 
 def known(**annotations: str) -> Conf:
@@ -87,7 +96,7 @@ def test_definitions_of_the_node_go_out_with_the_pod(node: Node, api: Api) -> No
 
 
 def test_claims_go_out_with_the_rules(pair: Node, api: Api) -> None:
-    give(api, claim(opaque("lan", "", "vf")))
+    give_claim(api)
     api.flights.extend([1, 6, 2])
     pair.add().expect()
     assert "resourceclaims/nic" in api.asked()[1]
@@ -96,7 +105,7 @@ def test_claims_go_out_with_the_rules(pair: Node, api: Api) -> None:
 
 def test_a_claim_that_names_a_network_asks_for_the_rules_at_once(node: Node, api: Api) -> None:
     node.api.put_network("blue", "lan", recorder())
-    give(api, claim(opaque("lan", "", "vf")))
+    give_claim(api)
     api.flights.extend([1, 1, 3, 1, 2])
     node.add().expect()
     assert api.asked()[2:6] == [BLUE, *RULES, LAN]

@@ -1,0 +1,1 @@
+"""The requests of ADD to the API server: which ones, in what order, and how many wait for an answer."""
