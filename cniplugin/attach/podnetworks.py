@@ -13,8 +13,8 @@ The objects of the cluster that these depend on are asked for in as few flights 
     2  its claims, the access rules, the definitions that its annotations name in its own namespace
     3  the definitions of other namespaces, once the rules say that their content matters (`permission`)
 
-If the runtime has told us the pod's annotations, flight 2 goes out with the first. They are a guess: the pod that the
-API server returns decides what is looked up, and what was asked for in vain costs one request each.
+If the runtime passes the pod's annotations on, flight 2 goes out with the first. These annotations are a guess: the pod
+that the API server returns decides what is looked up, and each wrong guess costs one request.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Reporting must not delay the pod either: an API server that answers every PATCH with 500 would be asked until the
 deadline of the verb. So reporting gets a share of the time that is left, and network-status a part of that share, so
-that time is left for an event about its failure. After the first event that fails, no other event is tried again,
-because the same cause would keep it away.
+that time is left for an event about its failure. After the first event that fails, the others are not tried again,
+because the same cause would keep them away.
 
 The PATCH of network-status and the events go out in one flight (`kubeapi`). Multus creates an event for each network;
 here one event has a line for each, in the same words, because each event costs a write of the API server. Lines that do
@@ -78,7 +78,7 @@ def _device_info(entry: Entry) -> dict[str, Any] | None:
 
 
 def publish(client: Client, pod: Pod, plan: Plan, record: Journal, remarks: Sequence[Remark]) -> None:
-    """Write network-status by one PATCH, and events about the remarks and networks. A failure is logged and an event.
+    """Write network-status by one PATCH, and events about remarks and networks. A failure is a log line and an event.
 
     NB: the client is of no use afterwards, because its time is limited to that of the reports.
     """
@@ -170,7 +170,7 @@ def _create(client: Client, pod: Pod, events: Sequence[Event]) -> bool:
         try:
             client.create_event(event)
         except CniError as error:
-            text = f"event {event.reason} is not written, and no event is tried again: {error.msg}"
+            text = f"event {event.reason} is not written, and other events are not tried again: {error.msg}"
             LOG.error(f"pod {pod.namespace}/{pod.name}: {text}")
             return False
     return True

@@ -173,7 +173,8 @@ class Client:
     def open(self) -> None:
         """Connect and begin the TLS handshake, without waiting for its end. A failure is left to the first request."""
         try:
-            self._connection = self._connect(self._expiry())
+            if self._connection is None:
+                self._connection = self._connect(self._expiry())
         except (OSError, CniError):
             self.close()
 

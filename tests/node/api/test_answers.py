@@ -199,7 +199,7 @@ def test_the_client_repeats_an_event_whose_answer_was_lost(api: Cluster) -> None
 
 
 def test_the_client_reads_in_one_flight(api: Cluster) -> None:
-    """A real API server answers a flight in its order, whatever the answers are."""
+    """A real API server answers a flight in its order, errors included."""
     api.put_network("blue", "lan", {"type": "bridge"})
     lan = "/apis/k8s.cni.cncf.io/v1/namespaces/blue/network-attachment-definitions/lan"
     missing = [f"{POD}-{number}" for number in range(FLIGHT_MAX)]
