@@ -28,6 +28,7 @@ from cniplugin.netspec.names import DELEGATING_TYPES
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.plan import plan
 from cniplugin.netspec.selection import NetworkSelectionElement
+from cniplugin.protocol.netconf import POD_ANNOTATIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,9 +51,6 @@ NO_NETWORK = "NoNetworkFound"
 
 LOCAL = ""
 """The namespace of networks that are not objects of the API."""
-
-POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
-"""Capability of containerd and CRI-O: the annotations that the pod had when the kubelet made the sandbox."""
 
 
 class Catalogue:

@@ -19,7 +19,7 @@ import os
 
 from cniplugin.attach import confdir
 from cniplugin.cnierrors import CniError
-from cniplugin.netspec import cniconfig
+from cniplugin.netspec import cniconfig, names
 from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.record import Record
 
@@ -40,8 +40,6 @@ RENAMED = ".nadmit-old"
 
 CONF_NAMES = ("00-nadmit.conflist", "00-0-nadmit.conflist", "0-nadmit.conflist")
 """Names of our configuration. Without `--conf-name`, it gets the first one that sorts before all other files."""
-
-MULTI_NETWORK_TYPES = ("multus", "multus-shim", PLUGIN)
 
 
 class DefaultNetwork(Record):
@@ -114,7 +112,7 @@ def search(disk: Disk, options: Mapping[str, str]) -> Search:
             except CniError as error:
                 notes.append(f"skipped: {error.msg}")
                 continue
-            if network.plugins[0].type in MULTI_NETWORK_TYPES:
+            if network.plugins[0].type in names.DELEGATING_TYPES:
                 kind = network.plugins[0].type
                 notes.append(f"skipped: {path}: a network of {kind} cannot be the default network")
                 continue
@@ -191,7 +189,7 @@ def _of_multus(disk: Disk, options: Mapping[str, str]) -> DefaultNetwork | None:
             network = cniconfig.build(delegate, name=str(delegate.get("name") or PLUGIN))
         except SpecErrors:
             continue
-        if network.plugins[0].type not in MULTI_NETWORK_TYPES:
+        if network.plugins[0].type not in names.DELEGATING_TYPES:
             return DefaultNetwork(path=path, file=path, network=network, is_delegate=True)
     return None
 

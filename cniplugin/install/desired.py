@@ -50,9 +50,6 @@ CNI_VERSION_MIN = "0.4.0"
 CNI_VERSION_OF_CLUSTER_NETWORK = "1.0.0"
 """Of our configuration around a network that the installer cannot see."""
 
-POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
-"""A capability of containerd and CRI-O: they pass the annotations of the pod in `runtimeConfig`."""
-
 AUTO = "auto"
 """The value of `--cluster-network` for the file of the default network that is found."""
 
@@ -304,7 +301,7 @@ def _plugin_conf(
     if kube != "none":
         conf["kubeconfig"] = kube
     capabilities = network.network.capabilities if network else frozenset[str]()
-    conf["capabilities"] = dict.fromkeys(sorted({*capabilities, POD_ANNOTATIONS}), True)
+    conf["capabilities"] = dict.fromkeys(sorted({*capabilities, netconf.POD_ANNOTATIONS}), True)
     value = _cluster_network(options)
     if not value and network is not None:
         return {**conf, "delegates": [_without(network.network, present)]}

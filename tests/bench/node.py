@@ -3,7 +3,7 @@
 It needs root and Debian's CNI plugins. Each network is a bridge with host-local; the API server is a real one if
 KUBEBUILDER_ASSETS names it, else the in-process one, over TLS on loopback. The direct calls are those that any delegating
 plugin must make: one ADD and one DEL per network, in turn. The plugin runs from a precompiled copy under this
-interpreter, and from a node bundle that the bench builds. With the path of Multus, its forms run in the same rounds; that
+interpreter, and from the forms of the node bundle, which the bench builds. With the path of Multus, its forms run in the same rounds; that
 needs a real API server. Before any round, each way must attach once: network-status names all interfaces.
 """
 
@@ -19,8 +19,9 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NamedTuple
@@ -32,7 +33,8 @@ from .nodecluster import NAMESPACE, Cluster
 
 PLUGINS = Path("/usr/lib/cni")
 NETNS = f"nadmit-bench-{os.getpid()}"
-BRIDGES = ("nadmb0", "nadmb1", "nadmb2")
+BRIDGES = tuple(f"nadmb{os.getpid() % 1_000_000}-{number}" for number in range(3))
+FORMS = ("modules", "frozen")
 STUB = """\
 #!{python} -IS
 import sys
@@ -112,6 +114,10 @@ class Bench:
         if done.returncode != 0:
             raise RuntimeError(f"{program.name} {command}: {done.stdout.decode()} {done.stderr.decode()[-500:]}")
 
+    def call_with_api(self, program: Path, command: str) -> None:
+        """Run a form of our plugin with the API server."""
+        self.call(program, command, self.with_api)
+
     def direct(self, command: str) -> None:
         """Call the delegates of the three networks for one verb, in the order of a delegating plugin."""
         for number in {"ADD": (0, 1, 2), "DEL": (2, 1, 0)}[command]:
@@ -136,17 +142,22 @@ class Way(NamedTuple):
         return _time(lambda: self.call("ADD")), _time(lambda: self.call("DEL"))
 
 
-def build_bundle(folder: Path) -> Path | str:
-    """Return the executable of a node bundle that is built and unpacked in a folder, or why there is none."""
-    command = [sys.executable, str(ROOT / "manifests/node/bundle.py"), str(folder / "dist")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["the build says nothing"]
-        return lines[-1].removeprefix("bundle: ")
-    (archive,) = (folder / "dist").iterdir()
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="tar")
-    return folder / "nadmit/bin/nadmit"
+def build_bundles(folder: Path) -> dict[str, Path]:
+    """Return the top directory of the node bundle in each form that can be built here; print why another one cannot."""
+    tops = {}
+    for form in FORMS:
+        target = folder / form
+        command = [sys.executable, str(ROOT / "manifests/node/bundle.py"), str(target), form]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines() or ["the build says nothing"]
+            print(f"node bundle, {form}: left out, {lines[-1].removeprefix('bundle: ')}")
+            continue
+        (archive,) = target.iterdir()
+        with tarfile.open(archive) as tar:
+            tar.extractall(target, filter="tar")
+        tops[form] = target / "nadmit"
+    return tops
 
 
 def _time(call: Callable[[], object]) -> float:
@@ -162,6 +173,21 @@ def run(programs: multus.Programs | None = None, rounds: int = 20) -> None:
     if reason:
         print(f"left out: {reason}")
         return
+    with prepared() as (bench, stack):
+        real = "kube-apiserver, etcd without fsync" if bench.cluster.is_real else "in the process of the bench"
+        print(f"API server: {real}")
+        bundles = {form: top / "bin/nadmit" for form, top in build_bundles(bench.folder / "bundles").items()}
+        others = _ways_of_multus(bench, programs, stack) if programs else []
+        _attach(bench, bundles, rounds, others)
+        _start(bench, bundles, rounds)
+        print(f"{'peak memory of ADD':28}{bench.memory_mib():8.1f} MiB, API server, the plugin's own process")
+        if programs and programs.missing:
+            print(f"a form of Multus is left out: {programs.missing}")
+
+
+@contextmanager
+def prepared() -> Iterator[tuple[Bench, ExitStack]]:
+    """Make the namespace, the API server and the programs; remove all of them afterwards."""
     subprocess.run(["ip", "netns", "add", NETNS], check=True)
     try:
         with ExitStack() as stack:
@@ -169,19 +195,7 @@ def run(programs: multus.Programs | None = None, rounds: int = 20) -> None:
             networks = [network(number, folder) for number in range(3)]
             named = {f"net-{number}": networks[number] for number in (1, 2)}
             cluster = stack.enter_context(nodecluster.running(named, list(named)))
-            print(
-                f"API server: {'kube-apiserver, etcd without fsync' if cluster.is_real else 'in the process of the bench'}"
-            )
-            bundle = build_bundle(folder / "bundle")
-            bench = Bench(folder, networks, cluster)
-            others = _ways_of_multus(bench, programs, stack) if programs else []
-            _attach(bench, bundle, rounds, others)
-            _start(bench, bundle, rounds)
-            print(f"{'peak memory of ADD':28}{bench.memory_mib():8.1f} MiB, API server, the plugin's own process")
-            if isinstance(bundle, str):
-                print(f"the node bundle is left out, it cannot be built: {bundle}")
-            if programs and programs.missing:
-                print(f"a form of Multus is left out: {programs.missing}")
+            yield Bench(folder, networks, cluster), stack
     finally:
         subprocess.run(["ip", "netns", "delete", NETNS], check=True)
         for bridge in BRIDGES:
@@ -200,14 +214,13 @@ def _ways_of_multus(bench: Bench, programs: multus.Programs, stack: ExitStack) -
     return ways
 
 
-def _attach(bench: Bench, bundle: Path | str, rounds: int, others: list[Way]) -> None:
+def _attach(bench: Bench, bundles: Mapping[str, Path], rounds: int, others: list[Way]) -> None:
     ways = [
         Way("the delegates directly", bench.direct, has_status=False),
         Way("nadmit, no API server", lambda verb: bench.call(bench.stub, verb, bench.alone), has_status=False),
-        Way("nadmit, API server", lambda verb: bench.call(bench.stub, verb, bench.with_api)),
+        Way("nadmit, API server", partial(bench.call_with_api, bench.stub)),
     ]
-    if isinstance(bundle, Path):
-        ways.append(Way("node bundle, API server", lambda verb: bench.call(bundle, verb, bench.with_api)))
+    ways += [Way(f"node bundle, {form}", partial(bench.call_with_api, path)) for form, path in bundles.items()]
     ways += others
     found: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}
     for way in ways:  # the first one creates the bridges
@@ -237,13 +250,12 @@ def _middle(times: list[tuple[float, float]]) -> tuple[float, float]:
     return statistics.median(map(sum, times)), statistics.median(gone for _, gone in times)
 
 
-def _start(bench: Bench, bundle: Path | str, rounds: int) -> None:
+def _start(bench: Bench, bundles: Mapping[str, Path], rounds: int) -> None:
     calls: dict[str, Callable[[], object]] = {
         "bare interpreter": lambda: subprocess.run([sys.executable, "-IS", "-c", "pass"], check=True),
         "VERSION": lambda: bench.call(bench.stub, "VERSION", "{}"),
     }
-    if isinstance(bundle, Path):
-        calls["VERSION, node bundle"] = lambda: bench.call(bundle, "VERSION", "{}")
+    calls |= {f"VERSION, {form}": partial(bench.call, path, "VERSION", "{}") for form, path in bundles.items()}
     calls["DEL of nothing"] = lambda: bench.call(bench.stub, "DEL", bench.alone)
     found: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):

@@ -16,22 +16,14 @@ import os
 import re
 import statistics
 import subprocess
-import sys
-import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench import node
 from tests.bench.node import Bench
-from tests.fakes.apiserver import ApiServer
-from tests.fakes.certificates import make_keys
-from tests.paths import ROOT
 
 ROUNDS = 40
-FORMS = ("modules", "frozen")
 
 STEPS = {
     "os": "import os",
@@ -91,29 +83,15 @@ def _launched(top: Path) -> float:
 def run(rounds: int = ROUNDS) -> None:
     """Build both forms and print the tables."""
     with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder:
-        tops = {form: _build(Path(folder), form) for form in FORMS}
-        _print_starts({form: top for form, top in tops.items() if top}, rounds)
+        tops = node.build_bundles(Path(folder))
+        _print_starts(tops, rounds)
         reason = node.missing()
         if reason:
             print(f"requests and delegates are left out: {reason}")
             return
-        with _bench(Path(folder)) as bench:
+        with node.prepared() as (bench, _):
             for form, top in tops.items():
-                if top:
-                    _print_calls(form, bench, top / "bin/nadmit", rounds // 2)
-
-
-def _build(folder: Path, form: str) -> Path | None:
-    target = folder / form
-    command = [sys.executable, str(ROOT / "manifests/node/bundle.py"), str(target), form]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"{form} is left out: {done.stderr.strip()}")
-        return None
-    (archive,) = target.iterdir()
-    with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="tar")
-    return target / "nadmit"
+                _print_calls(form, bench, top / "bin/nadmit", rounds // 2)
 
 
 def _print_starts(tops: dict[str, Path], rounds: int) -> None:
@@ -133,18 +111,6 @@ def _print_starts(tops: dict[str, Path], rounds: int) -> None:
 
 def _cell(times: list[float]) -> str:
     return f"{statistics.median(times):>10.2f} ({min(times):.2f})"
-
-
-@contextmanager
-def _bench(folder: Path) -> Iterator[Bench]:
-    subprocess.run(["ip", "netns", "add", node.NETNS], check=True)
-    try:
-        with ApiServer(keys=make_keys()) as api:
-            yield Bench(folder, api)
-    finally:
-        subprocess.run(["ip", "netns", "delete", node.NETNS], check=True)
-        for bridge in node.BRIDGES:
-            subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
 
 
 def _print_calls(form: str, bench: Bench, program: Path, rounds: int) -> None:

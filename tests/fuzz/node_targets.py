@@ -277,6 +277,8 @@ class _Cluster:
 
     def limit(self, seconds: float) -> None: ...
 
+    def ask(self, *paths: str) -> None: ...
+
     def get(self, _path: str, *, appears_within_s: float = 0.0) -> dict[str, object]:  # noqa: ARG002 - as the client
         return self._answer
 

@@ -46,6 +46,9 @@ class Server:
     def limit(self, seconds: float) -> None:
         """Do nothing: no test depends on time."""
 
+    def ask(self, *paths: str) -> None:
+        """Send nothing ahead."""
+
     def get(self, path: str, *, appears_within_s: float = 0.0) -> Conf:  # noqa: ARG002 - as the client
         self.asked.append(path)
         split = urlsplit(path)

@@ -28,7 +28,7 @@ _KILLED = """\
 #!{python} -IS
 import os, signal, sys
 sys.path.insert(0, {repo!r})
-from cniplugin.attach import devices, execution, reporting, teardown
+from cniplugin.attach import detach, devices, execution, reporting
 from cniplugin.protocol import delegate
 def killing(function):
     def call(*args, **named):
@@ -392,7 +392,7 @@ STEPS_OF_ADD = [
     ("devices.load_info", 1),
     ("reporting.publish", 1),
 ]
-STEPS_OF_DEL = [("teardown._delete", 1), ("devices.remove_info", 1), ("teardown.detach", 1)]
+STEPS_OF_DEL = [("detach._delete", 1), ("devices.remove_info", 1), ("detach.detach", 1)]
 
 
 def kill_at(node: Node, step: str, times: int, when: str) -> None:
