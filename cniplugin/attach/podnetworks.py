@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     Report = Callable[[Remark], None]
     """Takes a remark for an event about the pod; the pod may start or not."""
 
-NO_NETWORK = "NoNetworkFound"
-"""Reason of the event, as in Multus (pkg/k8sclient)."""
-
 LOCAL = ""
 """The namespace of networks that are not objects of the API."""
 
@@ -283,6 +280,7 @@ def _plan_networks(
 def _not_found(namespace: str, name: str) -> Remark:
     """Return Multus' event about a definition that does not exist, because people grep for it."""
     from cniplugin.cluster.accessrules import Remark  # noqa: PLC0415  # as above
+    from cniplugin.cluster.objects import NO_NETWORK  # noqa: PLC0415  # as above
 
     reason = f'network-attachment-definitions.k8s.cni.cncf.io "{name}" not found'
     text = f"cannot find a network-attachment-definition ({name}) in namespace ({namespace}): {reason}"

@@ -16,12 +16,11 @@ import os
 import time
 
 from cniplugin.cluster.kubeapi import EVENT_BYTES_MAX, Event, event_request, status_request
+from cniplugin.cluster.objects import NO_NETWORK
 from cniplugin.cnierrors import ACCESS_DENIED, CniError
 from cniplugin.host.log import LOG
 from cniplugin.netspec import networkstatus, result
 from cniplugin.netspec.errors import SpecErrors
-
-from .podnetworks import NO_NETWORK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

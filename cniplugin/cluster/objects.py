@@ -64,6 +64,9 @@ CLAIMS_GROUP = "resource.k8s.io"
 CLAIM_VERSIONS = ("v1", "v1beta2", "v1beta1")
 """Versions of resource.k8s.io: v1 since Kubernetes 1.34, v1beta2 since 1.33, v1beta1 since 1.32."""
 
+NO_NETWORK = "NoNetworkFound"
+"""Reason of the event about a definition that does not exist, as in Multus (pkg/k8sclient)."""
+
 _NETWORKS = f"/apis/{netattachdef.GROUP}/{netattachdef.VERSION}"
 
 PAGE = 500
