@@ -29,7 +29,7 @@ from cniplugin.records import hostlocal
 from cniplugin.records.journal import DamagedError, Store, config_of
 
 from . import leftovers
-from .commandline import DIFFERS, DONE, FAILED, InstallError, say
+from .commandline import DIFFERS, DONE, FAILED, OPTIONS, InstallError, say
 from .conflist import PLUGIN, load_object
 from .defaultnetwork import SUFFIXES
 from .evidence import Evidence
@@ -87,8 +87,7 @@ def collect(
     where = _leftover_places(conf, store, listed, roots)
     ours = frozenset(listed) | leftovers.owners(where)
     evidence = Evidence(known=known, socket=socket, ours=ours, view=_look(roots), proc=roots.proc, now=now)
-    path = (places["cni-bin-dir"], *([conf.bin_dir] if conf else []), *environ.get("CNI_PATH", "").split(":"))
-    runtime = RuntimeConf(path=tuple(dict.fromkeys(filter(None, path))), environ=environ, deadline=0)
+    runtime = RuntimeConf(path=_path(options, places, conf, environ), environ=environ, deadline=0)
 
     say(f"{'records':<13} {len(listed)} containers have records in {store.directory}")
     count = Count()
@@ -96,6 +95,16 @@ def collect(
         count += _visit(store, container_id, evidence, runtime, is_applied=is_applied)
     others = leftovers.collect(where, store.containers(), evidence, is_applied=is_applied)
     return _conclude(count + Count(freed=others.freed, failed=others.failed), is_applied=is_applied)
+
+
+def _path(
+    options: Mapping[str, str], places: Mapping[str, str], conf: NetConf | None, environ: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return where delegates are found: in the directory of the option, else where the plugin itself finds them."""
+    own, configured = places["cni-bin-dir"], [conf.bin_dir] if conf else []
+    is_given = options["cni-bin-dir"] != OPTIONS["cni-bin-dir"][0]
+    path = ([own, *configured] if is_given else [*configured, own], environ.get("CNI_PATH", "").split(":"))
+    return tuple(dict.fromkeys(filter(None, (*path[0], *path[1]))))
 
 
 def _look(roots: Roots) -> containers.View:

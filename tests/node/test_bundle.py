@@ -255,7 +255,10 @@ def test_only_the_server_of_the_kubeconfig_is_trusted(root: Path) -> None:
             f"for ca, name in {[(server.ca, '127.0.0.1'), (server.ca, '192.0.2.1'), (make_keys('other').ca, '127.0.0.1')]}:\n"
             f"    host, port = '127.0.0.1', {server.url.rpartition(':')[2]}\n"
             "    context = transport.tls_context(ClusterConfig(server='', host=host, port=port, ca_data=ca))\n"
-            "    try: transport.TlsSocket(context, transport.dial(host, port, timeout_s=5), name).close()\n"
+            "    try:\n"
+            "        sock = transport.TlsSocket(context, transport.dial(host, port, timeout_s=5), name)\n"
+            "        sock.settimeout(5)\n"
+            "        sock.sendall(b'')  # ends the handshake\n"
             "    except OSError as error: print(error.verify_message)\n"
             "    else: print('trusted')\n"
         )
