@@ -26,6 +26,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
+from cniplugin.protocol.netconf import POD_ANNOTATIONS
 from tests.paths import ROOT
 
 from . import multus, nodecluster
@@ -91,7 +92,10 @@ class Bench:
             "recordDir": str(folder / "records"),
         }
         self.alone = json.dumps({**base, "delegates": self.networks})
-        self.with_api = json.dumps({**base, "delegates": self.networks[:1], "kubeconfig": str(kubeconfig)})
+        with_api = {**base, "delegates": self.networks[:1], "kubeconfig": str(kubeconfig)}
+        self.with_api = json.dumps(with_api)
+        annotations = {"runtimeConfig": {POD_ANNOTATIONS: cluster.pod()["metadata"]["annotations"]}}
+        self.with_annotations = json.dumps({**with_api, "capabilities": {POD_ANNOTATIONS: True}, **annotations})
 
     def _program(self, path: Path, text: str) -> Path:
         path.write_text(text.format(python=sys.executable, root=str(self.lib)))
@@ -117,6 +121,10 @@ class Bench:
     def call_with_api(self, program: Path, command: str) -> None:
         """Run a form of our plugin with the API server."""
         self.call(program, command, self.with_api)
+
+    def call_with_annotations(self, program: Path, command: str) -> None:
+        """Run a form of our plugin as a runtime does that passes the annotations of the pod."""
+        self.call(program, command, self.with_annotations)
 
     def direct(self, command: str) -> None:
         """Call the delegates of the three networks for one verb, in the order of a delegating plugin."""
@@ -221,6 +229,8 @@ def _attach(bench: Bench, bundles: Mapping[str, Path], rounds: int, others: list
         Way("nadmit, API server", partial(bench.call_with_api, bench.stub)),
     ]
     ways += [Way(f"node bundle, {form}", partial(bench.call_with_api, path)) for form, path in bundles.items()]
+    if FORMS[-1] in bundles:  # as containerd and CRI-O call the plugin, because the installer asks for it
+        ways.append(Way("same, with annotations", partial(bench.call_with_annotations, bundles[FORMS[-1]])))
     ways += others
     found: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}
     for way in ways:  # the first one creates the bridges
