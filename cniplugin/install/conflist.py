@@ -56,6 +56,32 @@ def load_own(disk: Disk, path: str) -> OwnFile | None:
     return OwnFile(conf=conf, others=others) if len(others) < len(known) else None
 
 
+def is_around(conf: dict[str, Any], path: str) -> bool:
+    """Say whether the first plugin of a configuration, such as that of Multus, delegates to ours, whose file is `path`.
+
+    Multus' installer takes the first file that is not its own. Its daemon sees the node below /host.
+    """
+    first = _plugins(conf)[0]
+    value = first.get("clusterNetwork")
+    if isinstance(value, str) and value.endswith(path):
+        return True
+    delegates = first.get("delegates")
+    lists = [each for each in delegates if isinstance(each, dict)] if isinstance(delegates, list) else []
+    return any(plugin.get("type") == PLUGIN for each in lists for plugin in _plugins(each))
+
+
+def types_of(conf: dict[str, Any]) -> tuple[str, ...]:
+    """Return the types of the plugins of a configuration, in their order; at least one."""
+    return tuple(str(plugin.get("type") or "") for plugin in _plugins(conf))
+
+
+def _plugins(conf: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the plugins of a list, or the one plugin of a configuration that is not a list."""
+    plugins = conf.get("plugins")
+    known = [plugin for plugin in plugins if isinstance(plugin, dict)] if isinstance(plugins, list) else []
+    return known or [conf]
+
+
 def is_in(disk: Disk, path: str, data: bytes) -> bool:
     """Say whether a file has this configuration, in any form: other programs write our file in a form of their own."""
     own = load_own(disk, path)

@@ -23,12 +23,13 @@ from cniplugin.cluster import kubeconfig
 from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import Disk, Item, digest_of_tree
 from cniplugin.host.regularfile import load_regular_file
+from cniplugin.netspec.names import DELEGATING_TYPES
 from cniplugin.netspec.record import Record
 from cniplugin.netspec.versions import number
 from cniplugin.protocol import netconf, passthru
 
 from .commandline import InstallError
-from .conflist import PLUGIN, OwnFile, digest_of_conf, load_own
+from .conflist import PLUGIN, OwnFile, digest_of_conf, load_object, load_own, types_of
 from .defaultnetwork import CONF_NAMES, DefaultNetwork, Earlier, choose, names_in, own_names, search
 from .nodepaths import node_path
 
@@ -196,7 +197,13 @@ def _configuration_part(disk: Disk, options: Mapping[str, str], *, earlier: Earl
         in_directory=frozenset(beside),
         record_dir=checked.record_dir,
         bin_dir=checked.bin_dir,
-        notes=(*found.notes, *notes, *_around(disk, options, conf_path), *(f"warning: {each}" for each in warnings)),
+        notes=(
+            *found.notes,
+            *notes,
+            *_around(disk, options, conf_path),
+            *_left_behind(disk, conf_path),
+            *(f"warning: {each}" for each in warnings),
+        ),
     )
 
 
@@ -265,6 +272,19 @@ def _around(disk: Disk, options: Mapping[str, str], conf_path: str) -> Iterator[
     for other in names_in(disk, options["cni-conf-dir"]):
         if other < CONF_NAMES[0] and other != name:
             yield f"{options['cni-conf-dir']}/{other}: it is no longer used, because {name} sorts before it"
+
+
+def _left_behind(disk: Disk, conf_path: str) -> Iterator[str]:
+    """Yield a note about each configuration of Multus with plugins of other programs that are not behind ours yet."""
+    directory = os.path.dirname(conf_path)
+    own = load_own(disk, conf_path)
+    ours = {str(plugin["type"]) for plugin in own.others} if own else set()
+    for name in names_in(disk, directory):
+        first, *others = types_of(load_object(disk.at(f"{directory}/{name}")) or {})
+        left = ", ".join(each for each in others if each not in ours)
+        if first in DELEGATING_TYPES and first != PLUGIN and left:
+            what = f"{left} behind {first} does not run for new pods until its program puts it into {conf_path}"
+            yield f"warning: {directory}/{name}: {what}; restart that program, and look at show"
 
 
 def _version(options: Mapping[str, str], network: DefaultNetwork | None) -> str:

@@ -72,6 +72,8 @@ restarts, and each start renews the token at once."""
 def main(argv: Sequence[str]) -> int:
     """Run one command of the installer; `argv` is without the program's name. Returns the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))  # process 1 of a container has no default handler
+    if argv[:1] == ["show"]:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `show | head` ends quietly; the others must not end half-way
     return run(argv, environ=os.environ, changes=DirectoryChanges(_warn))
 
 

@@ -33,7 +33,8 @@ from cniplugin.records.journal import Store, config_of
 
 from . import forget, installed, nodepaths
 from .commandline import OPTIONS, InstallError, say
-from .conflist import PLUGIN, load_own
+from .conflist import PLUGIN, is_around, load_object, load_own
+from .defaultnetwork import names_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,7 +159,16 @@ def restore_configuration(disk: Disk, options: Mapping[str, str], state: State) 
     rest |= {key: installed.empty()[key] for key in ("conf", "renamed", "default_network", "failures")}
     rest["default_network"]["name"] = state["default_network"].get("name", "")
     installed.store(disk, options, rest)
+    _say_what_is_around_us(disk, conf_dir, state["conf"])
     return rest
+
+
+def _say_what_is_around_us(disk: Disk, conf_dir: str, path: str) -> None:
+    """Print each configuration that delegates to ours, which is gone. Multus wrote it if it was started since."""
+    for other in names_in(disk, conf_dir) if path else []:
+        if is_around(load_object(disk.at(f"{conf_dir}/{other}")) or {}, path):
+            what = f"it delegates to {path}, which is gone, so no pod starts with it"
+            say(f"warning: {conf_dir}/{other}: {what}; restart the program that wrote it, such as the pod of Multus")
 
 
 def restore_name(disk: Disk, path: str, now: str) -> None:

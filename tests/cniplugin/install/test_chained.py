@@ -103,3 +103,29 @@ def test_a_file_that_nobody_can_read_is_written_again(node: Node) -> None:
     assert node.run("show") == DIFFERS
     assert node.run("install") == DONE
     assert node.types() == ["nadmit"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [("00-multus.conflist", f"{CONF}/00-0-nadmit.conflist"), ("01-multus.conflist", OURS)],
+)
+def test_what_is_behind_multus_is_reported_until_it_is_behind_ours(
+    node: Node, capsys: pytest.CaptureFixture[str], name: str, ours: str
+) -> None:
+    """A mesh that runs already keeps to the file that it found first."""
+    multus = {"type": "multus", "delegates": [network("mynet", "bridge")]}
+    node.default(name, {"cniVersion": "1.0.0", "name": "m", "plugins": [multus, ISTIO]})
+    assert node.run("install") == DONE
+    said = capsys.readouterr().out
+    what = f"istio-cni behind multus does not run for new pods until its program puts it into /{ours}"
+    assert f"warning: /etc/cni/net.d/{name}: {what}; restart that program, and look at show\n" in said
+    node.chain(ISTIO, name=ours)
+    assert node.run("install") == DONE
+    assert "behind multus" not in capsys.readouterr().out
+    assert node.types(ours) == ["nadmit", "istio-cni"]
+
+
+def test_a_chain_of_the_default_network_is_not_behind_multus(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    node.default("00-cni.conflist", network("first", "bridge", "istio-cni"))
+    assert node.run("install") == DONE
+    assert "does not run" not in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -112,3 +113,13 @@ def test_a_directory_that_was_replaced_is_watched(tmp_path: Path) -> None:
         assert waiting.wait(0.01, [str(tmp_path / "d")]) is False
         (tmp_path / "d/a").write_text("")
         assert waiting.wait(30, [str(tmp_path / "d")]) is True
+
+
+def test_show_ends_quietly_when_nobody_reads_it(node: Node) -> None:
+    """As in `show | head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "cniplugin", "show", "--root", str(node.root)]
+    done = subprocess.run(words, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")

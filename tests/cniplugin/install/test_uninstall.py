@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -210,3 +211,33 @@ def test_a_damaged_installation_is_not_taken_for_another_one(node: Node) -> None
     shutil.rmtree(node.root / "usr")
     assert node.run("uninstall") == DONE
     assert (node.root / BIN / "nadmit").read_text() == "of another"
+
+
+OF_MULTUS = {
+    "by path": {"type": "multus-shim", "clusterNetwork": "/etc/cni/net.d/00-nadmit.conflist"},
+    "by a path of its pod": {"type": "multus-shim", "clusterNetwork": "/host/etc/cni/net.d/00-nadmit.conflist"},
+    "by value": {"type": "multus", "delegates": [{"name": "n", "plugins": [{"type": "nadmit"}]}]},
+    "as one plugin": {"type": "multus", "delegates": [{"name": "n", "type": "nadmit"}]},
+    "in a list": {"plugins": [{"type": "multus", "delegates": [{"name": "n", "plugins": [{"type": "nadmit"}]}]}]},
+}
+
+
+@pytest.mark.parametrize("conf", OF_MULTUS.values(), ids=OF_MULTUS)
+def test_a_multus_that_was_started_meanwhile_delegates_to_what_is_gone(
+    node: Node, capsys: pytest.CaptureFixture[str], conf: dict[str, object]
+) -> None:
+    node.run("install")
+    (node.root / CONF / "00-multus.conf").write_text(json.dumps({"name": "multus-cni-network", **conf}))
+    assert node.run("uninstall") == DONE
+    said = capsys.readouterr().out
+    assert "warning: /etc/cni/net.d/00-multus.conf: it delegates to /etc/cni/net.d/00-nadmit.conflist, which is" in said
+    assert "restart the program that wrote it, such as the pod of Multus\n" in said
+
+
+@pytest.mark.parametrize("value", [{}, {"clusterNetwork": 1}, {"delegates": [1, {"name": "n", "type": "bridge"}]}, []])
+def test_another_multus_needs_no_restart(node: Node, capsys: pytest.CaptureFixture[str], value: object) -> None:
+    node.run("install")
+    conf = {"name": "m", "type": "multus", **value} if isinstance(value, dict) else value
+    (node.root / CONF / "00-multus.conf").write_text(json.dumps(conf))
+    assert node.run("uninstall") == DONE
+    assert "delegates to" not in capsys.readouterr().out
