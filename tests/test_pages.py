@@ -14,10 +14,10 @@ from tests.paths import EXAMPLES, ROOT
 from webhook.cli import nadmit
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_a_page_names_exist(page: Path) -> None:
     """Folders and files, and modules or their definitions."""
     named = re.findall(r"`((?:webhook|cniplugin|certs|tests)[./][\w./]+)`", page.read_text())
@@ -36,7 +36,7 @@ def is_there(name: str) -> bool:
 
 def test_every_link_of_a_page_leads_somewhere() -> None:
     broken = [
-        f"{page.name}: {link}"
+        f"{page.relative_to(ROOT)}: {link}"
         for page in PAGES
         for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text())
         if not leads_somewhere(page, link)
