@@ -78,5 +78,6 @@ def test_what_it_refuses(passthru: Path, verb: str, conf: object, code: int, tex
 
 def test_another_name_is_not_passthru(passthru: Path) -> None:
     (passthru.parent / "my-passthru").symlink_to("nadmit")
-    exit_code, error = call(passthru.parent / "my-passthru", "STATUS", {"cniVersion": "1.1.0", "name": "n"})
+    conf = {"cniVersion": "1.1.0", "name": "n", "logFile": ""}
+    exit_code, error = call(passthru.parent / "my-passthru", "STATUS", conf)
     assert (exit_code, error["code"]) == (1, 7), "nadmit itself, which needs a default network"
