@@ -47,6 +47,9 @@ READY_POLL_S = 0.25
 OLDER_S = 2.0
 """The longest wait for another container of the same pod, which another command may hold."""
 
+OLDER_SHARE = 1 / 3
+"""The part of the time that detaching all of these may take; the pod's own delegates need the rest."""
+
 ASK_S = 5.0
 ASK_SHARE = 1 / 3
 """The limit of asking for a pod that may start without an answer, in seconds and as a part of the time that is left;
@@ -455,19 +458,28 @@ def _free_older(store: Store, invocation: Invocation, runtime: RuntimeConf) -> N
     """Detach other containers of the same pod, whose sandboxes the runtime has lost without a DEL.
 
     They may hold an address that the pod asks for. A failure is a log line, and ADD goes on. NB: this comes before our
-    own lock, so that two processes do not wait for each other.
+    own lock, so that two processes do not wait for each other. A uid alone is not enough: pods that somebody makes by
+    hand at the runtime (crictl) often share one.
     """
-    for container_id in store.of_pod(invocation.pod_uid):
-        if container_id == invocation.container_id:
-            continue
+    others = [
+        container_id for container_id in store.of_pod(invocation.pod_uid) if container_id != invocation.container_id
+    ]
+    now = time.monotonic()
+    given = runtime.replace(deadline=now + (runtime.deadline - now) * OLDER_SHARE)
+    for container_id in others:
         try:
-            until = min(runtime.deadline, time.monotonic() + OLDER_S)
+            until = min(given.deadline, time.monotonic() + OLDER_S)
             with store.lock(container_id, until):
                 record = store.read(container_id)  # raises for a damaged one, which keeps its record
                 if record is None:
                     store.remove(container_id)  # a mark without a record
                     continue
-                teardown.delete_container(store, container_id, runtime)
+                if (record.pod_namespace or "", record.pod_name or "") != (
+                    invocation.pod_namespace,
+                    invocation.pod_name,
+                ):
+                    continue
+                teardown.delete_container(store, container_id, given)
             LOG.verbose("detached: the runtime has made another sandbox for its pod, and never called DEL for this one")
         except CniError as error:
             LOG.error(f"container {container_id} of the same pod is not detached: {error.msg}")

@@ -5,7 +5,8 @@ that cannot be parsed. The runtime repeats DEL for as long as it fails, and the 
 never held needs no DEL of it. So after a failure:
 
 1. The definition of today is tried, if it is another text of the same plugins and the same name: somebody has repaired
-   it. The attachment counts as detached if nothing of it can be found afterwards.
+   it. The attachment counts as detached if nothing of it can be found afterwards. DEL asks no access rules, so a
+   definition that touches more of the node than the recorded one (NOT_ADDED), or that no pod may use, is not tried.
 2. An attachment that was never complete is given up by the first row that applies:
 
 | ADD ended by      | namespace | traces (`remains`) | pod at the API | the attachment |
@@ -22,10 +23,22 @@ pod are gone. `nadmit forget` gives up what stays.
 
 from __future__ import annotations
 
+from cniplugin.access.content.facts import (
+    DEVICE,
+    ENDPOINT,
+    HOST_PATH,
+    NETFILTER,
+    PROGRAM,
+    RUNTIME,
+    SYSCTL,
+    facts_of,
+)
+from cniplugin.access.content.unsafeconfig import unsafe
 from cniplugin.cnierrors import CniError, NotFoundError, PluginError
 from cniplugin.host.log import LOG
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import SpecErrors
+from cniplugin.netspec.names import DELEGATING_TYPES
 from cniplugin.protocol import delegate
 from cniplugin.records.journal import config_of
 
@@ -37,6 +50,7 @@ if TYPE_CHECKING:
 
     from cniplugin.cluster.kubeapi import Client
     from cniplugin.netspec.cniconfig import NetworkConfigList
+    from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
     from cniplugin.protocol.invoke import RuntimeConf
     from cniplugin.records.journal import Entry, Journal
 
@@ -48,6 +62,9 @@ if TYPE_CHECKING:
 API_S = 5.0
 API_SHARE = 1 / 3
 """The limit of all requests, in seconds and as a part of the time that is left; the smaller one counts."""
+
+NOT_ADDED = frozenset((DEVICE, ENDPOINT, HOST_PATH, NETFILTER, PROGRAM, RUNTIME, SYSCTL))
+"""Kinds of touches that the definition of today must share with the recorded one, which the rules have judged."""
 
 EVENT = "NetworkNotDetached"
 """Reason of the event about an attachment that is given up."""
@@ -148,8 +165,10 @@ def _detach_by_today(record: Journal, entry: Entry, runtime: RuntimeConf, cluste
 
     try:
         network = fetch_network(client, namespace, name)
-        config = network.config if network is not None else None
-        if config is None or not _is_repaired(entry, config := _with_device(config, entry)):
+        if network is None or network.config is None or not _is_permitted(entry, network):
+            return False
+        config = _with_device(network.config, entry)
+        if not _is_repaired(entry, config):
             return False
         given = detach.runtime_of(detach.turn(runtime, 1), record, entry)
         delegate.delete_list(config, given, cached_result=entry.result)
@@ -174,6 +193,27 @@ def _is_repaired(entry: Entry, config: NetworkConfigList) -> bool:
     except SpecErrors:
         return False
     return config.name == recorded.name and _types_of(config) == _types_of(recorded)
+
+
+def _is_permitted(entry: Entry, network: NetworkAttachmentDefinition) -> bool:
+    """Say whether a definition adds nothing that the rules would have to judge to what was judged in ADD."""
+    assert network.config is not None  # noqa: S101
+    try:
+        recorded = network.replace(config=config_of(entry))
+    except SpecErrors:
+        return False
+    added = _touches_of(network) - _touches_of(recorded)
+    if not network.problems and not added and not unsafe(network.config, meta_plugin_types=DELEGATING_TYPES):
+        return True
+    more = f": it adds {', '.join(sorted({path for _, _, path in added}))}" if added else ""
+    LOG.verbose(f"{entry.label}: its definition of today is not tried, because DEL does not ask the access rules{more}")
+    return False
+
+
+def _touches_of(network: NetworkAttachmentDefinition) -> set[tuple[str, str, str]]:
+    facts = facts_of(network)
+    touches = facts.touches if facts is not None else ()
+    return {(touch.kind, touch.value, touch.path) for touch in touches if touch.kind in NOT_ADDED}
 
 
 def _types_of(config: NetworkConfigList) -> list[tuple[str, object]]:

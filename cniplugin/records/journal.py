@@ -396,7 +396,14 @@ class Store:
     def of_pod(self, uid: str) -> list[str]:
         """Return the containers that `mark_pod` has marked with the uid of a pod, sorted."""
         marks = [name for name in self._names() if name.startswith(f".{uid}.") and name.endswith(MARK)] if uid else []
-        return sorted(os.readlink(f"{self.directory}/{name}") for name in marks)  # noqa: PTH115  # as above
+        return sorted(container_id for name in marks if (container_id := self._marked(name)))
+
+    def _marked(self, mark: str) -> str:
+        """Return the container of a mark, "" if a DEL removes it just now, or if the file is not a link of ours."""
+        try:
+            return os.readlink(f"{self.directory}/{mark}")  # noqa: PTH115  # as above
+        except OSError:
+            return ""
 
     def _unmark(self, container_id: str) -> None:
         suffix = self._mark_of(container_id)

@@ -677,6 +677,13 @@ def test_a_uid_that_cannot_be_part_of_a_name_makes_no_mark(store: Store, uid: st
     assert not Path(store.directory).exists()
 
 
+def test_a_mark_that_cannot_be_read_is_not_a_container(store: Store) -> None:
+    """A DEL removes its mark while another process lists them, or somebody has copied the directory."""
+    store.mark_pod("c1", "u-1")
+    Path(store.directory, f".u-1.c0{journal.MARK}").write_text("c0")
+    assert store.of_pod("u-1") == ["c1"]
+
+
 def test_sweeping_removes_the_marks_without_a_record(store: Store) -> None:
     store.mark_pod("c1", "u-1")
     store.mark_pod("c2", "u-1")

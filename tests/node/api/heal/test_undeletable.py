@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -214,6 +215,36 @@ def test_what_was_attached_is_never_given_up(node: Node) -> None:
     node.delete().expect()
 
 
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"runtimeConfig": {"mac": "02:00:00:00:00:01"}},
+        {"ipam": {"type": "host-local", "subnet": "10.5.0.0/24", "dataDir": "/etc/elsewhere"}},
+        {"ipMasqBackend": "nftables", "delegate": {"type": "recorder"}},
+    ],
+    ids=["a key of the runtime", "a path of the node", "another program"],
+)
+def test_a_definition_of_today_runs_nothing_that_the_rules_have_not_seen(node: Node, added: Conf) -> None:
+    """DEL does not ask the access rules, and the owner of a definition may change it at any time."""
+    log = node.directory / "deletions"
+    node.write_script(
+        node.bin_dir / "broken",
+        f'#!/bin/sh\n[ "$CNI_COMMAND" = ADD ] && exec /usr/lib/cni/bridge\ncat >> {log}\nexit 1\n',
+    )
+    conf = bridge(node, type="broken")
+    node.api.put_network("blue", "lan", conf)
+    node.api.put_pod("lan")
+    node.add().expect()
+    node.api.put_network("blue", "lan", {**conf, **added})
+    deleted = node.delete()
+    assert deleted.code == 1, deleted
+    assert "its definition of today is not tried, because DEL does not ask the access rules" in deleted.err
+    assert log.read_text().count('"type": "broken"') + log.read_text().count('"type":"broken"') == 1
+    node.write_script(node.bin_dir / "broken", "#!/bin/sh\nexec /usr/lib/cni/bridge\n")
+    node.delete().expect()
+    assert node.left() == []
+
+
 def records(node: Node) -> dict[str, Conf]:
     return {
         path.stem: loads(path.read_bytes().split(b"\n")[0][9:])
@@ -258,6 +289,41 @@ def test_a_sandbox_of_another_pod_of_the_same_name_is_left_alone(node: Node) -> 
         node.container, node.netns = first, netns
     node.delete().expect()
     assert node.left() == []
+
+
+def test_a_pod_of_another_name_with_the_same_uid_keeps_its_networks(node: Node) -> None:
+    """The examples of crictl have one uid, and people copy them for each pod."""
+    conf = node.conf(kubeconfig=None)
+    node.call("ADD", conf).expect()
+    before, first, netns = node.addresses(), node.container, node.netns
+    node.container, node.netns = f"{first}new", f"{netns}b"
+    node.start()
+    other = f"K8S_POD_NAMESPACE=blue;K8S_POD_NAME=web-1;K8S_POD_UID={node.api.uid}"
+    try:
+        node.call("ADD", conf, CNI_ARGS=other).expect()
+        node.call("DEL", conf, CNI_ARGS=other).expect()
+    finally:
+        node.stop()
+        node.container, node.netns = first, netns
+    assert node.addresses() == before
+    node.call("DEL", conf).expect()
+    assert node.left() == []
+
+
+def test_an_old_sandbox_that_hangs_leaves_time_for_the_new_one(node: Node) -> None:
+    """Its attachments take a third of the time together, so the new ones have the rest."""
+    conf = node.conf(delegates=[{"cniVersion": "1.0.0", "name": "r", "type": "recorder"}], kubeconfig=None, deadline=4)
+    node.call("ADD", conf).expect()
+    first, hold = node.container, node.seen / "hold-DEL"
+    os.mkfifo(hold)
+    node.container += "new"
+    added = node.call("ADD", conf)
+    hold.unlink()
+    added.expect()
+    assert f"container {first} of the same pod is not detached: " in added.err
+    node.call("DEL", conf).expect()
+    node.container = first
+    node.call("DEL", conf).expect()
 
 
 def test_an_old_sandbox_that_cannot_be_detached_does_not_stop_the_new_one(node: Node) -> None:
