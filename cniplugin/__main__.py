@@ -14,7 +14,7 @@ SIGCHLD = 17
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
     from .protocol.skel import Command
 
@@ -28,9 +28,26 @@ def process() -> NoReturn:
 
     gc.disable()
     code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    is_written = _flush(sys.stdout)
+    _flush(sys.stderr)  # a log that cannot be written fails nothing
+    os._exit(code if is_written else code or 1)
+
+
+def _flush(stream: TextIO | None) -> bool:
+    """Write what is left of a stream, if it was open at the start; say whether that succeeded."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _read_stdin() -> bytes:
+    """Return all of stdin. Raises OSError, also if the caller has closed it."""
+    if sys.stdin is None:
+        raise OSError("it is closed")
+    return sys.stdin.buffer.read()
 
 
 def main() -> int:
@@ -39,7 +56,7 @@ def main() -> int:
         from .protocol import passthru, skel  # noqa: PLC0415  # few nodes have a chain
 
         if passthru.is_called(sys.argv[0]):
-            return passthru.run(os.environ, sys.stdin.buffer.read, skel.claim_stdout())
+            return passthru.run(os.environ, _read_stdin, skel.claim_stdout())
     if len(sys.argv) > 1 and not os.environ.get("CNI_COMMAND"):
         from .install.installer import main as install  # noqa: PLC0415  # not for a plugin process
 
@@ -47,7 +64,7 @@ def main() -> int:
     from .protocol.skel import claim_stdout, run  # noqa: PLC0415
 
     _reset_sigchld()
-    return run(os.environ, sys.stdin.buffer.read, claim_stdout(), _load_commands)
+    return run(os.environ, _read_stdin, claim_stdout(), _load_commands)
 
 
 def _load_commands() -> Mapping[str, Command]:

@@ -144,10 +144,13 @@ def _write_stderr(line: str) -> None:
 
 
 def _printable(text: str) -> str:
-    """Escape line breaks and the control characters of a terminal."""
+    """Escape line breaks and the control characters of a terminal.
+
+    NB: without the codec `unicode_escape`, which is a module that the bundle does not have.
+    """
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 LOG = Log()

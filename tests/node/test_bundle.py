@@ -91,6 +91,37 @@ def test_version_runs_where_there_is_nothing_else_at_all(root: Path) -> None:
     assert "1.1.0" in found["supportedVersions"]
 
 
+def _bare(root: Path, verb: str, shell: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a verb that asks no delegate, with redirections by the shell."""
+    environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CNI_COMMAND": verb, "CNI_PATH": "/none"}
+    delegate = {"cniVersion": "1.0.0", "name": "net", "type": "none"}
+    conf = {"cniVersion": "1.1.0", "name": "pods", "type": "nadmit", "logFile": "", "delegates": [delegate]}
+    command = f"exec chroot {root} /some/where/nadmit/bin/nadmit {shell}"
+    return subprocess.run(
+        ["sh", "-c", command], input=json.dumps(conf), env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_line_of_the_log_can_have_any_character(root: Path) -> None:
+    """A delegate and an annotation can say anything, and an error in the log must not replace the answer."""
+    done = _bare(root, "ADD\x1b\n\u2028")
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (1, 4), done
+    assert done.stderr.count("\n") == 1
+    assert "error ADD\\x1b\\n\\u2028 - - failed" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["2>/dev/full", "2>&-"])
+def test_a_stderr_that_cannot_be_written_fails_nothing(root: Path, shell: str) -> None:
+    done = _bare(root, "STATUS", shell)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_closed_stdin_is_an_error_of_cni(root: Path) -> None:
+    done = _bare(root, "STATUS", "<&-")
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (1, 5), done
+    assert "Traceback" not in done.stderr
+
+
 def test_it_is_small_and_has_no_sources(root: Path) -> None:
     files = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
     assert sum(path.stat().st_size for path in files) < 30_000_000
