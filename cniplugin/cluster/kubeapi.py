@@ -389,6 +389,9 @@ class Client:
             self._refuse(f"the answer to {method} {path} is not JSON: {shown}")
         if not isinstance(value, dict):
             self._refuse(f"the answer to {method} {path} is {show(value)}, not an object")
+        name = _name_of(value)
+        if method == "GET" and name and name != path.rpartition("/")[2]:
+            self._refuse(f"the answer to {method} {path} is the object {show(name)}")
         return value
 
     def _raise(self, method: str, path: str, answer: Answer) -> NoReturn:
@@ -427,6 +430,16 @@ class Client:
         if self._clock() + pause_s >= self._deadline:
             self._refuse(f"the time is over: {failure}")
         self._sleep(pause_s)
+
+
+def _name_of(value: dict[str, Any]) -> str:
+    """Return the name of an object, "" for a list and other answers.
+
+    A proxy that mixes up the answers of a flight must not give a pod the network of another one.
+    """
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _resource(path: str) -> tuple[str, str, bool]:

@@ -396,6 +396,13 @@ def test_a_request_behind_answers_that_nobody_takes(api: ApiServer, flying: Clie
     assert api.connections == 1
 
 
+def test_an_answer_about_another_object_is_not_an_answer(api: ApiServer, client: Client) -> None:
+    """A proxy that mixes up the answers of a flight must not give a pod the network of another one."""
+    api.next_answers.append(Answer(200, json.dumps(pod("db")).encode()))
+    assert refusal(lambda: client.get(POD)).endswith(f': the answer to GET {POD} is the object "db"')
+    assert client.get(POD)["metadata"]["name"] == "web"
+
+
 def test_a_flight_has_a_limit(api: ApiServer, flying: Client) -> None:
     """The server cannot send its answers, because the client reads none; so the client must not send for ever."""
     paths = [f"/api/v1/namespaces/team-a/pods/p{number}" for number in range(FLIGHT_MAX + 4)]
