@@ -12,9 +12,13 @@ never held needs no DEL of it. So after a failure:
 | ADD ended by      | namespace | traces (`remains`) | pod at the API | the attachment |
 | ----------------- | --------- | ------------------ | -------------- | -------------- |
 | an error          | any       | none               | not asked      | is given up    |
+| an error          | exists    | only the interface | not asked      | is given up    |
 | an error          | is gone   | some               | does not exist | is given up    |
 | the end of ours   | exists    | none               | not asked      | is given up    |
 | the end of ours   | is gone   | any                | does not exist | is given up    |
+
+In the second row, the interface is freed first (`remains.free_link`): a macvlan whose DHCP daemon is away stays in the
+namespace, and its DEL fails for ever.
 
 All other attachments stay in the record, and DEL is an error that names the traces. An attachment that was complete is
 never given up here, nor one whose failed DEL is that of a plugin whose ADD succeeded, unless both the namespace and the
@@ -130,12 +134,29 @@ def _resolve_one(
     if _detach_by_today(record, entry, runtime, cluster):
         LOG.verbose(f"{entry.label}: detached by its definition of today; by the recorded one: {failure.msg}")
         return []
+    _free_link(record, entry, failure)
     traces = remains.find(record, entry)
     if not entry.was_attached and _is_given_up(record, entry, failure, traces, cluster):
         _report(record, entry, failure, traces, cluster)
         return []
     found = [f"still on the node: {trace}" for trace in traces]
     return [(entry, failure.with_details(*found))]
+
+
+def _free_link(record: Journal, entry: Entry, failure: CniError) -> None:
+    """Free the interface of an attachment whose ADD failed, if it is all that is left. A failure is a log line."""
+    is_of_failed_add = not entry.was_attached and entry.failure is not None
+    if not is_of_failed_add or _is_of_added_plugin(entry, failure) or remains.is_namespace_gone(record.netns):
+        return
+    if remains.find_addresses(record, entry):
+        return
+    try:
+        done = remains.free_link(record, entry)
+    except CniError as error:
+        LOG.error(f"{entry.label}: its interface stays: {error.msg}")
+        return
+    if done:
+        LOG.verbose(f"{entry.label}: {done}, because its ADD and its DEL fail")
 
 
 def _is_given_up(record: Journal, entry: Entry, failure: CniError, traces: Sequence[str], cluster: _Cluster) -> bool:

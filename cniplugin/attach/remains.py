@@ -19,10 +19,13 @@ from __future__ import annotations
 
 import os
 
+from cniplugin.access.judging.baseline import MOVING
 from cniplugin.cnierrors import IO_FAILURE, CniError
-from cniplugin.host.netlink import interface_names, links, own_links
+from cniplugin.host.netlink import delete_link, interface_names, links, own_links, take_link
+from cniplugin.netspec.errors import SpecErrors
 from cniplugin.netspec.rawjson import loads
 from cniplugin.records import hostlocal
+from cniplugin.records.journal import config_of
 
 from .detach import reachable_netns
 
@@ -45,6 +48,11 @@ NOT_SEEN = "leases of a DHCP daemon, addresses in the API, packet filter rules"
 def is_namespace_gone(netns: str) -> bool:
     """Say whether no namespace is at the recorded path."""
     return not netns or not os.path.exists(netns)  # noqa: PTH110  # pathlib costs 5 ms
+
+
+def find_addresses(record: Journal, entry: Entry) -> tuple[str, ...]:
+    """Return the traces of an attachment that stay when its namespace ends."""
+    return _addresses(record.container_id, entry)
 
 
 def find(record: Journal, entry: Entry) -> tuple[str, ...]:
@@ -71,6 +79,31 @@ def _links_of(netns: str, ifname: str) -> tuple[str, ...]:
     except CniError as error:
         return (error.msg,)
     return (f"interface {ifname} in {netns}", *(f"its peer {name} on the host" for name in peers))
+
+
+def free_link(record: Journal, entry: Entry) -> str:
+    """Take the interface of an attachment that was never complete out of the pod's namespace; return what was done.
+
+    ADD had made sure that there was none of this name, so its plugin has left this one. A link that plugins of MOVING
+    take from the node goes back there, under the name that host-device keeps as its alias; others are deleted, as
+    the kernel does at the end of the namespace. Raises CniError.
+    """
+    inside, number = links(record.netns)
+    own = next((link for link in inside if link.name == entry.ifname), None)
+    if own is None:
+        return ""
+    if own.is_virtual and not _moves(entry):
+        delete_link(own, number)
+        return f"its interface {own.name} is deleted"
+    take_link(own, record.netns, own.alias or own.name)
+    return f"its interface {own.name} is moved to the node as {own.alias or own.name}"
+
+
+def _moves(entry: Entry) -> bool:
+    try:
+        return not MOVING.isdisjoint(config_of(entry).types)
+    except SpecErrors:
+        return True
 
 
 def _addresses(container_id: str, entry: Entry) -> tuple[str, ...]:

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 CLONE_NEWNET = 0x40000000
 AF_NETLINK, NETLINK_ROUTE = 16, 0
-RTM_GETLINK, RTM_NEWNSID, RTM_GETNSID = 18, 88, 90
+RTM_DELLINK, RTM_GETLINK, RTM_SETLINK, RTM_NEWNSID, RTM_GETNSID = 17, 18, 19, 88, 90
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NETNSA_NSID, NETNSA_FD, NSID_NONE = 1, 3, -1
-IFLA_IFNAME, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_TARGET_NETNSID = 3, 5, 37, 46
+IFLA_IFNAME, IFLA_LINK, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_NET_NS_FD = 3, 5, 18, 20, 28
+IFLA_LINK_NETNSID, IFLA_TARGET_NETNSID = 37, 46
 BUFFER_BYTES = 1 << 16
 
 U32 = struct.Struct("=I")
@@ -97,12 +98,15 @@ class Link(Record):
     """A link of a namespace. `peer`: the index of the other end of a veth pair, or of the link below; 0 without one.
 
     `peer_namespace`: the number of the peer's namespace as this namespace knows it, None if it is the same one.
+    `is_virtual`: software made it, so it can be deleted. `alias`: a text that somebody has given it.
     """
 
     name: str
     index: int
     peer: int = 0
     peer_namespace: int | None = None
+    is_virtual: bool = False
+    alias: str = ""
 
 
 def interface_names(path: str) -> frozenset[str]:
@@ -153,7 +157,36 @@ def _link(message: bytes) -> Link:
         index=index,
         peer=U32.unpack(attrs[IFLA_LINK])[0] if IFLA_LINK in attrs else 0,
         peer_namespace=_S32.unpack(attrs[IFLA_LINK_NETNSID])[0] if IFLA_LINK_NETNSID in attrs else None,
+        is_virtual=IFLA_LINKINFO in attrs,
+        alias=attrs.get(IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace"),
     )
+
+
+def delete_link(link: Link, namespace: int) -> None:
+    """Delete a link of the namespace that has this number in ours. Raises CniError 5."""
+    _change(RTM_DELLINK, link, attribute(IFLA_TARGET_NETNSID, _S32.pack(namespace)), f"delete {link.name}")
+
+
+def take_link(link: Link, path: str, name: str) -> None:
+    """Move a link of the network namespace at `path` into ours, under a name. Raises CniError 5 or 8.
+
+    NB: one message cannot name two namespaces, so the thread enters that of the link.
+    """
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        target = attribute(IFLA_NET_NS_FD, U32.pack(own)) + attribute(IFLA_IFNAME, name.encode() + b"\0")
+        with Namespace(path):
+            _change(RTM_SETLINK, link, target, f"move {link.name} out of its namespace as {name}")
+    finally:
+        os.close(own)
+
+
+def _change(kind: int, link: Link, attrs: bytes, what: str) -> None:
+    netlink = Netlink()
+    try:
+        netlink.ask(kind, NLM_F_ACK, _LINK.pack(0, 0, link.index, 0, 0) + attrs, what)
+    finally:
+        netlink.close()
 
 
 def _number_of(netlink: Netlink, target: int) -> int:

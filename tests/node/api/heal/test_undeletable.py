@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,41 @@ MISTAKES: dict[str, Callable[[Node], Conf]] = {
     },
 }
 """Each makes the ADD of Debian's plugins fail, and most of them the DEL too."""
+
+
+@pytest.fixture
+def master(node: Node) -> Iterator[str]:
+    """A link of the node that a definition may name."""
+    name, other = f"nm{os.getpid() % 100000}x{node.number}", f"nn{os.getpid() % 100000}x{node.number}"
+    ip("link", "add", name, "type", "veth", "peer", "name", other)
+    ip("link", "set", name, "up")
+    yield name
+    ip("link", "delete", other)
+
+
+def test_an_interface_that_a_failed_add_left_does_not_keep_the_pod(node: Node, master: str) -> None:
+    """The plugins macvlan and ipvlan leave their link if the DHCP daemon is away, and their DEL asks it first."""
+    node.api.put_network("blue", "lan", {**plain("macvlan", node, master=master), "ipam": {"type": "dhcp"}})
+    node.api.put_pod("lan")
+    assert node.add().code == 1
+    assert "net1" in node.addresses()
+    deleted = node.delete()
+    deleted.expect()
+    assert "network blue/lan (net1): its interface net1 is deleted, because its ADD and its DEL fail" in deleted.err
+    assert "given up, DEL fails" in given_up(node)[0]
+    assert node.left() == []
+
+
+def test_a_device_of_the_node_that_a_failed_add_left_goes_back(node: Node, master: str) -> None:
+    node.api.put_network("blue", "lan", plain("host-device", node, device=master, ipam={"type": "nosuch"}))
+    node.api.put_pod("lan")
+    assert node.add().code == 1
+    assert "net1" in node.addresses()
+    deleted = node.delete()
+    deleted.expect()
+    assert f"its interface net1 is moved to the node as {master}" in deleted.err
+    assert node.left() == []
+    ip("link", "show", master)
 
 
 def given_up(node: Node) -> list[str]:
