@@ -110,7 +110,7 @@ def _added(record: Journal) -> list[str]:
     """Return the messages about the networks, as few as possible."""
     messages: list[str] = []
     for line in map(_added_line, record.entries):
-        if messages and len(f"{messages[-1]}\n{line}".encode()) <= EVENT_BYTES_MAX:
+        if messages and len(f"{messages[-1]}\n{line}".encode(errors="replace")) <= EVENT_BYTES_MAX:
             messages[-1] += f"\n{line}"
         else:
             messages.append(line)

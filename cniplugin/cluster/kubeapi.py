@@ -78,7 +78,7 @@ def status_request(namespace: str, name: str, annotations: dict[str, str], *, ui
     """Return the PATCH of `pods/status` that sets annotations of the pod with this uid."""
     body = {"metadata": {"uid": uid, "annotations": annotations}}
     path = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
-    return Request(method="PATCH", path=path, body=dumps(body).encode(), kind=MERGE_PATCH)
+    return Request(method="PATCH", path=path, body=_encode(dumps(body)), kind=MERGE_PATCH)
 
 
 def event_request(event: Event) -> Request:
@@ -96,14 +96,14 @@ def event_request(event: Event) -> Request:
         "metadata": {"namespace": event.namespace, "name": f"{event.pod[:220].rstrip('-.')}.{event.at_ns:x}"},
         "involvedObject": {"apiVersion": "v1", "kind": "Pod", **about},
         "reason": event.reason,
-        "message": event.message.encode()[:EVENT_BYTES_MAX].decode(errors="ignore"),
+        "message": _encode(event.message)[:EVENT_BYTES_MAX].decode(errors="ignore"),
         "type": "Warning" if event.is_warning else "Normal",
         "source": {"component": "nadmit", "host": event.host},
         "firstTimestamp": time,
         "lastTimestamp": time,
         "count": 1,
     }
-    return Request(method="POST", path=f"/api/v1/namespaces/{event.namespace}/events", body=dumps(body).encode())
+    return Request(method="POST", path=f"/api/v1/namespaces/{event.namespace}/events", body=_encode(dumps(body)))
 
 
 class ReplacedError(NotFoundError):
@@ -430,6 +430,11 @@ class Client:
         if self._clock() + pause_s >= self._deadline:
             self._refuse(f"the time is over: {failure}")
         self._sleep(pause_s)
+
+
+def _encode(text: str) -> bytes:
+    """NB: a delegate can put half of a surrogate pair into its error or its result, and UTF-8 has none."""
+    return text.encode(errors="replace")
 
 
 def _name_of(value: dict[str, Any]) -> str:

@@ -576,19 +576,26 @@ def _stem(container_id: str) -> str:
 
 
 def _make_directory(path: str, system: System) -> None:
-    """Make a directory and its parents, durably."""
+    """Make a directory and its parents, durably. NB: in /proc, mkdir fails although the parent exists."""
     parent = os.path.dirname(path)  # noqa: PTH120  # pathlib costs 5 ms
     try:
-        system.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
+        is_made = _make_one(path, system)
     except FileNotFoundError:
         if parent in ("", path):
             raise
         _make_directory(parent, system)
-        _make_directory(path, system)
-    else:
+        is_made = _make_one(path, system)
+    if is_made:
         _sync_directory(parent or ".", system)
+
+
+def _make_one(path: str, system: System) -> bool:
+    """Make a directory; return False if it exists, also if another process has just made it."""
+    try:
+        system.mkdir(path, 0o700)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _sync_directory(path: str, system: System) -> None:

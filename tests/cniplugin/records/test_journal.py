@@ -677,6 +677,13 @@ def test_a_uid_that_cannot_be_part_of_a_name_makes_no_mark(store: Store, uid: st
     assert not Path(store.directory).exists()
 
 
+def test_a_directory_that_the_kernel_does_not_make_is_a_failure_of_the_disk() -> None:
+    store = Store("/proc/nadmit/records")
+    with pytest.raises(CniError) as caught:
+        store.write(JOURNAL)
+    assert caught.value.code == 5
+
+
 def test_a_mark_that_cannot_be_read_is_not_a_container(store: Store) -> None:
     """A DEL removes its mark while another process lists them, or somebody has copied the directory."""
     store.mark_pod("c1", "u-1")

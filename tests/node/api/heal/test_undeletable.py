@@ -139,6 +139,18 @@ def test_the_log_and_an_event_name_what_is_given_up(node: Node) -> None:
     assert given_up(node) == [words]
 
 
+def test_a_delegate_may_say_what_utf_8_cannot(node: Node) -> None:
+    """Half of a surrogate pair in its error must not keep the pod, although the event quotes it."""
+    error = r'{"code":7,"msg":"one\nhalf \ud800"}'
+    node.write_script(node.bin_dir / "half", f"#!/bin/sh\ncat <<'E'\n{error}\nE\nexit 1\n")
+    node.api.put_network("blue", "lan", {"cniVersion": "1.0.0", "name": "m", "type": "half"})
+    node.api.put_pod("lan")
+    assert node.add().code == 1
+    node.delete().expect()
+    assert "half ?" in given_up(node)[0]
+    assert node.left() == []
+
+
 def test_the_default_network_of_a_pod_can_be_wrong_too(node: Node) -> None:
     node.api.put_network("kube-system", "lan", bridge(node, vlan=5000))
     node.api.put_pod(default="lan")
