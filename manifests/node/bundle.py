@@ -153,21 +153,29 @@ def build(directory: Path, form: str = "") -> tuple[Path, int]:
     version = tomllib.loads((SOURCES / "pyproject.toml").read_text())["project"]["version"]
     form = form or _best_form()
     if form not in FORMS:
-        raise BundleError(f"{form}: this is no form of a bundle; allowed: {', '.join(FORMS)}")
+        raise BundleError(f"{form}: this is not a form of a bundle; allowed: {', '.join(FORMS)}")
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / "nadmit"
         (top / "bin").mkdir(parents=True)
         parts = FORMS[form](top, Path(scratch))
-        (top / "bin/passthru").symlink_to("nadmit")
         about = {"name": "nadmit", "version": version, "form": form, "arch": platform.machine()}
         about |= {**parts, **contents(parts["licences"])}
-        (top / MARK).write_text(json.dumps(about, indent=1) + "\n")
-        size = sum(path.stat().st_size for path in top.rglob("*") if path.is_file() and not path.is_symlink())
-        if size > BYTES_MAX:
-            raise BundleError(f"it has {size} bytes; allowed: {BYTES_MAX}")
-        directory.mkdir(parents=True, exist_ok=True)
-        archive = directory / f"nadmit-node-{version}-{platform.machine()}.tar.gz"
-        _pack(top, archive)
+        return write_archive(top, about, directory)
+
+
+def write_archive(top: Path, about: dict[str, Any], directory: Path) -> tuple[Path, int]:
+    """Complete a bundle and pack it; return the archive and the unpacked size in bytes. `about`: nadmit-bundle.json.
+
+    Raises BundleError if it is too large.
+    """
+    (top / "bin/passthru").symlink_to("nadmit")
+    (top / MARK).write_text(json.dumps(about, indent=1) + "\n")
+    size = sum(path.stat().st_size for path in top.rglob("*") if path.is_file() and not path.is_symlink())
+    if size > BYTES_MAX:
+        raise BundleError(f"it has {size} bytes; allowed: {BYTES_MAX}")
+    directory.mkdir(parents=True, exist_ok=True)
+    archive = directory / f"nadmit-node-{about['version']}-{about['arch']}.tar.gz"
+    _pack(top, archive)
     return archive, size
 
 

@@ -15,7 +15,6 @@ they need, and which modules the interpreter contains.
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import shutil
 import subprocess
@@ -25,14 +24,12 @@ from pathlib import Path
 
 from buildtools import BundleError, run
 from bundle import (
-    BYTES_MAX,
     LAUNCHER,
     MAIN,
-    MARK,
     SOURCES,
     _compile,
-    _pack,
     find_modules,
+    write_archive,
 )
 from contents import Owner, distribution, owner
 from licences import LicenceError, add_common_licences, add_licences, static_libraries
@@ -85,15 +82,7 @@ def build(machine: Machine, directory: Path, parts: Path) -> tuple[Path, int]:
             "modules": modules,
             **_add_notices(root, [*programs, *libraries], linked, packages, top / "licences"),
         }
-        (top / "bin/passthru").symlink_to("nadmit")
-        (top / MARK).write_text(json.dumps(about, indent=1) + "\n")
-        size = sum(path.stat().st_size for path in top.rglob("*") if path.is_file() and not path.is_symlink())
-        if size > BYTES_MAX:
-            raise BundleError(f"it has {size} bytes; allowed: {BYTES_MAX}")
-        directory.mkdir(parents=True, exist_ok=True)
-        archive = directory / f"nadmit-node-{version()}-{machine.name}.tar.gz"
-        _pack(top, archive)
-    return archive, size
+        return write_archive(top, about, directory)
 
 
 def _add_python(root: Path, top: Path, modules: list[str]) -> list[Path]:

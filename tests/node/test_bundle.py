@@ -197,7 +197,7 @@ def test_an_unknown_form_is_no_bundle(tmp_path: Path) -> None:
     command = [sys.executable, str(SOURCES / "manifests/node/bundle.py"), str(tmp_path), "melted"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "bundle: melted: this is no form of a bundle; allowed: frozen, modules\n"
+    assert done.stderr == "bundle: melted: this is not a form of a bundle; allowed: frozen, modules\n"
     assert not list(tmp_path.iterdir())
 
 
