@@ -50,17 +50,12 @@ def is_namespace_gone(netns: str) -> bool:
     return not netns or not os.path.exists(netns)  # noqa: PTH110  # pathlib costs 5 ms
 
 
-def find_addresses(record: Journal, entry: Entry) -> tuple[str, ...]:
-    """Return the traces of an attachment that stay when its namespace ends."""
-    return _addresses(record.container_id, entry)
-
-
 def find(record: Journal, entry: Entry) -> tuple[str, ...]:
     """Return the traces of an attachment as texts; empty if nothing of it is on this node.
 
     A namespace or directory that exists and cannot be read counts as a trace, because it may hold one.
     """
-    return (*_links_of(record.netns, entry.ifname), *_addresses(record.container_id, entry))
+    return (*_links_of(record.netns, entry.ifname), *find_addresses(record, entry))
 
 
 def _links_of(netns: str, ifname: str) -> tuple[str, ...]:
@@ -106,7 +101,8 @@ def _moves(entry: Entry) -> bool:
         return True
 
 
-def _addresses(container_id: str, entry: Entry) -> tuple[str, ...]:
+def find_addresses(record: Journal, entry: Entry) -> tuple[str, ...]:
+    """Return the traces of an attachment that stay when its namespace ends."""
     try:
         conf = loads(entry.config)
     except (ValueError, RecursionError):
@@ -120,7 +116,7 @@ def _addresses(container_id: str, entry: Entry) -> tuple[str, ...]:
             found += [
                 f"address {one.address} in {network}"
                 for one in hostlocal.load_reservations(network)
-                if one.container_id == container_id and one.ifname in ("", entry.ifname)
+                if one.container_id == record.container_id and one.ifname in ("", entry.ifname)
             ]
         except (OSError, ValueError) as error:
             found.append(f"{network}: it cannot be read: {getattr(error, 'strerror', None) or error}")

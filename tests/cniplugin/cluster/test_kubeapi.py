@@ -381,7 +381,7 @@ def test_a_token_that_was_renewed_before_a_flight(
 
 
 def test_an_answer_of_a_flight_that_is_not_http(api: ApiServer, flying: Client) -> None:
-    """It fails its own request, and no other one."""
+    """Only the request that it answers fails."""
     api.flights.append(3)
     api.next_answers.append(Answer(RAW, b"SSH-2.0-OpenSSH_9.2\r\n\r\n"))
     flying.ask(POD, LAN, WAN)
