@@ -74,12 +74,25 @@ def _load_commands() -> Mapping[str, Command]:
     return COMMANDS
 
 
+def load_verbs() -> None:
+    """Import all that a verb imports when it needs it. The frozen program calls this before it writes its snapshot."""
+    import _signal  # type: ignore[import-not-found]  # noqa: F401, PLC0415
+    import gc  # noqa: F401, PLC0415
+
+    from .protocol import skel  # noqa: F401, PLC0415
+
+    _load_commands()
+    from .attach import execution, permission, podnetworks, reporting, withoutapi  # noqa: F401, PLC0415
+    from .cluster import accessrules, kubeapi, kubeconfig, objects, transport  # noqa: F401, PLC0415
+    from .netspec import annotation  # noqa: F401, PLC0415
+
+
 def _reset_sigchld() -> None:
     """Reset SIGCHLD. If a runtime lets us inherit it as ignored, the exit status of delegates is lost.
 
     NB: `signal` loads `enum`, 4 ms; this is its C module.
     """
-    import _signal  # type: ignore[import-not-found]  # noqa: PLC0415
+    import _signal  # noqa: PLC0415
 
     _signal.signal(SIGCHLD, _signal.SIG_DFL)
 

@@ -83,6 +83,7 @@ _OF_INSTALL = {
     "override-network-name": "name our network as the default network",
     "rename-conf-file": "rename the default network's file, so that the runtime can use no other network than ours",
     "cleanup-on-exit": "restore the configuration when this process ends by SIGTERM, if no pod has networks of its own",
+    "no-snapshot": "do without the startup snapshot, by which each call of the plugin starts sooner",
 }
 FLAGS = {
     **_OF_INSTALL,

@@ -17,7 +17,7 @@ The installation before this one may have left less than that, and elsewhere. `l
 """
 
 # pathlib is not allowed in this package:
-# ruff: noqa: PTH120, PTH121, PTH208
+# ruff: noqa: PTH120, PTH121
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ import os
 
 from cniplugin.host.disk import KEPT, TEMPORARY, Item, beside, digest_of
 
-from . import nodepaths
+from . import bundletree, nodepaths
 from .commandline import InstallError, say
 from .conflist import PLUGIN, load_own
 from .defaultnetwork import SUFFIXES, Earlier
-from .desired import BUNDLE_MARK, FILES, as_json, is_our_link, read_object
+from .desired import FILES, as_json, is_our_link, read_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from cniplugin.host.disk import Disk
@@ -227,16 +227,8 @@ def _trees(disk: Disk, stored: State, desired: Desired) -> list[str]:
     if top in trees:
         return trees
     if disk.has(top):
-        foreign = next(_foreign(disk, top), "")
-        if foreign:
-            raise InstallError(f"{top}: it exists, and {foreign} in it is not ours; move it away")
+        other = next(bundletree.foreign(disk, top), "")
+        if other:
+            raise InstallError(f"{top}: it exists, and {other} in it is not ours; move it away")
         say(f"taken over: {top}, which an installation whose state is lost left")
     return [*trees, top]
-
-
-def _foreign(disk: Disk, top: str) -> Iterator[str]:
-    """Yield the names in a tree of bundles that are neither bundles nor what an interrupted copy leaves."""
-    for name in sorted(os.listdir(disk.at(top))):
-        is_bundle = os.path.isfile(disk.at(f"{top}/{name}/{BUNDLE_MARK}"))  # noqa: PTH113  # as above
-        if not is_bundle and not name.endswith(TEMPORARY):
-            yield name

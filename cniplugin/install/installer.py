@@ -5,7 +5,7 @@ configuration directory (`installed`) lists every path that will change, and whe
 `disk` changes the node, by steps that are each one rename, link or unlink, and durable:
 
     file   = link the existing file to a second name, once -> write a new file -> fsync -> rename -> fsync directory
-    bundle = copy to a temporary directory -> rename -> rename a symbolic link `nadmit` over the old one
+    bundle = copy to a temporary directory -> rename -> its snapshot -> rename a link `nadmit` over the old
 
 If this process ends at any moment, the runtime sees the old file or the new one. The next `install` continues; the next
 `uninstall` restores the old files, with the same inodes. The configuration is placed last and removed first, so that
@@ -19,7 +19,7 @@ Temporary names begin with "." and do not end with a suffix that a runtime reads
 """
 
 # pathlib is not allowed in this package:
-# ruff: noqa: PTH112, PTH114, PTH115, PTH120, PTH208
+# ruff: noqa: PTH112, PTH120
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ import sys
 import time
 
 from cniplugin.cnierrors import CniError
-from cniplugin.host.disk import KEPT, TEMPORARY, Disk, Item, beside, digest_of, digest_of_tree
+from cniplugin.host.disk import KEPT, TEMPORARY, Disk, Item, beside, digest_of
 
-from . import forget, gc, installed, trial
+from . import bundletree, forget, gc, installed, trial
 from .commandline import DIFFERS, DONE, FAILED, MISUSED, InstallError, UsageError, help_text, read_arguments, say
 from .conflist import PLUGIN, is_in
 from .defaultnetwork import RENAMED, Earlier, directories_of, wait_for_default
@@ -346,18 +346,23 @@ class _Placing:
         disk, desired = self._disk, self._desired
         if not desired.program:
             return
-        used = _place_bundle(disk, desired) if desired.bundle else ()
+        used = bundletree.place(disk, desired) if desired.bundle else ()
         program, *others = desired.program
         is_new = disk.digest(program.path) != digest_of(program)
         if is_new and desired.bundle:
             self._try_program(f"{disk.at(desired.tree)}/bin/{PLUGIN}")
+        if desired.bundle and self._options["no-snapshot"]:
+            disk.remove(f"{desired.tree}{bundletree.SNAPSHOT}")
+        elif desired.bundle:
+            note = bundletree.place_snapshot(disk, desired, self._environ)
+            self.notes += [note] if note else []
         self._place(program)
         if is_new and not desired.bundle:
             self._try_program(disk.at(program.path))
         for item in others:
             self._place(item)
         if desired.bundle and is_new:
-            _remove_all_but(disk, os.path.dirname(desired.tree), used)
+            bundletree.remove_all_but(disk, os.path.dirname(desired.tree), used)
 
     def configuration(self) -> None:
         """Place the configuration, if the plugin can work with it."""
@@ -396,27 +401,6 @@ class _Placing:
         disk.remove(beside(item.path, TEMPORARY))
         if existed_before and not disk.has(beside(item.path, KEPT)) and disk.has(item.path):
             disk.keep(item.path)
-
-
-def _place_bundle(disk: Disk, desired: Desired) -> tuple[str, ...]:
-    """Place the bundle. Return the names of the trees in use: the new one, and that of running processes."""
-    top, name = os.path.split(desired.tree)
-    if not disk.has(top):
-        disk.make_directory(top, 0o755)
-    for entry in sorted(os.listdir(disk.at(top))):
-        if entry.endswith(TEMPORARY):
-            disk.remove(f"{top}/{entry}")
-    if digest_of_tree(disk.at(desired.tree)) != digest_of_tree(desired.bundle):
-        disk.copy_tree(desired.bundle, desired.tree)
-    program = disk.at(desired.program[0].path)
-    before = os.readlink(program).split("/")[1:2] if os.path.islink(program) else []
-    return (name, *before)
-
-
-def _remove_all_but(disk: Disk, top: str, used: Sequence[str]) -> None:
-    for entry in sorted(os.listdir(disk.at(top))):
-        if entry not in used:
-            disk.remove(f"{top}/{entry}")
 
 
 def _drop_obsolete(disk: Disk, state: State, desired: Desired) -> None:

@@ -9,7 +9,7 @@ import os
 
 from cniplugin.host.disk import digest_of_tree
 
-from . import forget, installed
+from . import bundletree, forget, installed
 from .commandline import DIFFERS, DONE, say
 from .conflist import load_own
 from .defaultnetwork import names_in, renamed_file
@@ -50,6 +50,9 @@ def _show_files(disk: Disk, options: Mapping[str, str], state: State) -> bool:
     lines = list(_lines(disk, state))
     for text, what in lines:
         say(f"{text:<13} {what}")
+    for path in _trees_of(disk, state):
+        if os.path.isdir(disk.at(path)) and bundletree.lacks_snapshot(disk, path):
+            say(f"no snapshot   {path}{bundletree.SNAPSHOT}: {bundletree.SLOWER}")
     first = next(iter(names_in(disk, options["cni-conf-dir"])), "")
     is_first = f"{options['cni-conf-dir']}/{first}" in state["files"]
     if not is_first:
@@ -63,7 +66,7 @@ def _lines(disk: Disk, state: State) -> Iterator[tuple[str, str]]:
         yield _compare(disk, path, entry), f"{path}{_with_others(disk, path, state)}{before}"
     for path in [*state["trees"], *state["directories"]]:
         yield INSTALLED if os.path.isdir(disk.at(path)) else "missing", path
-    for path in dict.fromkeys(filter(None, (_link_target(disk, path) for path in state["files"]))):
+    for path in _trees_of(disk, state):
         is_sound = digest_of_tree(disk.at(path))[:16] == os.path.basename(path)
         yield INSTALLED if is_sound else "damaged", path
     network = installed.earlier_network(state)
@@ -71,6 +74,11 @@ def _lines(disk: Disk, state: State) -> Iterator[tuple[str, str]]:
         file = network.path if disk.has(network.path) else renamed_file(disk, network)
         renamed = f", renamed to {file}" if file not in {"", network.path} else ""
         yield _compared(disk.digest(file or network.path), network.digest), f"{network.path} (default network){renamed}"
+
+
+def _trees_of(disk: Disk, state: State) -> list[str]:
+    """Return the directories of the bundles to which the placed links lead."""
+    return list(dict.fromkeys(filter(None, (_link_target(disk, path) for path in state["files"]))))
 
 
 def _compare(disk: Disk, path: str, entry: dict[str, str]) -> str:

@@ -26,6 +26,7 @@ from buildtools import BundleError, run
 from pythonsource import TREE, header_version, include_directory, source_version
 
 PROGRAM = Path(__file__).with_name("program.c")
+SNAPSHOT = PROGRAM.with_name("snapshot.c")
 FREEZE = Path(__file__).with_name("freeze.py")
 
 LEFT_OUT = ("_ctypes", "ctypes", "_hashlib", "zlib")
@@ -46,8 +47,10 @@ COMPILE = (
     *("-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"),
 )
 LINK = (
-    *("gcc", "-static", "-no-pie", "-s", "-Wl,--build-id=none", "-Wl,-z,relro,-z,now,-z,noexecstack"),
-    *("-Wl,--wrap=_PyConfig_InitPathConfig", "-Wl,--wrap=_PyImportZip_Init"),
+    *("gcc", "-static", "-no-pie", "-s", "-Wl,--build-id=sha1", "-Wl,-z,relro,-z,now,-z,noexecstack"),
+    *(f"-Wl,--wrap={name}" for name in ("_PyConfig_InitPathConfig", "_PyImportZip_Init")),
+    *(f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "realloc", "free")),
+    f"-Wl,-T,{SNAPSHOT.with_suffix('.ld')}",
 )
 LIBRARIES = ("ssl", "crypto", "z", "m")
 
@@ -146,7 +149,7 @@ def build(parts: Parts, modules: list[str], plugin: Path, target: Path, scratch:
         _compile(parts, scratch, name)
         for name in ("blob.s", "tables.c", *(f"module{one}" for one in COMPILED.values()))
     ]
-    objects.append(_compile(parts, scratch, str(PROGRAM)))
+    objects += [_compile(parts, scratch, str(source)) for source in (PROGRAM, SNAPSHOT)]
     flags = [f"-l{name}" for name in LIBRARIES]
     run(*LINK, "-o", str(target), *objects, str(parts.library), *flags)
     libraries = [parts.library, *map(find_library, LIBRARIES)]

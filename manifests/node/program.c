@@ -12,8 +12,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <fcntl.h>
 #include <limits.h>
-#include <malloc.h>
 #include <nss.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -21,19 +21,11 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "snapshot.h"
+
 extern const struct _frozen nadmit_modules[];
-
-#define HUGE_PAGE ((size_t)2 << 20)
-#define ARENAS (4 * HUGE_PAGE)
-#define HEAP ((int)HUGE_PAGE)
-
-/* Linux 5.14. An older kernel refuses the advice, and the pages are made one by one. */
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 /* CNI 1.1 section 5: an error is JSON on stdout, and exit code 1. It ends without exit handlers, because the thread of
  * make_tls_ready may be at work in OpenSSL. */
@@ -41,43 +33,6 @@ static _Noreturn void fail(const char *what) {
     printf("{\"cniVersion\":\"1.0.0\",\"code\":999,\"msg\":\"nadmit: the program cannot be started: %s\"}\n", what);
     fflush(stdout);
     _exit(1);
-}
-
-/* Memory.
- *
- * A process of 15 ms has 1,500 page faults, a microsecond each on a virtual machine. Objects go into huge pages where
- * the kernel gives them (a fault for 512 pages), and the pages of variables are made in one call.
- */
-static char *arenas, *arenas_end;
-
-static void *arena_alloc(void *context, size_t size) {
-    (void)context;
-    if (arenas && size <= (size_t)(arenas_end - arenas)) {
-        void *arena = arenas;
-        arenas += size;
-        return arena;
-    }
-    void *arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return arena == MAP_FAILED ? NULL : arena;
-}
-
-static void arena_free(void *context, void *arena, size_t size) {
-    (void)context;
-    munmap(arena, size);
-}
-
-static void prepare_memory(void) {
-    extern char __data_start[], _end[];
-    uintptr_t variables = (uintptr_t)__data_start & ~((uintptr_t)getauxval(AT_PAGESZ) - 1);
-    madvise((void *)variables, (uintptr_t)_end - variables, MADV_POPULATE_WRITE);
-    mallopt(M_TOP_PAD, HEAP);
-    char *reserved = mmap(NULL, ARENAS + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (reserved == MAP_FAILED) return;
-    arenas = (char *)(((uintptr_t)reserved + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
-    arenas_end = arenas + ARENAS;
-    madvise(arenas, ARENAS, MADV_HUGEPAGE);
-    PyObjectArenaAllocator allocator = {NULL, arena_alloc, arena_free};
-    PyObject_SetArenaAllocator(&allocator);
 }
 
 /* TLS.
@@ -203,10 +158,100 @@ PyStatus __wrap__PyImportZip_Init(void *thread) {
     return PyStatus_Ok();
 }
 
+static const char *name_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* `nadmit --write-snapshot FILE`, which the installer runs. */
+static _Noreturn void write_snapshot(const char *path) {
+    PyObject *module = PyImport_ImportModule("cniplugin.__main__");
+    PyObject *result = module ? PyObject_CallMethod(module, "load_verbs", NULL) : NULL;
+    if (!result) {
+        PyErr_Print();
+        exit(1);
+    }
+    Py_DECREF(result);
+    Py_DECREF(module);
+    PyGC_Collect();
+    const char *failure = snapshot_write(path);
+    if (failure) fprintf(stderr, "nadmit: %s: the snapshot cannot be written: %s\n", path, failure);
+    exit(failure ? 1 : 0);
+}
+
+/* Say whether this call can begin with a snapshot: a verb. Without one of the streams, Python starts differently. */
+static int is_verb(int argc, char **argv) {
+    for (int stream = 0; stream < 3; stream++)
+        if (fcntl(stream, F_GETFD) < 0) return 0;
+    return argc == 1 && getenv("CNI_COMMAND") && strcmp(name_of(argv[0]), "passthru") != 0;
+}
+
+/* Set os.environ; posix.environ is the same dictionary. */
+static int set_environment(void) {
+    PyObject *posix = PyImport_ImportModule("posix");
+    PyObject *variables = posix ? PyObject_GetAttrString(posix, "environ") : NULL;
+    if (!variables) return -1;
+    PyDict_Clear(variables);
+    for (char **entry = environ; *entry; entry++) {
+        const char *equals = strchr(*entry, '=');
+        if (!equals) continue;
+        PyObject *name = PyBytes_FromStringAndSize(*entry, equals - *entry), *value = PyBytes_FromString(equals + 1);
+        if (!name || !value || !PyDict_SetDefault(variables, name, value)) return -1;
+        Py_DECREF(name);
+        Py_DECREF(value);
+    }
+    Py_DECREF(variables);
+    Py_DECREF(posix);
+    return 0;
+}
+
+static int set_paths(const char *first_argument, const struct place *place) {
+    const struct {
+        const char *name, *value;
+    } texts[] = {{"executable", place->program}, {"_base_executable", place->program}, {"prefix", place->top},
+                 {"base_prefix", place->top},    {"exec_prefix", place->top},          {"base_exec_prefix", place->top}};
+    for (size_t index = 0; index < sizeof texts / sizeof *texts; index++) {
+        PyObject *text = PyUnicode_DecodeFSDefault(texts[index].value);
+        if (!text || PySys_SetObject(texts[index].name, text) < 0) return -1;
+        Py_DECREF(text);
+    }
+    PyObject *arguments = Py_BuildValue("[N]", PyUnicode_DecodeFSDefault(first_argument));
+    if (!arguments || PySys_SetObject("argv", arguments) < 0) return -1;
+    Py_DECREF(arguments);
+    return 0;
+}
+
+/* Python's handler of SIGINT, which a start of the interpreter sets. */
+static int set_interrupt(void) {
+    if (PyOS_getsig(SIGINT) != SIG_DFL) return 0;
+    PyObject *module = PyImport_ImportModule("_signal");
+    PyObject *handler = module ? PyObject_GetAttrString(module, "default_int_handler") : NULL;
+    PyObject *before = handler ? PyObject_CallMethod(module, "signal", "iO", SIGINT, handler) : NULL;
+    if (!before) return -1;
+    Py_DECREF(before);
+    Py_DECREF(handler);
+    Py_DECREF(module);
+    return 0;
+}
+
+/* Begin with the snapshot <top>.snapshot; return whether there is one. */
+static int resume(const char *first_argument, const struct place *place) {
+    char path[PATH_MAX + sizeof ".snapshot"];
+    sprintf(path, "%s.snapshot", place->top);
+    int is_resumed = snapshot_resume(path);
+    if (is_resumed < 0) fail("its snapshot cannot be read; remove it");
+    if (is_resumed && (set_environment() < 0 || set_paths(first_argument, place) < 0 || set_interrupt() < 0)) {
+        PyErr_Print();
+        fail("its snapshot cannot be used; stderr says why");
+    }
+    return is_resumed;
+}
+
 int main(int argc, char **argv) {
     struct place place;
     char *by_name[] = {NULL, NULL};
-    prepare_memory();
+    int is_writer = argc == 3 && strcmp(argv[1], "--write-snapshot") == 0;
+    snapshot_prepare(is_writer);
     prepare_tls();
     /* A static program cannot load the modules of nsswitch.conf, which belong to the libc of the host. */
     __nss_configure_lookup("hosts", "files dns");
@@ -215,15 +260,18 @@ int main(int argc, char **argv) {
         by_name[0] = place.program;
         argc = 1, argv = by_name;
     }
-    const char *slash = strrchr(argv[0], '/');
-    int is_python = strcmp(slash ? slash + 1 : argv[0], "python3") == 0;
-    PyStatus status = start_interpreter(argc, argv, &place, is_python);
-    if (PyStatus_Exception(status)) fail(status.err_msg ? status.err_msg : "no memory");
-    if (add_missing() < 0) {
-        PyErr_Print();
-        fail("posix cannot be changed");
+    if (!is_verb(argc, argv) || !resume(argv[0], &place)) {
+        int is_python = strcmp(name_of(argv[0]), "python3") == 0;
+        snapshot_populate();
+        PyStatus status = start_interpreter(argc, argv, &place, is_python);
+        if (PyStatus_Exception(status)) fail(status.err_msg ? status.err_msg : "no memory");
+        if (add_missing() < 0) {
+            PyErr_Print();
+            fail("posix cannot be changed");
+        }
+        if (is_python) return Py_RunMain();
+        if (is_writer) write_snapshot(argv[2]);
     }
-    if (is_python) return Py_RunMain();
     PyObject *module = PyImport_ImportModule("cniplugin.__main__");
     PyObject *result = module ? PyObject_CallMethod(module, "process", NULL) : NULL; /* ends the process */
     if (!result) PyErr_Print();

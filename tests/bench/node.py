@@ -36,6 +36,9 @@ PLUGINS = Path("/usr/lib/cni")
 NETNS = f"nadmit-bench-{os.getpid()}"
 BRIDGES = tuple(f"nadmb{os.getpid() % 1_000_000}-{number}" for number in range(3))
 FORMS = ("modules", "frozen")
+SNAPSHOT = "with snapshot"
+"""The form `frozen` as the installer places it, with its snapshot."""
+
 STUB = """\
 #!{python} -IS
 import sys
@@ -165,6 +168,10 @@ def build_bundles(folder: Path) -> dict[str, Path]:
         with tarfile.open(archive) as tar:
             tar.extractall(target, filter="tar")
         tops[form] = target / "nadmit"
+    if "frozen" in tops:
+        top = shutil.copytree(tops["frozen"], folder / "snapshot/nadmit", symlinks=True)
+        subprocess.run([top / "bin/nadmit", "--write-snapshot", f"{top}.snapshot"], check=True)
+        tops[SNAPSHOT] = top
     return tops
 
 
@@ -229,8 +236,8 @@ def _attach(bench: Bench, bundles: Mapping[str, Path], rounds: int, others: list
         Way("nadmit, API server", partial(bench.call_with_api, bench.stub)),
     ]
     ways += [Way(f"node bundle, {form}", partial(bench.call_with_api, path)) for form, path in bundles.items()]
-    if FORMS[-1] in bundles:  # as containerd and CRI-O call the plugin, because the installer asks for it
-        ways.append(Way("same, with annotations", partial(bench.call_with_annotations, bundles[FORMS[-1]])))
+    if SNAPSHOT in bundles:  # as containerd and CRI-O call the plugin, because the installer asks for it
+        ways.append(Way("same, with annotations", partial(bench.call_with_annotations, bundles[SNAPSHOT])))
     ways += others
     found: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}
     for way in ways:  # the first one creates the bridges

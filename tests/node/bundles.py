@@ -36,13 +36,23 @@ def missing_part() -> str:
     return ""
 
 
+SNAPSHOT = "snapshot"
+"""The form `frozen`, whose verbs begin with a snapshot."""
+
+
 def forms() -> list[str]:
     """Return the forms that can be built here."""
     return ["modules"] if missing_part() else ["frozen", "modules"]
 
 
+def ways() -> list[str]:
+    """Return the ways in which a verb can begin, here: the forms, and with a snapshot."""
+    return forms() if missing_part() else [*forms(), SNAPSHOT]
+
+
 def archive_of(form: str, built: Path, factory: pytest.TempPathFactory) -> Path:
     """Return an archive of a form. `built` is one that exists."""
+    form = "frozen" if form == SNAPSHOT else form
     if about(built)["form"] == form:
         return built
     program = [sys.executable, str(MANIFESTS / "node/bundle.py")]
@@ -64,6 +74,14 @@ def extract(archive: Path, root: Path) -> Path:
     with tarfile.open(archive) as tar:
         tar.extractall(root / PLACE, filter="tar")
     return root
+
+
+def write_snapshot(root: Path) -> Path:
+    """Have the frozen program in a root write its snapshot; return the file."""
+    top = f"/{PLACE}/nadmit"
+    command = ["/usr/sbin/chroot", str(root), f"{top}/bin/nadmit", "--write-snapshot", f"{top}.snapshot"]
+    subprocess.run(command, env={}, check=True, timeout=60)
+    return root / f"{top[1:]}.snapshot"
 
 
 def python(root: Path, code: str, *, prefix: tuple[str, ...] = ()) -> str:

@@ -21,7 +21,17 @@ import pytest
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.certificates import make_keys
 from tests.fakes.dns import serving_dns
-from tests.node.bundles import PLACE, archive_of, build_script, extract, forms, python
+from tests.node.bundles import (
+    PLACE,
+    SNAPSHOT,
+    archive_of,
+    build_script,
+    extract,
+    forms,
+    python,
+    ways,
+    write_snapshot,
+)
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
@@ -58,6 +68,15 @@ def root(archive: Path, tmp_path: Path) -> Path:
     return extract(archive, tmp_path / "root")
 
 
+@pytest.fixture(params=ways())
+def started(request: pytest.FixtureRequest, node_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root directory with only the bundle in it, in each way in which a verb can begin."""
+    root = extract(archive_of(request.param, node_bundle, tmp_path_factory), tmp_path_factory.mktemp("root"))
+    if request.param == SNAPSHOT:
+        write_snapshot(root)
+    return root
+
+
 @pytest.fixture
 def namespaces() -> Iterator[tuple[str, str]]:
     """A namespace for the host, and one for the pod."""
@@ -85,9 +104,9 @@ def call(
     return json.loads(done.stdout) if done.stdout.strip() else {}
 
 
-def test_version_runs_where_there_is_nothing_else_at_all(root: Path) -> None:
-    assert [path.name for path in root.iterdir()] == ["some"]
-    found = call(root, "VERSION", {"cniVersion": "1.1.0"})
+def test_version_runs_where_there_is_nothing_else_at_all(started: Path) -> None:
+    assert [path.name for path in started.iterdir()] == ["some"]
+    found = call(started, "VERSION", {"cniVersion": "1.1.0"})
     assert "1.1.0" in found["supportedVersions"]
 
 
@@ -102,22 +121,22 @@ def _bare(root: Path, verb: str, shell: str = "") -> subprocess.CompletedProcess
     )
 
 
-def test_a_line_of_the_log_can_have_any_character(root: Path) -> None:
+def test_a_line_of_the_log_can_have_any_character(started: Path) -> None:
     """A delegate and an annotation can say anything, and an error in the log must not replace the answer."""
-    done = _bare(root, "ADD\x1b\n\u2028")
+    done = _bare(started, "ADD\x1b\n\u2028")
     assert (done.returncode, json.loads(done.stdout)["code"]) == (1, 4), done
     assert done.stderr.count("\n") == 1
     assert "error ADD\\x1b\\n\\u2028 - - failed" in done.stderr
 
 
 @pytest.mark.parametrize("shell", ["2>/dev/full", "2>&-"])
-def test_a_stderr_that_cannot_be_written_fails_nothing(root: Path, shell: str) -> None:
-    done = _bare(root, "STATUS", shell)
+def test_a_stderr_that_cannot_be_written_fails_nothing(started: Path, shell: str) -> None:
+    done = _bare(started, "STATUS", shell)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_closed_stdin_is_an_error_of_cni(root: Path) -> None:
-    done = _bare(root, "STATUS", "<&-")
+def test_a_closed_stdin_is_an_error_of_cni(started: Path) -> None:
+    done = _bare(started, "STATUS", "<&-")
     assert (done.returncode, json.loads(done.stdout)["code"]) == (1, 5), done
     assert "Traceback" not in done.stderr
 
@@ -340,15 +359,15 @@ def _add_delegates(root: Path) -> None:
             shutil.copy(Path(word).resolve(), target)
 
 
-def test_add_and_del_run_in_a_chroot_with_delegates(root: Path, namespaces: tuple[str, str]) -> None:
+def test_add_and_del_run_in_a_chroot_with_delegates(started: Path, namespaces: tuple[str, str]) -> None:
     host, pod = namespaces
-    _add_delegates(root)
-    (root / "proc").mkdir()
-    netns = root / "run/netns" / pod
+    _add_delegates(started)
+    (started / "proc").mkdir()
+    netns = started / "run/netns" / pod
     netns.parent.mkdir(parents=True)
     netns.touch()
     # The delegates, in Go, read /proc. Both mounts end with the mount namespace.
-    script = f'mount -t proc proc "{root}/proc" && mount --bind "/run/netns/{pod}" "{netns}" && exec "$@"'
+    script = f'mount -t proc proc "{started}/proc" && mount --bind "/run/netns/{pod}" "{netns}" && exec "$@"'
     prefix = ("ip", "netns", "exec", host, "unshare", "--mount", "sh", "-c", script, "sh")
     ipam = {"type": "host-local", "ranges": [[{"subnet": "10.99.0.0/24"}]], "dataDir": "/var/lib/cni/networks"}
     bridge = {"cniVersion": "1.0.0", "name": "b0", "type": "bridge", "bridge": "nbr0", "ipam": ipam}
@@ -365,11 +384,11 @@ def test_add_and_del_run_in_a_chroot_with_delegates(root: Path, namespaces: tupl
         found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         return {link["ifname"] for link in found}
 
-    found = call(root, "ADD", conf, prefix=prefix, **environ)
+    found = call(started, "ADD", conf, prefix=prefix, **environ)
     assert found["ips"][0]["address"] == "10.99.0.2/24"
     assert links() == {"lo", "eth0"}
-    assert [path.name for path in (root / "var/lib/cni/nadmit").glob("*.journal")] == ["c1.journal"]
-    call(root, "DEL", conf, prefix=prefix, **environ)
+    assert [path.name for path in (started / "var/lib/cni/nadmit").glob("*.journal")] == ["c1.journal"]
+    call(started, "DEL", conf, prefix=prefix, **environ)
     assert links() == {"lo"}
-    assert not list((root / "var/lib/cni/nadmit").glob("*.journal"))
-    assert not list((root / "var/lib/cni/networks/b0").glob("10.*"))
+    assert not list((started / "var/lib/cni/nadmit").glob("*.journal"))
+    assert not list((started / "var/lib/cni/networks/b0").glob("10.*"))

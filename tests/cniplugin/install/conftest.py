@@ -19,7 +19,7 @@ def bundle(tmp_path: Path) -> Path:
     directory = tmp_path / "nadmit"
     (directory / "bin").mkdir(parents=True)
     (directory / "lib").mkdir()
-    (directory / desired.BUNDLE_MARK).write_text("{}")
+    (directory / desired.BUNDLE_MARK).write_text('{"form": "frozen"}')
     (directory / "lib/libc.so.6").write_bytes(b"libc")
     (directory / "lib/libc.so").symlink_to("libc.so.6")
     (directory / "bin/nadmit").write_text(PROGRAM)

@@ -18,10 +18,11 @@ IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "
 CONF, BIN = "etc/cni/net.d", "opt/cni/bin"
 OURS = f"{CONF}/00-nadmit.conflist"
 PROGRAM = """#!/bin/sh
+[ "$1" = --write-snapshot ] && exec env >"$2"
 [ "$CNI_COMMAND" = VERSION ] && echo '{"cniVersion": "1.1.0", "supportedVersions": ["1.1.0"]}'
 exit 0
 """
-"""A program that answers VERSION and STATUS; test_trial.py has the real plugin."""
+"""A program that answers VERSION and STATUS; test_trial.py has the real plugin. Its snapshot is its environment."""
 
 
 class Killed(BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -146,10 +147,11 @@ def test_a_bundle_is_placed_beside_a_link(node: Node, bundle: Path) -> None:
 def test_an_upgrade_keeps_the_bundle_that_processes_may_run(node: Node, bundle: Path) -> None:
     trees = []
     for version in ("1", "2", "3"):
-        (bundle / desired.BUNDLE_MARK).write_text(version)
+        (bundle / desired.BUNDLE_MARK).write_text(json.dumps({"form": "frozen", "version": version}))
         node.run("install", "--bundle", str(bundle))
         trees.append((node.root / BIN / "nadmit").resolve().parents[1].name)
-        assert {path.name for path in (node.root / BIN / ".nadmit").iterdir()} == set(trees[-2:])
+        expected = {f"{tree}{suffix}" for tree in trees[-2:] for suffix in ("", ".snapshot")}
+        assert {path.name for path in (node.root / BIN / ".nadmit").iterdir()} == expected
 
 
 def test_show_lists_the_differences(node: Node, capsys: pytest.CaptureFixture[str]) -> None:

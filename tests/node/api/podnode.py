@@ -31,6 +31,9 @@ POD = "/api/v1/namespaces/blue/pods/web-0"
 UID = "uid-1"
 """Of the pod, if the API server lets us choose."""
 
+BUILT = os.environ.get("NADMIT_PLUGIN", "")
+"""The path of a built program to test in place of the sources."""
+
 Conf = dict[str, Any]
 _numbers = itertools.count()
 
@@ -116,7 +119,10 @@ class Node:
         self.seen = self._make("seen")
         self.conf_dir = self._make("multus")
         self.bin_dir = self._make("bin")
-        self.write_script(self.bin_dir / "nadmit", _NADMIT.format(python=sys.executable, repo=str(REPO)))
+        if BUILT:
+            (self.bin_dir / "nadmit").symlink_to(BUILT)
+        else:
+            self.write_script(self.bin_dir / "nadmit", _NADMIT.format(python=sys.executable, repo=str(REPO)))
         for name in ("recorder", "passthru"):
             self.write_script(self.bin_dir / name, _RECORDER.format(python=sys.executable, seen=str(self.seen)))
         self.kubeconfig = self.directory / "kubeconfig"
@@ -129,6 +135,7 @@ class Node:
         return path
 
     def write_script(self, path: Path, text: str) -> None:
+        path.unlink(missing_ok=True)  # it can be a link to BUILT
         path.write_text(text)
         path.chmod(0o755)
 
