@@ -219,6 +219,11 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
+def containers_have(number: int) -> str:
+    """Return the beginning of a sentence about so many containers."""
+    return "1 container has" if number == 1 else f"{number} containers have"
+
+
 def say(text: str) -> None:
     """Print one line without buffering, because stdout may be the log of a container."""
     sys.stdout.write(f"{text}\n")

@@ -15,7 +15,7 @@ from cniplugin.protocol.invoke import RuntimeConf
 from cniplugin.protocol.netconf import NetConf
 from cniplugin.records.journal import DAMAGED, FORGOTTEN, SUFFIX, DamagedError, Journal, Store, salvage
 
-from .commandline import DONE, FAILED, InstallError, say
+from .commandline import DONE, FAILED, InstallError, containers_have, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def show(directory: str) -> bool:
     store = Store(directory)
     number = count(directory)
     if number:
-        say(f"{'attached':<13} {number} containers have records in {directory}")
+        say(f"{'attached':<13} {containers_have(number)} records in {directory}")
     is_sound = True
     for container_id in store.containers():
         try:

@@ -29,7 +29,7 @@ from cniplugin.records import hostlocal
 from cniplugin.records.journal import DamagedError, Store, config_of
 
 from . import leftovers
-from .commandline import DIFFERS, DONE, FAILED, OPTIONS, InstallError, say
+from .commandline import DIFFERS, DONE, FAILED, OPTIONS, InstallError, containers_have, say
 from .conflist import PLUGIN, load_object
 from .defaultnetwork import SUFFIXES
 from .evidence import Evidence
@@ -89,7 +89,7 @@ def collect(
     evidence = Evidence(known=known, socket=socket, ours=ours, view=_look(roots), proc=roots.proc, now=now)
     runtime = RuntimeConf(path=_path(options, places, conf, environ), environ=environ, deadline=0)
 
-    say(f"{'records':<13} {len(listed)} containers have records in {store.directory}")
+    say(f"{'records':<13} {containers_have(len(listed))} records in {store.directory}")
     count = Count()
     for container_id in listed:
         count += _visit(store, container_id, evidence, runtime, is_applied=is_applied)

@@ -34,7 +34,18 @@ from cniplugin.cnierrors import CniError
 from cniplugin.host.disk import KEPT, TEMPORARY, Disk, Item, beside, digest_of
 
 from . import bundletree, forget, gc, installed, trial
-from .commandline import DIFFERS, DONE, FAILED, MISUSED, InstallError, UsageError, help_text, read_arguments, say
+from .commandline import (
+    DIFFERS,
+    DONE,
+    FAILED,
+    MISUSED,
+    InstallError,
+    UsageError,
+    containers_have,
+    help_text,
+    read_arguments,
+    say,
+)
 from .conflist import PLUGIN, is_in
 from .defaultnetwork import RENAMED, Earlier, directories_of, wait_for_default
 from .desired import FILES, Desired, attempt, credentials, gather, reason_of
@@ -222,7 +233,9 @@ def _clean_up(disk: Disk, options: Mapping[str, str]) -> None:
         directory = disk.at(places(options, state)["record-dir"])
         number = read_attached(directory, default_names(disk, state)).with_networks
         if number:
-            _warn(f"--cleanup-on-exit: the configuration stays, because {number} containers have networks of their own")
+            _warn(
+                f"--cleanup-on-exit: the configuration stays, because {containers_have(number)} networks of their own"
+            )
             return
         restore_configuration(disk, options, state)
         say("the configuration is restored")

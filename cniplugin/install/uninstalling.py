@@ -81,8 +81,9 @@ def uninstall(disk: Disk, options: Mapping[str, str]) -> str:
         return f"the program stays: {attached.with_networks} pods got networks during the uninstall; remove these pods"
     waiting = [netns for netns in attached.plain if _is_there(disk, netns)]
     if waiting and not is_forced:
-        what = f"{len(waiting)} containers of the default network were attached by it"
-        return f"the configuration is restored; the program stays: {what}, and a runtime as CRI-O detaches them by it"
+        were = "1 container was" if len(waiting) == 1 else f"{len(waiting)} containers were"
+        what = f"{were} attached by it to the default network, and a runtime such as CRI-O needs it to detach"
+        return f"the configuration is restored; the program stays: {what}"
     _remove_program(disk, options, state)
     say("uninstalled")
     return ""

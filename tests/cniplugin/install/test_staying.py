@@ -191,7 +191,7 @@ def test_cleanup_on_exit_leaves_pods_with_networks_their_plugin(node: Node, caps
     with pytest.raises(SystemExit):
         node.stay("install", "--cleanup-on-exit", rounds=[_end])
     assert (node.root / OURS).exists()
-    assert "the configuration stays, because 1 containers have networks of their own" in capsys.readouterr().err
+    assert "the configuration stays, because 1 container has networks of their own" in capsys.readouterr().err
 
 
 def test_without_the_option_nothing_is_restored(node: Node) -> None:

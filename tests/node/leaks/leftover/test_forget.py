@@ -45,7 +45,7 @@ def test_show_prints_the_known_attachments_and_what_to_do(world: World) -> None:
     world.add(conf)
     assert command(world, "show") == (
         DIFFERS,
-        f"attached      1 containers have records in {world.records}\nnot installed\n",
+        f"attached      1 container has records in {world.records}\nnot installed\n",
     )
     whole = cut_last_entry(record_of(world))
     code, said = command(world, "show")
