@@ -1,7 +1,7 @@
 """The composition root of `nadmit serve`: settings, the parts that they ask for, and the server.
 
-This is the only module that knows every part. `kubernetes` takes 250 ms and 30 MiB, which a server of files does not
-pay: functions import the modules that only a cluster needs.
+This is the only module that knows every part. A server pays only for the parts that it has: functions import the
+modules that only a cluster, a tree of files or a configuration needs.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ from cniplugin.netspec.attachers import MULTUS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.view.decisioncontext import OFF, CompiledRules
 from webhook.configuration.current import CurrentConfiguration
-from webhook.configuration.filesource import ConfigurationFile
-from webhook.configuration.schemafiles import load_directory
 from webhook.files import advice, within
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.ownnamespace import own_namespace
@@ -54,12 +52,12 @@ from webhook.serving.tls import CertificateError, MemoryTls, ServedPair, ServerT
 from webhook.snapshot.snapshot import Snapshot
 from webhook.telemetry.decisionlog import DecisionLog
 from webhook.telemetry.metrics import ConfigurationMetrics, LoadMetrics, Metrics, Observers, RotationMetrics
-from webhook.trees.manifests import load_snapshot
 from webhook.trees.problems import ManifestError, Problem
 
 if TYPE_CHECKING:
     from certs.rotator import Rotator, TokenKeeper, TokenRotator
     from certs.store import SecretStore
+    from webhook.admission.plugins.schema import PluginSchema
     from webhook.kube.connection import Connection
     from webhook.kube.singleobjects import KubeConfigurations
     from webhook.registration.registrar import Registrar
@@ -285,6 +283,8 @@ def _first_problem(parts: Sequence[Part]) -> str | None:
 
 
 def _parts_of_files(manifests: Path, network_namespace: str) -> Parts:
+    from webhook.trees.manifests import load_snapshot
+
     warnings: list[Problem] = []
     snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=network_namespace)
     for warning in warnings:
@@ -297,9 +297,15 @@ def _follow_configuration(settings: Settings, running: ExitStack) -> CurrentConf
 
     Raises ManifestError for a file that cannot be used, and for schemas of plugins that cannot.
     """
-    own_schemas = {} if settings.plugin_schemas is None else load_directory(settings.plugin_schemas)
+    own_schemas: Mapping[str, PluginSchema] = {}
+    if settings.plugin_schemas is not None:
+        from webhook.configuration.schemafiles import load_directory
+
+        own_schemas = load_directory(settings.plugin_schemas)
     current = CurrentConfiguration(now=time.time, own_schemas=own_schemas, attached_by=settings.attached_by)
     if settings.config is not None:
+        from webhook.configuration.filesource import ConfigurationFile
+
         file = ConfigurationFile(settings.config, current)
         file.start()
         running.callback(file.stop)
