@@ -34,9 +34,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from sys import intern
 from threading import Event, Lock
 from typing import Any, Protocol, TypeVar
 
@@ -45,7 +46,18 @@ import msgspec
 from .apierrors import ClusterError, GoneError, NotFoundError, StatusError, error_of_status
 from .connection import Connection, Stream
 from .resources import ObjectPath, Resource
-from .responses import PAGE, WATCH_EVENT, Item, Key, MalformedError, Page, decode, parse_item, parse_status
+from .responses import (
+    PAGE,
+    WATCH_EVENT,
+    Item,
+    Key,
+    MalformedError,
+    Page,
+    Values,
+    decode,
+    parse_item,
+    parse_status,
+)
 from .retry import Backoff, OnceLog
 
 logger = logging.getLogger("nadmit.cluster")
@@ -86,8 +98,8 @@ class Cache(Protocol[T]):
     def make(self, item: Item) -> T | None:
         """Return the value to keep of an object; None to keep nothing."""
 
-    def replace(self, values: Mapping[Key, T]) -> bool:
-        """Keep these values and drop all others. Readers see them when this returns."""
+    def replace(self, values: Values[T]) -> bool:
+        """Keep these values and drop all others. Readers see them when this returns. The dicts are the cache's own."""
 
     def put(self, key: Key, value: T) -> bool:
         """Add or replace a value."""
@@ -189,7 +201,7 @@ class Informer:
     # List
 
     def _list(self) -> str:
-        values: dict[Key, Any] = {}
+        values: Values[Any] = {}
         token = ""
         while True:
             page = self._fetch_page(token)
@@ -197,12 +209,13 @@ class Informer:
                 item = self._parse(raw)
                 value = None if item is None else self._cache.make(item)
                 if item is not None and value is not None:
-                    values[item.key] = value
+                    values.setdefault(intern(item.metadata.namespace), {})[item.metadata.name] = value
             token = page.metadata.token
             if not token:
                 break
+        count = sum(map(len, values.values()))
         self._cache.replace(values)
-        self._note_listed(f"listed {len(values)}")
+        self._note_listed(f"listed {count}")
         return page.metadata.resource_version
 
     def _fetch_page(self, token: str) -> Page:
