@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from certs.store import SecretStore
     from webhook.admission.plugins.schema import PluginSchema
     from webhook.kube.connection import Connection
+    from webhook.kube.objectwatch import ObjectWatches
     from webhook.kube.singleobjects import KubeConfigurations
     from webhook.registration.registrar import Registrar
     from webhook.snapshot.livelookups import LiveDevices, LiveLookups
@@ -320,6 +321,7 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     """
     from webhook.configuration.configmap import ConfigurationMap
     from webhook.kube.lease import timestamp
+    from webhook.kube.objectwatch import ObjectWatches
     from webhook.observing.keeper import Keeper
     from webhook.policystatus.statuswriter import StatusWriter
     from webhook.snapshot.livelookups import LiveDevices, LiveLookups
@@ -336,19 +338,20 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     source = ClusterSource(
         settings.kubeconfig, pods=Pods(settings.network_namespace) if watches_pods else None, is_read=is_read
     )
-    parts: list[Part] = [source]
+    watches = ObjectWatches(source.connection)
+    parts: list[Part] = [source, watches]
     collectors: list[Collector] = []
     ca_bundle = _bundle_of_files(settings)
     tls = tokens = None
     if cluster.webhook_configuration is not None:
-        tokens, token_rotator = token_keeper(settings, source.connection)
+        tokens, token_rotator = token_keeper(settings, source.connection, watches)
         if token_rotator is not None:
             parts.append(token_rotator)
     if cluster.config_map is not None:
         namespace = own_namespace(cluster.namespace)
-        parts.append(ConfigurationMap(source.connection, namespace, cluster.config_map, configuration))
+        parts.append(ConfigurationMap(source.connection, namespace, cluster.config_map, configuration, watches=watches))
     if cluster.tls_secret is not None:
-        tls, rotator = rotating_tls(settings, source.connection, cluster.tls_secret, metrics, tokens)
+        tls, rotator = rotating_tls(settings, source.connection, cluster.tls_secret, metrics, tokens, watches=watches)
         ca_bundle = rotator.ca_bundle
         parts.append(rotator)
     if cluster.write_status:
@@ -377,6 +380,7 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
             settings,
             cluster.webhook_configuration,
             source,
+            watches,
             is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
             ca_bundle=ca_bundle,
             path_token=tokens.to_register,
@@ -407,12 +411,13 @@ def _registrar(
     settings: Settings,
     name: str,
     source: ClusterSource,
+    watches: ObjectWatches,
     *,
     is_ready: Callable[[], bool],
     ca_bundle: Callable[[], bytes | None],
     path_token: Callable[[Sequence[str]], str | None],
 ) -> Registrar:
-    from webhook.registration.registered import RegisteredWebhooks
+    from webhook.registration.registered import RegisteredWebhooks, path_of
     from webhook.registration.registrar import Registrar
 
     rules = CompiledRules(settings.rules.config)  # of its own: one thread uses it
@@ -442,6 +447,7 @@ def _registrar(
         labels=labels,
         path_token=path_token,
         random=random.random,
+        changes=watches.follow(*(path_of(kind, name) for kind in KINDS)),
     )
 
 
@@ -488,7 +494,13 @@ def _client_trust(settings: Settings) -> ClientTrust | None:
 
 
 def rotating_tls(
-    settings: Settings, connection: Connection, secret_name: str, metrics: Metrics, tokens: TokenKeeper | None
+    settings: Settings,
+    connection: Connection,
+    secret_name: str,
+    metrics: Metrics,
+    tokens: TokenKeeper | None,
+    *,
+    watches: ObjectWatches,
 ) -> tuple[MemoryTls, Rotator]:
     """Return the TLS context that serves the leaf of a Secret, and the rotator that keeps the Secret.
 
@@ -500,19 +512,23 @@ def rotating_tls(
     cluster = settings.cluster
     namespace = own_namespace(cluster.namespace)
     secret = KubeSecret(connection, namespace, secret_name)
+    configurations = webhook_configurations(connection, cluster)
     tls = MemoryTls(secret.where, now=time.time, on_reload=metrics.certificate_loaded, clients=_client_trust(settings))
     rotator = Rotator(
         secret,
-        webhook_configurations(connection, cluster),
+        configurations,
         names=certificate_names(cluster, namespace, settings.cert_names),
         on_leaf=tls.take,
         observer=RotationMetrics(metrics.registry),
         tokens=tokens,
+        changes=watches.follow(secret.path, *configurations.paths),
     )
     return tls, rotator
 
 
-def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeeper, TokenRotator | None]:
+def token_keeper(
+    settings: Settings, connection: Connection, watches: ObjectWatches
+) -> tuple[TokenKeeper, TokenRotator | None]:
     """Return the path tokens of a server that registers itself, and the part that keeps them.
 
     There is no such part in two cases: the rotator of a certificate in a Secret keeps them, or there is no place for
@@ -526,8 +542,11 @@ def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeepe
     if cluster.tls_secret is not None:
         return TokenKeeper(is_required=cluster.path_token), None
     store: SecretStore
+    configurations = webhook_configurations(connection, cluster)
+    paths = configurations.paths
     if cluster.path_token_secret is not None:
-        store = KubeSecret(connection, own_namespace(cluster.namespace), cluster.path_token_secret)
+        store = secret = KubeSecret(connection, own_namespace(cluster.namespace), cluster.path_token_secret)
+        paths = (secret.path, *paths)
     elif settings.tls_files is None and _may_write(settings.cert_dir):
         store = TokenFile(settings.cert_dir)
     else:
@@ -538,7 +557,7 @@ def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeepe
             )
         return TokenKeeper(is_required=False), None
     keeper = TokenKeeper(is_required=cluster.path_token)
-    return keeper, TokenRotator(store, webhook_configurations(connection, cluster), keeper)
+    return keeper, TokenRotator(store, configurations, keeper, changes=watches.follow(*paths))
 
 
 def _may_write(directory: Path) -> bool:

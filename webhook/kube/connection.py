@@ -27,7 +27,7 @@ from urllib3.response import BaseHTTPResponse
 
 from .apierrors import ClusterError, error_of_status
 from .credentials import SERVICE_ACCOUNT, Access, load_access
-from .resources import ObjectPath, Resource
+from .resources import ObjectPath
 from .responses import parse_status
 from .transport import make_pool
 
@@ -165,13 +165,17 @@ class Connection:
             if self._client is not None:
                 self._client.close()
 
-    def stream(self, resource: Resource, query: Mapping[str, str | int], *, verb: str, silence_s: float) -> Stream:
-        """List or watch the objects of all namespaces. `silence_s` is the longest time without a byte."""
-        path = ObjectPath(resource)
+    def stream(self, path: ObjectPath, query: Mapping[str, str | int], *, verb: str, silence_s: float) -> Stream:
+        """List or watch a collection, or the one object of it that `path` names.
+
+        `silence_s` is the longest time without a byte.
+        """
+        if path.name:
+            query = {**query, "fieldSelector": f"metadata.name={path.name}"}
         response = self._request(
             "GET",
-            url_of(path, query),
-            headers={"Accept": resource.accept(verb)},
+            url_of(path._replace(name=""), query),
+            headers={"Accept": path.resource.accept(verb)},
             timeout=urllib3.Timeout(connect=CONNECT_S, read=silence_s),
             is_stream=True,
         )

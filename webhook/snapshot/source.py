@@ -59,7 +59,13 @@ PODS = Resource(
 )
 
 CLAIMS = Resource(
-    "resourceclaims", DEVICE_GROUP, "v1", "resourceclaims", is_optional=True, older=("v1beta2", "v1beta1")
+    "resourceclaims",
+    DEVICE_GROUP,
+    "v1",
+    "resourceclaims",
+    is_optional=True,
+    older=("v1beta2", "v1beta1"),
+    absence_factor=10,
 )
 TEMPLATES = CLAIMS._replace(kind="resourceclaimtemplates", plural="resourceclaimtemplates")
 CLASSES = CLAIMS._replace(kind="deviceclasses", plural="deviceclasses")

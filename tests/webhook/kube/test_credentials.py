@@ -15,6 +15,7 @@ from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Connection
 from webhook.kube.credentials import TOKEN_AGE_S, TokenFile, load_access
 from webhook.kube.ownnamespace import own_namespace
+from webhook.kube.resources import ObjectPath
 from webhook.snapshot.source import NAMESPACES, ClusterSource
 
 
@@ -117,7 +118,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 def test_a_token_that_is_not_a_header(tmp_path: Path, token: str) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "https://10.1.2.3:6443", {"token": token})
     with pytest.raises(ClusterError) as caught:
-        Connection(file, environ={}).stream(NAMESPACES, {}, verb="list", silence_s=1)
+        Connection(file, environ={}).stream(ObjectPath(NAMESPACES), {}, verb="list", silence_s=1)
     assert str(caught.value) == "https://10.1.2.3:6443: the token is not one line of ASCII; write it anew"
 
 
