@@ -173,21 +173,25 @@ class Changes:
         began = self._clock()
         while not self._stopping.is_set():
             now = self._clock()
-            is_undisturbed = self.is_live and not self._rung.is_set() and is_calm()
+            is_rung = self._rung.is_set()
+            if is_rung and now >= self._rung_at + tick_s:
+                return self._gather()
+            is_undisturbed = self.is_live and not is_rung and is_calm()
             left = began + (calm_s if is_undisturbed else tick_s) - now
             if left <= 0:
                 return Due.CALM if is_undisturbed else Due.TICK
-            if not self._rung.is_set():
+            if is_rung:
+                self._stopping.wait(min(left, self._rung_at + tick_s - now, LOOK_S))
+            else:
                 self._rung.wait(min(left, LOOK_S))
-                continue
-            early = self._rung_at + tick_s - now
-            if early <= 0:
-                self._stopping.wait(GATHER_S * (0.5 + random.random()))  # noqa: S311 - only spreads the replicas
-                self._rung.clear()
-                self._rung_at = self._clock()
-                return Due.CHANGE
-            self._stopping.wait(min(left, early, LOOK_S))
         return Due.TICK
+
+    def _gather(self) -> Due:
+        """Wait a moment for further changes."""
+        self._stopping.wait(GATHER_S * (0.5 + random.random()))  # noqa: S311 - only spreads the replicas
+        self._rung.clear()
+        self._rung_at = self._clock()
+        return Due.CHANGE
 
 
 class WatchedLease:
