@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .apiserver import ApiServer
 from .objects import namespace
-from .objectstore import NAMESPACES
+from .objectstore import NAMESPACES, ObjectStore
 
 OWN = "nadmit-system"
 HOOKS = "/apis/admissionregistration.k8s.io/v1"
@@ -18,7 +17,7 @@ CLAIMS = tuple(
 COLLECTIONS = ("/api/v1/secrets", "/api/v1/configmaps", "/apis/coordination.k8s.io/v1/leases", *CLAIMS)
 
 
-def install(api: ApiServer) -> None:
+def install(api: ObjectStore) -> None:
     """Create the objects, all of them as empty as they are shipped."""
     api.serve(*COLLECTIONS, f"{HOOKS}/mutatingwebhookconfigurations", f"{HOOKS}/validatingwebhookconfigurations")
     api.put(NAMESPACES, namespace("team-a"), namespace(OWN))
@@ -38,7 +37,7 @@ def options(kubeconfig: Path) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def is_registered(api: ApiServer) -> bool:
+def is_registered(api: ObjectStore) -> bool:
     """Say whether both webhook configurations are filled in."""
     kinds = ("mutating", "validating")
     return all("webhooks" in api.get(f"{HOOKS}/{kind}webhookconfigurations/nadmit") for kind in kinds)
