@@ -6,6 +6,10 @@ here or in another replica, begins with reading. There is no leader: of two repl
 The leaf. A replica serves the leaf of the Secret, with one exception: if every caBundle accepts the served leaf but not
 the new one (a user has emptied the Secret), it keeps the old leaf until the caBundles follow.
 
+When. A round is due each INTERVAL_S, and at once when a watch reports a change (`store.Changes`). While the watches are
+live and nothing is on its way, it is due each CALM_S, and then it reads the Secret alone: an unchanged one ends it,
+except each WHOLE_S. NB: the tokens rely on CALM_S (`pathtokens.TokenPolicy.settle`).
+
 Readiness. A replica becomes ready when every caBundle that it reads accepts its leaf. Later a caBundle never makes it
 unready: a wrong caBundle affects all replicas alike, making all of them unready does not help, and the next round
 repairs it. An expired leaf makes it unready. A configuration that cannot be read does not.
@@ -21,7 +25,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
 from cryptography import x509
@@ -38,12 +42,14 @@ from .pathtokens import (
     tokens_in,
 )  # fmt: skip
 from .rotation import Policy, Seen, Step, next_step, take_step
-from .secretdata import State, StateError, parse_state, render_state
-from .store import ConfigurationStore, SecretStore, StoreError, read_configurations
+from .secretdata import Phase, State, StateError, parse_state, render_state
+from .store import Changes, ConfigurationStore, Due, NoChanges, SecretStore, Stored, StoreError, read_configurations
 
 logger = logging.getLogger("nadmit.certs")
 
 INTERVAL_S = 10.0
+CALM_S = 45.0
+WHOLE_S = 300.0
 RETRY_S = 0.5
 """The pause after a conflict, and between attempts at the start."""
 START_WITHIN_S = 30.0
@@ -64,9 +70,16 @@ class Rounds:
     needed: ClassVar[str]
     """The thing that the start waits for, such as `certificate`."""
 
-    def __init__(self, where: str, *, name: str, on_failure: Callable[[], None] = lambda: None) -> None:
-        """`where`: the store, as messages name it. `name`: of the thread."""
+    def __init__(
+        self, where: str, *, name: str, changes: Changes | None, on_failure: Callable[[], None] = lambda: None
+    ) -> None:
+        """`where`: the store, as messages name it. `name`: of the thread. `changes`: None if nobody watches it."""
         self._where = where
+        self._changes = changes or NoChanges()
+        self._is_routine = False
+        """Whether nothing has changed since the last round, as far as the watches know."""
+        self._read_all: tuple[str | None, datetime] | None = None
+        """The version of the Secret in the last whole round, and the beginning of that round."""
         self._on_failure = on_failure
         self._complaint = ""
         self._stopping = threading.Event()
@@ -78,6 +91,10 @@ class Rounds:
 
     def has_begun(self) -> bool:
         """Say whether the start need not wait any longer."""
+        raise NotImplementedError
+
+    def is_calm(self) -> bool:
+        """Say whether no step is on its way, so that only time or another writer makes the next one due."""
         raise NotImplementedError
 
     def round(self) -> None:
@@ -107,22 +124,38 @@ class Rounds:
     def stop(self) -> None:
         """End after the running request."""
         self._stopping.set()
+        self._changes.stop()
         self._thread.join(STOP_WITHIN_S)
 
     def _run(self) -> None:
         pause = INTERVAL_S
-        while not self._stopping.wait(pause * random.uniform(0.8, 1.2)):  # noqa: S311 - only spreads the replicas
+        while True:
+            spread = random.uniform(0.8, 1.2)  # noqa: S311 - only spreads the replicas
+            is_calm = self.is_calm if pause == INTERVAL_S else lambda: False
+            due = self._changes.rest(pause * spread, calm_s=CALM_S * spread, is_calm=is_calm)
+            if self._stopping.is_set():
+                return
+            self._is_routine = due is Due.CALM
             pause = self._try_round()
+
+    def _has_read_all(self, stored: Stored, now: datetime) -> bool:
+        """Say whether a round may end that has found this Secret, because the last whole one found the same."""
+        if not self._is_routine or self._read_all is None or stored.version is None:
+            return False
+        version, began = self._read_all
+        return version == stored.version and timedelta(0) <= now - began < timedelta(seconds=WHOLE_S)
 
     def _try_round(self) -> float:
         """Do a round, and return the seconds until the next. A failure is logged once until a round succeeds."""
         try:
             self.round()
         except (StateError, StoreError) as error:
+            self._read_all = None  # the next one is whole
             if isinstance(error, StoreError) and error.is_conflict:
                 return RETRY_S
             self._complain(str(error))
         except Exception:
+            self._read_all = None
             logger.exception("internal error: %s: this round was not done; %s stays", self._where, self.kept)
             self._on_failure()
         else:
@@ -170,6 +203,12 @@ class TokenKeeper:
         stored = () if tokens is None else tokens.accepted
         self.accepted = stored if self.is_required else (NO_TOKEN, *stored)
 
+    def is_calm(self) -> bool:
+        """Say whether no replica still has to learn of the tokens, and none is about to be dropped."""
+        if not self.is_required or self.tokens is None:
+            return not self.is_required
+        return not self.tokens.former and self._now() >= self.tokens.made + self._policy.settle
+
     def to_register(self, present: Sequence[str]) -> str | None:
         """Return the token to register in place of the present ones; "" for none, None if it is not known yet."""
         if not self.is_required:
@@ -207,14 +246,21 @@ class Rotator(Rounds):
         on_leaf: Callable[[bytes, bytes], None],
         observer: Observer | None = None,
         tokens: TokenKeeper | None = None,
+        changes: Changes | None = None,
         policy: Policy | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`names`: DNS names and addresses for the leaf; `on_leaf(certificate, key)`: PEM to serve from now on.
 
-        `tokens`: the keeper of the path tokens; None if the Secret has none. Raises MaterialError for a bad name.
+        `tokens`: the keeper of the path tokens; None if the Secret has none. `changes`: of the Secret and the
+        configurations. Raises MaterialError for a bad name.
         """
-        super().__init__(secret.where, name="certs", on_failure=lambda: observer.failure() if observer else None)
+        super().__init__(
+            secret.where,
+            name="certs",
+            changes=changes,
+            on_failure=lambda: observer.failure() if observer else None,
+        )
         self._secret = secret
         self._configurations = configurations
         self._names = [authority.parse_name(name) for name in names]
@@ -234,6 +280,11 @@ class Rotator(Rounds):
     def has_begun(self) -> bool:
         """Say whether there is a leaf."""
         return self._served is not None
+
+    def is_calm(self) -> bool:
+        """Say whether every caBundle accepts the leaf, and the next step is days away."""
+        is_quiet = self._state is not None and self._state.phase in (Phase.STABLE, Phase.SWITCHED)
+        return is_quiet and not self._unaccepted and (self._tokens is None or self._tokens.is_calm())
 
     def problem(self) -> str | None:
         """Say why this replica is not ready; None if it is."""
@@ -269,6 +320,9 @@ class Rotator(Rounds):
         began = self._now()
         stored = self._secret.read()
         yield
+        if self._has_read_all(stored, began):
+            self._read_at = began
+            return
         state = parse_state(stored.data)
         found, failed = read_configurations(self._configurations)
         yield
@@ -302,6 +356,7 @@ class Rotator(Rounds):
         self._serve(state, found, is_complete=seen.is_complete)
         if failed is not None:
             raise failed
+        self._read_all = None if data else (stored.version, began)
 
     def _plan_tokens(
         self, data: Mapping[str, bytes], found: Mapping[str, Mapping[str, Any]], seen: Seen, now: datetime
@@ -376,9 +431,11 @@ class TokenRotator(Rounds):
         configurations: ConfigurationStore,
         keeper: TokenKeeper,
         *,
+        changes: Changes | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        super().__init__(store.where, name="path-tokens")
+        """`changes`: of the store, unless it is a file, and of the configurations."""
+        super().__init__(store.where, name="path-tokens", changes=changes)
         self._store = store
         self._configurations = configurations
         self._keeper = keeper
@@ -388,14 +445,21 @@ class TokenRotator(Rounds):
         """Say whether there are tokens."""
         return self._keeper.tokens is not None or not self._keeper.is_required
 
+    def is_calm(self) -> bool:
+        """Say whether nothing is due with the tokens."""
+        return self._keeper.is_calm()
+
     def problem(self) -> str | None:
         """Return None: the start waits for the tokens."""
         return None
 
     def steps(self) -> Iterator[None]:
         """Do one round: read, and take the step that is due."""
+        began = self._now()
         stored = self._store.read()
         yield
+        if self._has_read_all(stored, began):
+            return
         found, failed = read_configurations(self._configurations)
         yield
         tokens, step = self._keeper.plan(
@@ -408,3 +472,4 @@ class TokenRotator(Rounds):
         self._keeper.know(tokens)
         if failed is not None:
             raise failed
+        self._read_all = None if step is not None else (stored.version, began)

@@ -6,8 +6,10 @@ bounded time. Every method raises StoreError.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from threading import Event
 from typing import Any, Protocol
 
 
@@ -55,6 +57,43 @@ class ConfigurationStore(Protocol):
 
     def patch(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         """Apply a JSON patch and return the object. It is a conflict if a `test` of it fails."""
+
+
+class Due(Enum):
+    """Why a round is due: something has changed; some time has passed; or a long time without any change."""
+
+    CHANGE = "change"
+    TICK = "tick"
+    CALM = "calm"
+
+
+class Changes(Protocol):
+    """Knows when the objects of a store have changed, so that they need not be read all the time."""
+
+    def rest(self, tick_s: float, *, calm_s: float, is_calm: Callable[[], bool]) -> Due:
+        """Wait for the next round: for a change, and at most `tick_s`, or `calm_s` if changes are seen and `is_calm`.
+
+        Return CALM only if no object has changed since the last rest.
+        """
+
+    def stop(self) -> None:
+        """End a rest now, and each later one."""
+
+
+class NoChanges:
+    """Implements `Changes` for a store that nobody watches."""
+
+    def __init__(self) -> None:
+        self._stopping = Event()
+
+    def rest(self, tick_s: float, *, calm_s: float, is_calm: Callable[[], bool]) -> Due:  # noqa: ARG002 - it never is
+        """Wait for `tick_s`."""
+        self._stopping.wait(tick_s)
+        return Due.TICK
+
+    def stop(self) -> None:
+        """End a rest now, and each later one."""
+        self._stopping.set()
 
 
 def read_configurations(store: ConfigurationStore) -> tuple[dict[str, Mapping[str, Any]], StoreError | None]:

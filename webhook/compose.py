@@ -1,7 +1,7 @@
 """The composition root of `nadmit serve`: settings, the parts that they ask for, and the server.
 
-This is the only module that knows every part. `kubernetes` takes 250 ms and 30 MiB, which a server of files does not
-pay: functions import the modules that only a cluster needs.
+This is the only module that knows every part. A server pays only for the parts that it has: functions import the
+modules that only a cluster, a tree of files or a configuration needs.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ from cniplugin.netspec.attachers import MULTUS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.view.decisioncontext import OFF, CompiledRules
 from webhook.configuration.current import CurrentConfiguration
-from webhook.configuration.filesource import ConfigurationFile
-from webhook.configuration.schemafiles import load_directory
 from webhook.files import advice, within
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.ownnamespace import own_namespace
@@ -54,13 +52,14 @@ from webhook.serving.tls import CertificateError, MemoryTls, ServedPair, ServerT
 from webhook.snapshot.snapshot import Snapshot
 from webhook.telemetry.decisionlog import DecisionLog
 from webhook.telemetry.metrics import ConfigurationMetrics, LoadMetrics, Metrics, Observers, RotationMetrics
-from webhook.trees.manifests import load_snapshot
 from webhook.trees.problems import ManifestError, Problem
 
 if TYPE_CHECKING:
     from certs.rotator import Rotator, TokenKeeper, TokenRotator
     from certs.store import SecretStore
+    from webhook.admission.plugins.schema import PluginSchema
     from webhook.kube.connection import Connection
+    from webhook.kube.objectwatch import ObjectWatches
     from webhook.kube.singleobjects import KubeConfigurations
     from webhook.registration.registrar import Registrar
     from webhook.snapshot.livelookups import LiveDevices, LiveLookups
@@ -285,6 +284,8 @@ def _first_problem(parts: Sequence[Part]) -> str | None:
 
 
 def _parts_of_files(manifests: Path, network_namespace: str) -> Parts:
+    from webhook.trees.manifests import load_snapshot
+
     warnings: list[Problem] = []
     snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=network_namespace)
     for warning in warnings:
@@ -297,9 +298,15 @@ def _follow_configuration(settings: Settings, running: ExitStack) -> CurrentConf
 
     Raises ManifestError for a file that cannot be used, and for schemas of plugins that cannot.
     """
-    own_schemas = {} if settings.plugin_schemas is None else load_directory(settings.plugin_schemas)
+    own_schemas: Mapping[str, PluginSchema] = {}
+    if settings.plugin_schemas is not None:
+        from webhook.configuration.schemafiles import load_directory
+
+        own_schemas = load_directory(settings.plugin_schemas)
     current = CurrentConfiguration(now=time.time, own_schemas=own_schemas, attached_by=settings.attached_by)
     if settings.config is not None:
+        from webhook.configuration.filesource import ConfigurationFile
+
         file = ConfigurationFile(settings.config, current)
         file.start()
         running.callback(file.stop)
@@ -314,6 +321,7 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     """
     from webhook.configuration.configmap import ConfigurationMap
     from webhook.kube.lease import timestamp
+    from webhook.kube.objectwatch import ObjectWatches
     from webhook.observing.keeper import Keeper
     from webhook.policystatus.statuswriter import StatusWriter
     from webhook.snapshot.livelookups import LiveDevices, LiveLookups
@@ -330,19 +338,20 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     source = ClusterSource(
         settings.kubeconfig, pods=Pods(settings.network_namespace) if watches_pods else None, is_read=is_read
     )
-    parts: list[Part] = [source]
+    watches = ObjectWatches(source.connection)
+    parts: list[Part] = [source, watches]
     collectors: list[Collector] = []
     ca_bundle = _bundle_of_files(settings)
     tls = tokens = None
     if cluster.webhook_configuration is not None:
-        tokens, token_rotator = token_keeper(settings, source.connection)
+        tokens, token_rotator = token_keeper(settings, source.connection, watches)
         if token_rotator is not None:
             parts.append(token_rotator)
     if cluster.config_map is not None:
         namespace = own_namespace(cluster.namespace)
-        parts.append(ConfigurationMap(source.connection, namespace, cluster.config_map, configuration))
+        parts.append(ConfigurationMap(source.connection, namespace, cluster.config_map, configuration, watches=watches))
     if cluster.tls_secret is not None:
-        tls, rotator = rotating_tls(settings, source.connection, cluster.tls_secret, metrics, tokens)
+        tls, rotator = rotating_tls(settings, source.connection, cluster.tls_secret, metrics, tokens, watches=watches)
         ca_bundle = rotator.ca_bundle
         parts.append(rotator)
     if cluster.write_status:
@@ -371,6 +380,7 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
             settings,
             cluster.webhook_configuration,
             source,
+            watches,
             is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
             ca_bundle=ca_bundle,
             path_token=tokens.to_register,
@@ -401,12 +411,13 @@ def _registrar(
     settings: Settings,
     name: str,
     source: ClusterSource,
+    watches: ObjectWatches,
     *,
     is_ready: Callable[[], bool],
     ca_bundle: Callable[[], bytes | None],
     path_token: Callable[[Sequence[str]], str | None],
 ) -> Registrar:
-    from webhook.registration.registered import RegisteredWebhooks
+    from webhook.registration.registered import RegisteredWebhooks, path_of
     from webhook.registration.registrar import Registrar
 
     rules = CompiledRules(settings.rules.config)  # of its own: one thread uses it
@@ -436,6 +447,7 @@ def _registrar(
         labels=labels,
         path_token=path_token,
         random=random.random,
+        changes=watches.follow(*(path_of(kind, name) for kind in KINDS)),
     )
 
 
@@ -482,7 +494,13 @@ def _client_trust(settings: Settings) -> ClientTrust | None:
 
 
 def rotating_tls(
-    settings: Settings, connection: Connection, secret_name: str, metrics: Metrics, tokens: TokenKeeper | None
+    settings: Settings,
+    connection: Connection,
+    secret_name: str,
+    metrics: Metrics,
+    tokens: TokenKeeper | None,
+    *,
+    watches: ObjectWatches,
 ) -> tuple[MemoryTls, Rotator]:
     """Return the TLS context that serves the leaf of a Secret, and the rotator that keeps the Secret.
 
@@ -494,19 +512,23 @@ def rotating_tls(
     cluster = settings.cluster
     namespace = own_namespace(cluster.namespace)
     secret = KubeSecret(connection, namespace, secret_name)
+    configurations = webhook_configurations(connection, cluster)
     tls = MemoryTls(secret.where, now=time.time, on_reload=metrics.certificate_loaded, clients=_client_trust(settings))
     rotator = Rotator(
         secret,
-        webhook_configurations(connection, cluster),
+        configurations,
         names=certificate_names(cluster, namespace, settings.cert_names),
         on_leaf=tls.take,
         observer=RotationMetrics(metrics.registry),
         tokens=tokens,
+        changes=watches.follow(secret.path, *configurations.paths),
     )
     return tls, rotator
 
 
-def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeeper, TokenRotator | None]:
+def token_keeper(
+    settings: Settings, connection: Connection, watches: ObjectWatches
+) -> tuple[TokenKeeper, TokenRotator | None]:
     """Return the path tokens of a server that registers itself, and the part that keeps them.
 
     There is no such part in two cases: the rotator of a certificate in a Secret keeps them, or there is no place for
@@ -520,8 +542,11 @@ def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeepe
     if cluster.tls_secret is not None:
         return TokenKeeper(is_required=cluster.path_token), None
     store: SecretStore
+    configurations = webhook_configurations(connection, cluster)
+    paths = configurations.paths
     if cluster.path_token_secret is not None:
-        store = KubeSecret(connection, own_namespace(cluster.namespace), cluster.path_token_secret)
+        store = secret = KubeSecret(connection, own_namespace(cluster.namespace), cluster.path_token_secret)
+        paths = (secret.path, *paths)
     elif settings.tls_files is None and _may_write(settings.cert_dir):
         store = TokenFile(settings.cert_dir)
     else:
@@ -532,7 +557,7 @@ def token_keeper(settings: Settings, connection: Connection) -> tuple[TokenKeepe
             )
         return TokenKeeper(is_required=False), None
     keeper = TokenKeeper(is_required=cluster.path_token)
-    return keeper, TokenRotator(store, webhook_configurations(connection, cluster), keeper)
+    return keeper, TokenRotator(store, configurations, keeper, changes=watches.follow(*paths))
 
 
 def _may_write(directory: Path) -> bool:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from cniplugin.access.model.decision import Rules
-from tests.bench import load, multus, node, policies, reviewbodies, scale, server, worst
+from tests.bench import footprint, load, multus, node, policies, reviewbodies, scale, server, worst
 from tests.bench.multus import MultusError
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
@@ -34,12 +34,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of the HTTPS comparison (default: %(default)s)")
-    parser.add_argument("--only", choices=["https", "scale", "node", "worst"], help="run one part (default: all)")
+    parser.add_argument(
+        "--only", choices=["https", "footprint", "scale", "node", "worst"], help="run one part (default: all)"
+    )
     parser.add_argument(
         "--multus", default="", metavar="PATH", help="node: Multus, as a program or a directory of them"
     )
     parser.add_argument(
-        "--full", action="store_true", help="scale: 50,000 definitions and 100,000 pods; 6 minutes more"
+        "--full",
+        action="store_true",
+        help="footprint and scale: 50,000 definitions and 100,000 pods; 7 minutes more",
     )
     options = parser.parse_args()
     try:
@@ -52,6 +56,8 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {len(cores)} cores; server on one, client on another")
     if options.only in {None, "https"}:
         _reviews(cores, options.seconds, options.rounds)
+    if options.only in {None, "footprint"}:
+        footprint.run(options.rounds, is_full=options.full)
     if options.only in {None, "scale"}:
         scale.run(scale.FULL if options.full else scale.SMALL)
     if options.only in {None, "node"}:

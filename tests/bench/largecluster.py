@@ -18,16 +18,21 @@ import json
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import uvloop
+
+from tests.fakes.installed import install
+from tests.fakes.objectstore import Line, Object, ObjectStore, Place, RefusedError, locate
 
 NAMESPACES = 2_000
 STATUS_UPDATES = 4
 GONE = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old resource version"}}\n'
 TICK_S = 0.01
+BOOKMARK_S = 50.0
 
 NETWORK = (
     '{"apiVersion":"k8s.cni.cncf.io/v1","kind":"NetworkAttachmentDefinition","metadata":{"name":"net-%(number)d",'
@@ -115,6 +120,11 @@ class Cluster:
             "/apis/access.nadmit.io/v1alpha1/networkattachmentpolicyconfigs": Kind("", 0),
         }
         self._churn: dict[str, Churn] = {}
+        self.store = ObjectStore()
+        install(self.store)
+        self.store_watches: list[StoreWatch] = []
+        self.sent: dict[str, int] = {}
+        self.asked: Counter[str] = Counter()
 
     def send(self, kind: Kind, event: str, number: int) -> None:
         """Send one change to all watches."""
@@ -124,8 +134,53 @@ class Cluster:
         for watch in kind.watches:
             watch.send_line(line)
 
+    def note(self, request: Request) -> None:
+        """Count a request, by what it does to which resource."""
+        place = locate(request.path)
+        resource = request.path if place is None else place.collection.rpartition("/")[2]
+        is_list = request.method == "GET" and (place is None or not place.name)
+        verb = "watch" if "watch" in request.query else "list" if is_list else request.method.lower()
+        self.asked[f"{verb} {resource}"] += 1
+
+    def follow(self, watch: StoreWatch, version: int) -> None:
+        """Send a watch the lines since a version, and all later ones."""
+        self.store_watches.append(watch)
+        for line in self.store.lines[watch.place.collection]:
+            if line.version > version:
+                watch.send(line)
+        self.sent.setdefault(watch.place.collection, len(self.store.lines[watch.place.collection]))
+
+    def send_stored(self) -> None:
+        """Send the watches the lines that are new."""
+        for collection, lines in self.store.lines.items():
+            for line in lines[self.sent.get(collection, 0) :]:
+                for watch in self.store_watches:
+                    if watch.place.collection == collection:
+                        watch.send(line)
+            self.sent[collection] = len(lines)
+
+    def forget(self, handler: Handler) -> bool:
+        """Forget the watch of a connection; return whether it had one."""
+        before = len(self.store_watches)
+        self.store_watches = [watch for watch in self.store_watches if watch.handler is not handler]
+        return len(self.store_watches) < before
+
+    def bookmark(self) -> None:
+        """Send a bookmark to each watch, as an API server does each minute."""
+        for version, handlers in (
+            *((self.version, tuple(kind.watches)) for kind in self.kinds.values()),
+            (self.store.version, tuple(watch.handler for watch in self.store_watches)),
+        ):
+            line = json.dumps({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(version)}}})
+            for handler in handlers:
+                handler.send_line(line.encode() + b"\n")
+        asyncio.get_running_loop().call_later(BOOKMARK_S, self.bookmark)
+
     def command(self, words: list[str]) -> dict[str, object]:
         """Carry out one line of the input."""
+        if words[0] == "asked":
+            asked, self.asked = self.asked, Counter()
+            return dict(asked)
         if words[0] == "network":
             number = self.networks.end
             self.networks.end += 1
@@ -162,6 +217,19 @@ class Cluster:
         self.pods.first += 1
 
 
+class StoreWatch(NamedTuple):
+    """A watch of a collection of the store, or of one object of it."""
+
+    handler: Handler
+    place: Place
+    name: str
+
+    def send(self, line: Line) -> None:
+        """Send a line, if it is about an object of the watch."""
+        if line.key is None or not self.name or line.key == (self.place.namespace, self.name):
+            self.handler.send_line(line.data + b"\n")
+
+
 class Churn:
     """Changes at a rate per second."""
 
@@ -179,13 +247,18 @@ class Churn:
 
 
 class Request(NamedTuple):
-    """A request without its headers."""
+    """A request, its body decoded."""
 
+    method: str
     path: str
     query: dict[str, str]
+    content_type: str = ""
+    body: Any = None
 
 
-_REQUEST = re.compile(rb"GET (\S+) HTTP/1\.1\r\n")
+_REQUEST = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1\r\n")
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)\r\n")
+_TYPE = re.compile(rb"(?i)\r\ncontent-type: *([^\r]+)\r\n")
 
 
 class Handler(asyncio.Protocol):
@@ -203,35 +276,73 @@ class Handler(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the watch."""
         self._transport = None
+        self._cluster.forget(self)
         for kind in self._cluster.kinds.values():
             kind.watches.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        """Answer each head that is complete; a GET has no body."""
+        """Answer each request that is complete."""
         self._received += data
-        while b"\r\n\r\n" in self._received:
-            head, _, self._received = self._received.partition(b"\r\n\r\n")
-            found = _REQUEST.match(head + b"\r\n")
-            assert found is not None, head
-            split = urlsplit(found.group(1).decode())
-            self._answer(Request(split.path, dict(parse_qsl(split.query))))
+        while (request := self._take()) is not None:
+            self._cluster.note(request)
+            self._answer(request)
+
+    def _take(self) -> Request | None:
+        """Take the first request from what was received; None if it is not complete."""
+        head, end, rest = self._received.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        head += b"\r\n"
+        found, length, content = _REQUEST.match(head), _LENGTH.search(head), _TYPE.search(head)
+        assert found is not None, head
+        size = int(length[1]) if length else 0
+        if len(rest) < size:
+            return None
+        body, self._received = rest[:size], rest[size:]
+        split = urlsplit(found[2].decode())
+        return Request(
+            found[1].decode(),
+            split.path,
+            dict(parse_qsl(split.query)),
+            content[1].decode() if content else "",
+            json.loads(body) if body else None,
+        )
 
     def _answer(self, request: Request) -> None:
         kind = self._cluster.kinds.get(request.path)
         if kind is None:
-            self._send_body("404 Not Found", b'{"kind":"Status","code":404,"message":"not found"}')
+            self._answer_from_store(request)
         elif "watch" in request.query:
             self._watch(kind, request.query)
         else:
             token, limit = int(request.query.get("continue", 0)), int(request.query.get("limit", kind.end))
             self._send_body("200 OK", kind.page(token, limit, self._cluster.version))
 
+    def _answer_from_store(self, request: Request) -> None:
+        """Answer a request about an object that nadmit keeps itself."""
+        store, place = self._cluster.store, locate(request.path)
+        try:
+            if place is None or (not place.name and request.method == "GET" and place.collection not in store.objects):
+                self._send_body("404 Not Found", b'{"kind":"Status","code":404,"message":"not found"}')
+            elif "watch" in request.query:
+                self._begin_watch()
+                self._cluster.follow(StoreWatch(self, place, _name_of(request)), int(request.query["resourceVersion"]))
+                asyncio.get_running_loop().call_later(float(request.query["timeoutSeconds"]), self.end)
+            else:
+                with store.changed:
+                    answer = _carry_out(store, place, request)
+                self._send_body("200 OK", json.dumps(answer).encode())
+                self._cluster.send_stored()
+        except RefusedError as error:
+            body = {"kind": "Status", "code": error.status, "message": error.message, "reason": error.reason}
+            self._send_body(f"{error.status} Refused", json.dumps(body).encode())
+
     def _send_body(self, status: str, body: bytes) -> None:
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         self._write(head.encode() + body)
 
     def _watch(self, kind: Kind, query: dict[str, str]) -> None:
-        self._write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self._begin_watch()
         position = int(query["resourceVersion"])
         for version, line in kind.history:
             if version > position:
@@ -239,19 +350,45 @@ class Handler(asyncio.Protocol):
         kind.watches.add(self)
         asyncio.get_running_loop().call_later(float(query["timeoutSeconds"]), self.end, kind)
 
+    def _begin_watch(self) -> None:
+        self._write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+
     def send_line(self, line: bytes) -> None:
         """Send one line of a watch."""
         self._write(b"%x\r\n%b\r\n" % (len(line), line))
 
-    def end(self, kind: Kind) -> None:
-        """End a watch as the server does when its time is over."""
-        if self in kind.watches:
+    def end(self, kind: Kind | None = None) -> None:
+        """End a watch as the server does when its time is over; None for that of an object in the store."""
+        is_open = self._cluster.forget(self) if kind is None else self in kind.watches
+        if kind is not None:
             kind.watches.discard(self)
+        if is_open:
             self._write(b"0\r\n\r\n")
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
+
+
+def _name_of(request: Request) -> str:
+    """Return the name that a field selector is for, "" for all objects."""
+    return request.query.get("fieldSelector", "").partition("metadata.name=")[2]
+
+
+def _carry_out(store: ObjectStore, place: Place, request: Request) -> Object:
+    """Return the answer to a request that is no watch. Raises RefusedError."""
+    if request.method == "POST":
+        return store.create(place, request.body)
+    if request.method == "PUT":
+        return store.replace(place, request.body)
+    if request.method == "PATCH":
+        return store.patch(place, request.body, request.content_type)
+    if place.name:
+        return store.find(place)
+    name = _name_of(request)
+    found = store.objects[place.collection].items()
+    items = [value for (namespace, own), value in found if place.namespace in {"", namespace} and name in {"", own}]
+    return {"metadata": {"resourceVersion": str(store.version)}, "items": items}
 
 
 class Commands(asyncio.Protocol):
@@ -283,6 +420,7 @@ async def main() -> None:
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     await loop.connect_read_pipe(lambda: Commands(cluster, ended), sys.stdin)
     cluster.tick()
+    loop.call_later(BOOKMARK_S, cluster.bookmark)
     await ended.wait()
 
 

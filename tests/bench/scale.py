@@ -1,4 +1,4 @@
-"""Measures replicas in a cluster: memory, cache lag after the creation of a definition, and 1, 2, 3 processes.
+"""Measures replicas in a cluster: cache lag after the creation of a definition, and 1, 2, 3 processes.
 
 The API server is `largecluster`, a process of its own, which shares its core with the load generator. Reviews are of
 pods with different names and two networks of their namespace. Each connection belongs to one replica, as behind a
@@ -202,12 +202,14 @@ def run(size: Size) -> None:
     affinity = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {CLIENT_CORE})
     try:
-        with tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder, _client() as clients:
-            _memory(size, Path(folder))
-            with running_api(size, Path(folder)) as api:
-                bench = Bench(size, api, Path(folder), clients)
-                _lag(bench)
-                _processes(bench)
+        with (
+            tempfile.TemporaryDirectory(prefix="nadmit-bench-") as folder,
+            _client() as clients,
+            running_api(size, Path(folder)) as api,
+        ):
+            bench = Bench(size, api, Path(folder), clients)
+            _lag(bench)
+            _processes(bench)
     finally:
         os.sched_setaffinity(0, affinity)
 
@@ -215,20 +217,6 @@ def run(size: Size) -> None:
 def _client() -> ProcessPoolExecutor:
     """Return a process for a load generator, so that this process does not slow it down."""
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-
-
-def _memory(size: Size, folder: Path) -> None:
-    smaller = Size(networks=10_000, pods=0, creations=0, seconds=0, rounds=size.rounds)
-    print(f"{'one replica':40}{'ready':>9}{'resident':>11}{'peak':>11}")
-    for one in dict.fromkeys((smaller, size)):
-        with running_api(one, folder) as api:
-            command = server.cluster(api.kubeconfig, folder / "certs")
-            found = []
-            for _ in range(one.rounds):
-                with server.running(command, folder / "log") as replica:
-                    found.append((replica.ready_s, replica.resident_mib(), replica.peak_mib()))
-        ready, resident, peak = (statistics.median(column) for column in zip(*found, strict=True))
-        print(f"{one.title:40}{ready:>7.2f} s{resident:>7.0f} MiB{peak:>7.0f} MiB")
 
 
 def _lag(bench: Bench) -> None:

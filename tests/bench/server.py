@@ -32,6 +32,11 @@ class Server:
         """Resident memory in MiB."""
         return self._memory_mib("VmRSS:")
 
+    def threads(self) -> int:
+        """The number of its threads."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("Threads:")[2].split()[0])
+
     def cpu_s(self) -> float:
         """Processor time used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()

@@ -90,13 +90,21 @@ class Request:
 
 @dataclass
 class Watch:
-    """An open watch: it sends `backlog`, then the lines from `sent` on, until `cuts` or `ends` grow."""
+    """An open watch: it sends `backlog`, then the lines from `sent` on, until `cuts` or `ends` grow.
+
+    `name`: of the only object whose lines it sends, "" for all.
+    """
 
     path: str
+    namespace: str
+    name: str
     backlog: list[Line]
     sent: int
     cuts: int
     ends: int
+
+    def wants(self, line: Line) -> bool:
+        return line.key is None or not self.name or line.key == (self.namespace, self.name)
 
 
 class ApiServer(ObjectStore):
@@ -198,6 +206,11 @@ class ApiServer(ObjectStore):
             self.send(path, {"type": "BOOKMARK", "object": made})
             return self.version
 
+    def bookmark_all(self) -> None:
+        """Send a bookmark to each open watch, as an API server does each minute."""
+        for path in [path for path, count in self.watches.items() if count]:
+            self.bookmark(path)
+
     def cut_watches(self) -> None:
         """Break off the watches in the middle of their body; changes under the same lock are not sent before."""
         with self.changed:
@@ -276,6 +289,8 @@ class ApiServer(ObjectStore):
         _check_selected(request, place, may_be_whole=self.has_whole_pods)
         found = self.objects[place.collection]
         keys = [key for key in self._sorted_keys(place.collection) if place.namespace in {"", key[0]}]
+        if name := _selected_name(request):
+            keys = [key for key in keys if key == (place.namespace, name)]
         if place.collection.endswith("/resourceslices"):
             keys = [key for key in keys if _is_selected_slice(request, found[key])]
         start = int(request.query.get("continue", "0").rpartition("/")[2])
@@ -300,7 +315,8 @@ class ApiServer(ObjectStore):
         if position < self.compacted:
             gone = json.loads(status(410, f"too old resource version: {position}"))
             return Answer(200, json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n")
-        return Watch(place.collection, backlog, len(lines), self.cuts, self.ends)
+        name = _selected_name(request)
+        return Watch(place.collection, place.namespace, name, backlog, len(lines), self.cuts, self.ends)
 
     def follow(self, watch: Watch, send: Callable[[bytes], None]) -> bool:
         """Wait for lines of a watch and send them; False when it is to end."""
@@ -310,7 +326,7 @@ class ApiServer(ObjectStore):
                 return False
             lines = watch.backlog + self.lines[watch.path][watch.sent :]
             watch.backlog, watch.sent = [], len(self.lines[watch.path])
-        for line in lines:
+        for line in filter(watch.wants, lines):
             send(line.data)
         return self.ends == watch.ends
 
@@ -324,6 +340,12 @@ def _check_selected(request: Request, place: Place, *, may_be_whole: bool) -> No
     is_small = may_be_whole or METADATA_ONLY in request.headers.get("accept", "")
     if place.collection == PODS and not (is_selected and is_small):
         raise RefusedError(400, "list pods that run, and their metadata only: everything is too much")
+
+
+def _selected_name(request: Request) -> str:
+    """Return the name that a field selector is for, "" for another selector."""
+    field, _, name = request.query.get("fieldSelector", "").partition("=")
+    return name if field == "metadata.name" else ""
 
 
 def _is_selected_slice(request: Request, value: Object) -> bool:

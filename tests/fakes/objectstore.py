@@ -82,10 +82,14 @@ def place_of(path: str) -> Place:
 
 
 class Line(NamedTuple):
-    """A line of a watch. `version` is 0 if only the watches that are open get the line."""
+    """A line of a watch. `version` is 0 if only the watches that are open get the line.
+
+    `key`: namespace and name of the object; None for a line that every watch gets.
+    """
 
     version: int
     data: bytes
+    key: tuple[str, str] | None = None
 
 
 class ObjectStore:
@@ -233,7 +237,8 @@ class ObjectStore:
         self.version += 1
         stored = {**value, "metadata": {**value["metadata"], "resourceVersion": str(self.version)}}
         data = json.dumps({"type": kind, "object": stored}).encode()
-        self.lines[collection].append(Line(self.version, data))
+        key = value["metadata"].get("namespace", ""), value["metadata"]["name"]
+        self.lines[collection].append(Line(self.version, data, key))
         return stored
 
 

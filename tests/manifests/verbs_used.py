@@ -27,6 +27,15 @@ class Use(NamedTuple):
     only_when: str = ""
 
 
+WATCHED = (
+    (HOOKS, "mutatingwebhookconfigurations", "", "nadmit"),
+    (HOOKS, "validatingwebhookconfigurations", "", "nadmit"),
+    ("", "secrets", OWN, "nadmit-tls"),
+    ("coordination.k8s.io", "leases", OWN, "nadmit-status"),
+    ("", "configmaps", OWN, "nadmit-webhook"),
+)
+"""Single objects that are watched. Without these rights they are read every few seconds."""
+
 VERBS_USED = (
     Use(NETWORKS, "network-attachment-definitions", "list", "the networks that pods are judged against"),
     Use(NETWORKS, "network-attachment-definitions", "watch", "their changes"),
@@ -57,6 +66,11 @@ VERBS_USED = (
         only_when="there is a configuration"),
     Use("events.k8s.io", "events", "create", "a policy that cannot be read, or goes on trial", namespace="default",
         only_when="a policy changes its state"),
+    *(
+        Use(group, resource, verb, "its changes, selected by name", namespace=namespace, name=name)
+        for group, resource, namespace, name in WATCHED
+        for verb in ("list", "watch")
+    ),
     Use(HOOKS, "mutatingwebhookconfigurations", "get", "what is registered", name="nadmit"),
     Use(HOOKS, "mutatingwebhookconfigurations", "patch", "webhooks and caBundle", name="nadmit"),
     Use(HOOKS, "validatingwebhookconfigurations", "get", "what is registered", name="nadmit"),

@@ -1,4 +1,4 @@
-"""A NadmitConfiguration in a ConfigMap, which is read every few seconds.
+"""A NadmitConfiguration in a ConfigMap, which is read again when it changes.
 
 Theory of operation. Administrators write the key `config.yaml`. The program writes the key `last-good.yaml`: the last
 text that was right, with the resourceVersion of the object that it was read from, so that it never keeps another text.
@@ -14,7 +14,8 @@ siblings, and if it were not ready, there would be one replica less until the mi
 | is wrong, `last-good.yaml` is right | that is in force | the configuration in force stays |
 | is wrong, and no text was ever right | not ready | |
 
-The program sends a GET every few seconds instead of a watch: one object, one verb, and no event to miss.
+The program reads the ConfigMap when a watch reports a change of it, and every five minutes. Without the right to watch
+it, and while something is on its way (an event, a write, an absence), it reads it every few seconds.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ from datetime import UTC, datetime
 from threading import Event as Signal
 from threading import Thread
 
+from certs.store import Changes, NoChanges
 from cniplugin.access.judging.reasons import cut
 from webhook.kube.apierrors import ClusterError, ConflictError
 from webhook.kube.connection import Connection
 from webhook.kube.events import NOTE_BYTES_MAX, Event, ObjectReference, render_event
 from webhook.kube.lease import timestamp
+from webhook.kube.objectwatch import ObjectWatches
 from webhook.kube.resources import EVENTS, ObjectPath
 from webhook.kube.retry import OnceLog
 from webhook.kube.singleobjects import CONFIG_MAP_TIMEOUT_S, ConfigMap, KubeConfigMap
@@ -52,9 +55,13 @@ STOP_S = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapTiming:
-    """In seconds. `start_s`: between reads until a text is in force; `pause_s`: after a failed write."""
+    """In seconds. `start_s`: between reads until a text is in force; `pause_s`: after a failed write.
+
+    `poll_s`: between reads, and `calm_s` while a watch reports changes.
+    """
 
     poll_s: float = 5.0
+    calm_s: float = 300.0
     start_s: float = 1.0
     pause_s: float = 60.0
 
@@ -69,6 +76,7 @@ class ConfigurationMap:
         name: str,
         in_force: CurrentConfiguration,
         *,
+        watches: ObjectWatches | None = None,
         timing: MapTiming | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,6 +85,7 @@ class ConfigurationMap:
         self._name = name
         self._config_map = KubeConfigMap(connection, namespace, name)
         self._in_force = in_force
+        self._changes: Changes = NoChanges() if watches is None else watches.follow(self._config_map.path)
         self._timing = timing or MapTiming()
         self._clock = clock
         self._log = OnceLog(logging.getLogger("nadmit.cluster"), again_s=self._timing.pause_s, clock=clock)
@@ -95,6 +104,7 @@ class ConfigurationMap:
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
+        self._changes.stop()
         if self._thread.is_alive():
             self._thread.join(STOP_S)
 
@@ -219,4 +229,10 @@ class ConfigurationMap:
                 self.look()
             except Exception:
                 logger.exception("internal error; the configuration in force stays")
-            self._stop.wait(self._timing.poll_s if self._problem is None else self._timing.start_s)
+            tick_s = self._timing.poll_s if self._problem is None else self._timing.start_s
+            self._changes.rest(tick_s, calm_s=self._timing.calm_s, is_calm=self._is_calm)
+
+    def _is_calm(self) -> bool:
+        """Say whether the last read left nothing to do."""
+        is_at_rest = self._pending_event is None and self._absences != 1 and self._clock() >= self._write_at
+        return is_at_rest and self._problem is None and self._in_force.state.unreadable is None

@@ -11,6 +11,9 @@
 | `note_unreadable`: the source cannot be read | unchanged | unreadable, until the source can be read |
 
 A state is one immutable value that is swapped whole: readers take no lock, sources do.
+
+The defaults are plain values. Only a text, and the answer of /configz, need the models of `sections`, which load
+pydantic.
 """
 
 from __future__ import annotations
@@ -22,14 +25,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cniplugin.netspec.attachers import MULTUS
-from webhook.admission.plugins.schema import PluginSchema
+from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+from webhook.admission.view.decisioncontext import Configuration
+from webhook.driverdata.driverfiles import default_drivers
 from webhook.plugindata.pluginfiles import load_schemas
 
-from .parsing import ConfigurationError, read
-from .sections import NadmitConfiguration, defaults
+from .texts import ConfigurationError
+
+if TYPE_CHECKING:
+    from .sections import NadmitConfiguration
 
 logger = logging.getLogger("nadmit.configuration")
 
@@ -42,9 +49,12 @@ Outcome = Literal["same", "accepted", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration in force. `sha256`: of its text, None without one. `since`: Unix seconds."""
+    """A configuration in force. `sha256`: of its text, None without one. `since`: Unix seconds.
 
-    configuration: NadmitConfiguration
+    `configuration`: None for the defaults.
+    """
+
+    configuration: NadmitConfiguration | None
     source: str
     sha256: str | None
     since: float
@@ -78,8 +88,8 @@ class CurrentConfiguration:
 
         Until a text comes the defaults are in force.
         """
-        self.state = State(Loaded(defaults(), DEFAULTS, None, now()))
-        self.value = self.state.loaded.configuration.to_value(own_schemas, attached_by)
+        self.state = State(Loaded(None, DEFAULTS, None, now()))
+        self.value = default_value(own_schemas, attached_by)
         self._own_schemas = own_schemas
         self._attached_by = attached_by
         self.reloads: Tally[str] = Tally({"ok": 0, "error": 0})
@@ -113,7 +123,7 @@ class CurrentConfiguration:
         with self._lock:
             if self._is_known(None):
                 return "same"
-            self._accept(defaults(), f"{DEFAULTS}: {why}", None)
+            self._accept(None, f"{DEFAULTS}: {why}", None)
             return "accepted"
 
     def fall_back(self, data: bytes, *, source: str) -> bool:
@@ -136,12 +146,15 @@ class CurrentConfiguration:
 
     def describe(self) -> dict[str, Any]:
         """Return the answer of /configz."""
+        from .sections import defaults  # noqa: PLC0415 - see the module
+
         state = self.state
         refused = state.refused
+        configuration = state.loaded.configuration or defaults()
         return {
-            "configuration": state.loaded.configuration.shown(),
+            "configuration": configuration.shown(),
             "attachedBy": self.value.attached_by,
-            "pluginTypes": self._plugin_types(state.loaded.configuration),
+            "pluginTypes": self._plugin_types(configuration),
             "source": state.loaded.source,
             "since": _timestamp(state.loaded.since),
             "sha256": state.loaded.sha256,
@@ -170,7 +183,7 @@ class CurrentConfiguration:
             logger.info("the configuration can be read again")
         return is_known
 
-    def _accept(self, configuration: NadmitConfiguration, source: str, digest: str | None) -> None:
+    def _accept(self, configuration: NadmitConfiguration | None, source: str, digest: str | None) -> None:
         """NB: the text in force may come again after a wrong one; its `since` does not change then."""
         before = self.state.loaded
         is_same = (before.source, before.sha256) == (source, digest)
@@ -191,8 +204,23 @@ class CurrentConfiguration:
     def _swap(self, state: State) -> None:
         """NB: `value` is the same object as long as the text is the same: caches of reviews depend on it."""
         if state.loaded is not self.state.loaded:
-            self.value = state.loaded.configuration.to_value(self._own_schemas, self._attached_by)
+            configuration = state.loaded.configuration
+            settings = self._own_schemas, self._attached_by
+            self.value = default_value(*settings) if configuration is None else configuration.to_value(*settings)
         self.state = state
+
+
+def default_value(own_schemas: Mapping[str, PluginSchema], attached_by: str) -> Configuration:
+    """Return the value of the defaults: that of `sections.defaults`, without its models."""
+    plugins = PluginChecks(schemas={**load_schemas(), **own_schemas}, attached_by=attached_by)
+    return Configuration(plugins=plugins, drivers=default_drivers(), attached_by=attached_by)
+
+
+def read(data: bytes, *, where: str) -> NadmitConfiguration:
+    """Return the configuration of a text, as `parsing.read`, which it loads."""
+    from . import parsing  # noqa: PLC0415 - see the module
+
+    return parsing.read(data, where=where)
 
 
 def _digest(data: bytes) -> str:

@@ -15,7 +15,7 @@ from webhook.files import describe_unreadable, load_file
 from webhook.trees.problems import Position, Problem
 
 from .current import CurrentConfiguration
-from .parsing import BYTES_MAX, RULE, ConfigurationError
+from .texts import BYTES_MAX, RULE, ConfigurationError
 
 logger = logging.getLogger("nadmit.configuration")
 

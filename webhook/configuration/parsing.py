@@ -18,18 +18,12 @@ from webhook.trees.positions import Source
 from webhook.trees.problems import ManifestError, Position, Problem
 
 from .sections import ALLOWED_COUNT, API_VERSION, CONTENT, KIND, NadmitConfiguration
+from .texts import BYTES_MAX, RULE, ConfigurationError
 
-BYTES_MAX = 262_144
-"""A quarter of the size of a ConfigMap: the last good text is beside it. Locating problems takes 50 ms."""
 PROBLEMS_MAX = 100
 """As many are located."""
-RULE = "configuration"
 
 Steps = tuple[str | int, ...]
-
-
-class ConfigurationError(ManifestError):
-    """A configuration that cannot be used; `problems` has every reason, in the order of its lines."""
 
 
 def read(data: bytes, *, where: str) -> NadmitConfiguration:

@@ -1,59 +1,38 @@
 """The connection to the API server: one GET that is read as it arrives, one GET of an object, one request that writes.
 
-Credentials (tokens, certificates, exec plugins), TLS, proxies and the pool of connections are the official client's.
-Requests go to its pool directly: the generated API classes take 22 MiB and 0.35 s to import, and make a model of each
-object, while this program reads a few fields of each.
+Why not the official client (`kubernetes` 37.0.2): importing any part of it takes 12 MiB and 0.4 s, and the package has
+126 MB. It makes a model of each object, while this program reads a few fields of each. It reads a `tokenFile` once,
+runs an `exec` without a time-out, writes keys into files, and its errors show whole entries of a kubeconfig. lightkube
+1.0.1 takes 13 MiB more than urllib3. So urllib3 does the work (`transport`), and we read the kubeconfig (`kubeconfig`,
+`execplugin`, `credentials`).
 
-Credentials change. The client reads the token of a service account again each minute, and runs an exec plugin again
-when its token has expired, but it reads a token, a `tokenFile` and the certificates of a kubeconfig only once. Hence
-a response 401 drops the client, and the next request loads the whole configuration again.
+Credentials change. A token in a file is read again each minute, and an `exec` runs again when its credentials end. The
+rest of a kubeconfig is read once. Hence a response 401 drops the client, and the next request loads everything again.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote, urlencode
 
 import msgspec
 import urllib3
-from kubernetes.client import Configuration
-from kubernetes.client.rest import RESTClientObject
-from urllib3.connection import HTTPConnection
 from urllib3.response import BaseHTTPResponse
 
-from cniplugin.netspec.names import trim
-
 from .apierrors import ClusterError, error_of_status
-from .credentials import BROKEN_KUBECONFIG, SERVICE_ACCOUNT, explain_kubeconfig, load_configuration
-from .resources import ObjectPath, Resource
+from .credentials import SERVICE_ACCOUNT, Access, load_access
+from .resources import ObjectPath
 from .responses import parse_status
+from .transport import make_pool
 
 CONNECT_S = 10.0
 JSON, MERGE_PATCH, JSON_PATCH = "application/json", "application/merge-patch+json", "application/json-patch+json"
-DEAD_PEER_MS = 30_000
-"""How long sent bytes may stay without an acknowledgement. The keepalive probes below give up in 15 + 3 * 5 = 30 s."""
-
-SOCKET_OPTIONS = (
-    *HTTPConnection.default_socket_options,
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), value)
-        for name, value in (
-            ("TCP_KEEPIDLE", 15),
-            ("TCP_KEEPINTVL", 5),
-            ("TCP_KEEPCNT", 3),
-            ("TCP_USER_TIMEOUT", DEAD_PEER_MS),
-        )
-        if hasattr(socket, name)  # macOS lacks some of them
-    ),
-)
 
 USER_AGENT = "nadmit"
 """The API server also takes it as the field manager of each write that names none."""
@@ -68,10 +47,7 @@ BROKEN_CONNECTION = (urllib3.exceptions.HTTPError, HTTPException, OSError)
 
 
 def explain(error: BaseException) -> str:
-    """Return the innermost cause in one line: urllib3 wraps it, and shows addresses of Python objects.
-
-    NB: the client's own errors show whole entries of a kubeconfig, with keys and tokens. They are left out.
-    """
+    """Return the innermost cause in one line: urllib3 wraps it, and shows addresses of Python objects."""
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
@@ -79,8 +55,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, HTTPException | ConnectionResetError | urllib3.exceptions.ProtocolError):
         return "the connection was cut"
     text = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-    text, brace, _ = text.partition("{")
-    return " ".join(text.split()) + ("..." if brace else "") or type(error).__name__
+    return " ".join(text.split()) or type(error).__name__
 
 
 class Stream:
@@ -130,30 +105,36 @@ class Stream:
 
 
 class Client:
-    """The official client's configuration and pool. Safe for threads."""
+    """The pool of connections to an API server, with the credentials of now. Safe for threads."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        configuration.socket_options = list(SOCKET_OPTIONS)
-        self.configuration = configuration
-        self.pool = RESTClientObject(configuration).pool_manager
+    def __init__(self, access: Access) -> None:
+        """Raises ClusterError for certificates or a proxy that cannot be used."""
+        self.server = access.server
+        self._access = access
+        self._lock = Lock()
+        self._pair = access.pair
+        self._pool = make_pool(access, access.pair)
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers of a request. The client reads the token again if it is time. Raises ClusterError.
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            self._pool.clear()
 
-        NB: a file's line break stays in the client's token, and http.client's error about it shows the token.
+    def authorize(self) -> tuple[urllib3.PoolManager, dict[str, str]]:
+        """Return the pool and the headers of a request. Raises ClusterError without credentials.
+
+        NB: http.client's error about a line break in a token shows the token.
         """
-        headers = {"User-Agent": USER_AGENT}
-        try:
-            settings: Mapping[str, Any] = self.configuration.auth_settings()
-        except BROKEN_KUBECONFIG as error:
-            text = f"{self.configuration.host}: the credentials cannot be read again: {explain_kubeconfig(error)}"
-            raise ClusterError(text) from None
-        for setting in settings.values():
-            value = trim(setting["value"] or "")
-            if not (value.isascii() and value.isprintable()):
-                raise ClusterError(f"{self.configuration.host}: the token is not one line of ASCII; write it anew")
-            headers[setting["key"]] = value
-        return headers
+        credential = self._access.credential()
+        value = credential.authorization
+        if not (value.isascii() and (value.isprintable() or not value)):
+            raise ClusterError(f"{self.server}: the token is not one line of ASCII; write it anew")
+        with self._lock:
+            if credential.pair is not self._pair:
+                self._pool = make_pool(self._access, credential.pair)
+                self._pair = credential.pair
+            pool = self._pool
+        return pool, {"User-Agent": USER_AGENT, **({"Authorization": value} if value else {})}
 
 
 class Connection:
@@ -165,32 +146,36 @@ class Connection:
     def __init__(
         self, kubeconfig: Path | None, *, environ: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT
     ) -> None:
-        self._load = partial(load_configuration, kubeconfig, environ=environ, service_account=service_account)
+        self._load = partial(load_access, kubeconfig, environ=environ, service_account=service_account)
         self._lock = Lock()
         self._client: Client | None = None
         self.server = "the API server"
 
     def open(self) -> Client:
-        """Load the configuration unless it is loaded. Raises ClusterError. Does not connect."""
+        """Load the kubeconfig or the service account unless it is loaded. Raises ClusterError. Does not connect."""
         with self._lock:
             if self._client is None:
-                self._client = self._make()
-                self.server = self._client.configuration.host
+                self._client = Client(self._load())
+                self.server = self._client.server
             return self._client
 
     def close(self) -> None:
         """Close the idle connections. A stream closes its own."""
         with self._lock:
             if self._client is not None:
-                self._client.pool.clear()
+                self._client.close()
 
-    def stream(self, resource: Resource, query: Mapping[str, str | int], *, verb: str, silence_s: float) -> Stream:
-        """List or watch the objects of all namespaces. `silence_s` is the longest time without a byte."""
-        path = ObjectPath(resource)
+    def stream(self, path: ObjectPath, query: Mapping[str, str | int], *, verb: str, silence_s: float) -> Stream:
+        """List or watch a collection, or the one object of it that `path` names.
+
+        `silence_s` is the longest time without a byte.
+        """
+        if path.name:
+            query = {**query, "fieldSelector": f"metadata.name={path.name}"}
         response = self._request(
             "GET",
-            url_of(path, query),
-            headers={"Accept": resource.accept(verb)},
+            url_of(path._replace(name=""), query),
+            headers={"Accept": path.resource.accept(verb)},
             timeout=urllib3.Timeout(connect=CONNECT_S, read=silence_s),
             is_stream=True,
         )
@@ -254,13 +239,14 @@ class Connection:
         is_stream: bool = False,
     ) -> BaseHTTPResponse:
         client = self.open()
-        server = client.configuration.host
+        server = client.server
+        pool, authorization = client.authorize()
         try:
-            response = client.pool.request(
+            response = pool.request(
                 method,
                 f"{server}{path}",
                 body=body,
-                headers={**client.headers(), **headers},
+                headers={**authorization, **headers},
                 timeout=timeout,
                 retries=False,  # we wait between tries, urllib3 does not
                 redirect=False,  # the credentials are for this server only
@@ -273,17 +259,9 @@ class Connection:
             self._drop(client)
         return response
 
-    def _make(self) -> Client:
-        configuration = self._load()
-        try:
-            return Client(configuration)
-        except (*BROKEN_CONNECTION, ValueError, ImportError):
-            fix = "write proxy-url as http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT"
-            raise ClusterError(f"{configuration.host}: the proxy cannot be used; {fix}") from None
-
     def _drop(self, client: Client) -> None:
         """Forget a client with old credentials. Another thread may have made a new one already."""
-        client.pool.clear()
+        client.close()
         with self._lock:
             if self._client is client:
                 self._client = None

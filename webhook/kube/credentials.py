@@ -1,49 +1,57 @@
 """The address of the API server and the credentials for it: from a kubeconfig, or from the service account of a pod.
 
 In this order: the kubeconfig that the user named, the service account of the pod, the user's own kubeconfig
-(`$KUBECONFIG`, else `~/.kube/config`). The official client reads them. Two things are ours:
-
-- Every file is read once before the client reads it. The client would wait forever for the writer of a named pipe, or
-  for a file system whose server is gone.
-- No message contains a value of a kubeconfig. The client's errors name an entry by its whole content (`Expected key
-  command in f/{'name': 'u', 'user': {'token': ...`), so their text is never shown; the beginning of the sentence, which
-  is the client's own, says what is wrong. Files that a kubeconfig names appear by their keys.
+(`$KUBECONFIG`, else `~/.kube/config`). Every file is read with a bound on its size and on the wait for it. The file of
+a token is read again each minute, because the kubelet replaces it; if that fails, the last token stays.
 """
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-
-import yaml
-from kubernetes.client import Configuration
-from kubernetes.config import ConfigException, load_kube_config
-from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePath
 
 from webhook.files import advice, load_file, within
 
 from .apierrors import ClusterError
+from .execplugin import Credential, ExecPlugin, Pair
+from .kubeconfig import Content, KubeconfigError, User, current_context
 
-SERVICE_ACCOUNT = Path(SERVICE_TOKEN_FILENAME).parent
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+SERVICE_HOST, SERVICE_PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 FILE_BYTES_MAX = 1_048_576
-FILE_KEYS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-"""The keys in `clusters[].cluster` and `users[].user` whose values are paths."""
-
-BROKEN_KUBECONFIG = (
-    ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError
-)  # fmt: skip
-"""The errors of the client for a broken kubeconfig: its own error for a few mistakes, and Python's for all others."""
+TOKEN_AGE_S = 60.0
+"""The kubelet replaces a token when a fifth of its life is left, and a life is at least ten minutes."""
 
 
-def load_configuration(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """The address of the API server, and what a connection to it needs.
+
+    `credential` may read a file or run a program, and raises ClusterError. `pair`: its client certificate at first.
+    `ca`: PEM, None for the authorities of this machine. `server_name`: "" for the name in the address. `proxy`: "" for
+    that of the environment.
+    """
+
+    server: str
+    credential: Callable[[], Credential]
+    pair: Pair | None = None
+    ca: bytes | None = None
+    server_name: str = ""
+    is_insecure: bool = False
+    proxy: str = ""
+
+
+def load_access(
     kubeconfig: Path | None, *, environ: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT
-) -> Configuration:
+) -> Access:
     """Return the address of the API server and the credentials. Raises ClusterError for mistakes of the user."""
     if kubeconfig is not None:
         return _load_kubeconfig(str(kubeconfig), hint="name a file that kubectl --kubeconfig can use")
-    if SERVICE_HOST_ENV_NAME in environ and _exists(service_account / "token"):
+    if SERVICE_HOST in environ and _exists(service_account / "token"):
         return _load_service_account(service_account, environ)
     files = environ.get("KUBECONFIG") or "~/.kube/config"
     return _load_kubeconfig(
@@ -51,41 +59,98 @@ def load_configuration(
     )
 
 
-def _load_service_account(directory: Path, environ: Mapping[str, str]) -> Configuration:
-    token, ca = directory / "token", directory / "ca.crt"
-    for file in (token, ca):
-        _load(file, f"{file}: the service account cannot be used")
-    configuration = Configuration()
-    loader = InClusterConfigLoader(str(token), str(ca), environ=environ)  # type: ignore[no-untyped-call]  # the client's
-    try:
-        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]  # as above
-    except (ConfigException, OSError) as error:
-        text = f"{directory}: the service account cannot be used: {error}; mount its token and its ca.crt"
-        raise ClusterError(text) from error
-    return configuration
+def _load_service_account(directory: Path, environ: Mapping[str, str]) -> Access:
+    host, port = environ[SERVICE_HOST], environ.get(SERVICE_PORT, "")
+    where = f"{directory}: the service account cannot be used"
+    if not host or not port:
+        raise ClusterError(f"{where}: {SERVICE_HOST} or {SERVICE_PORT} is empty; the kubelet sets both")
+    contents = []
+    for file in (directory / "token", directory / "ca.crt"):
+        content = _load(file, f"{file}: the service account cannot be used")
+        if not content.strip():
+            raise ClusterError(f"{where}: {file.name} is empty; mount its token and its ca.crt")
+        contents.append(content)
+    token, ca = contents
+    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    return Access(server=server, credential=TokenFile(directory / "token", token).credential, ca=ca)
 
 
-def _load_kubeconfig(files: str, *, hint: str) -> Configuration:
+class TokenFile:
+    """The token in a file, read again when it is TOKEN_AGE_S old. Safe for threads: at worst two of them read."""
+
+    def __init__(self, path: Path, token: bytes, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._token = _bearer(token)
+        self._clock = clock
+        self._read_at = clock()
+
+    def credential(self) -> Credential:
+        """Return the token; the last one if the file cannot be read."""
+        if self._clock() - self._read_at >= TOKEN_AGE_S:
+            self._read_at = self._clock()
+            try:
+                self._token = _bearer(load_file(self._path, bytes_max=FILE_BYTES_MAX)) or self._token
+            except OSError:
+                return Credential(self._token)  # if it has ended, the response 401 makes the caller load all anew
+        return Credential(self._token)
+
+
+def _bearer(token: bytes) -> str:
+    text = token.decode("utf-8", "replace").strip()
+    return f"Bearer {text}" if text else ""
+
+
+# A kubeconfig
+
+
+def _load_kubeconfig(files: str, *, hint: str) -> Access:
     """NB: KUBECONFIG may name several files. Those that do not exist are skipped, as in kubectl."""
     paths = [Path(file).expanduser() for file in files.split(":") if file]
-    if not any(_exists(path) for path in paths):
+    present = [path for path in paths if _exists(path)]
+    if not present:
         raise ClusterError(f"{files}: no such kubeconfig; {hint}")
-    _check_kubeconfigs(paths)
-    logging.getLogger().addFilter(_FILTER)  # the logger that the client uses; a second time changes nothing
-    configuration = Configuration()
-    unset = configuration.host
+    where = f"{files}: the kubeconfig cannot be used"
     try:
-        load_kube_config(  # type: ignore[no-untyped-call]  # the client's
-            config_file=files, client_configuration=configuration, persist_config=False
-        )
-    except BROKEN_KUBECONFIG as error:
-        raise ClusterError(f"{files}: the kubeconfig cannot be used: {explain_kubeconfig(error)}; {hint}") from None
-    if configuration.host == unset:
-        raise ClusterError(f"{files}: the cluster of the current context names no server; {hint}")
-    if not configuration.host.startswith(("https://", "http://")):
-        raise ClusterError(f"{files}: the server is not an address; write it as https://HOST:PORT")
-    configuration.host = _without_user(configuration.host)
-    return configuration
+        cluster, user = current_context([(path, _parse(path)) for path in present])
+    except KubeconfigError as error:
+        raise ClusterError(f"{where}: {error}; {hint}") from None
+    server = _without_user(cluster.server)
+    read = partial(_load_content, where=where)
+    pair = None
+    if user.certificate is not None and user.key is not None and server.startswith("https:"):
+        pair = Pair(read(user.certificate), read(user.key))
+    return Access(
+        server=server,
+        credential=_credential_of(user, server, pair, read),
+        pair=pair,
+        ca=None if cluster.authority is None or cluster.is_insecure else read(cluster.authority),
+        server_name=cluster.server_name,
+        is_insecure=cluster.is_insecure,
+        proxy=cluster.proxy,
+    )
+
+
+def _credential_of(
+    user: User, server: str, pair: Pair | None, read: Callable[[Content], bytes]
+) -> Callable[[], Credential]:
+    """Return the way to the credentials of a user: a token before a program, a program before a password."""
+    if user.token_file is not None:
+        path = Path(user.token_file)
+        file = TokenFile(path, read(Content("tokenFile", None, path)))
+        return lambda: Credential(file.credential().authorization, pair)
+    if user.token:
+        return lambda: Credential(f"Bearer {user.token}", pair)
+    if user.exec is not None:
+        plugin = ExecPlugin(user.exec, server)
+        return lambda: _joined(plugin.credential(), pair)
+    if user.login is not None:
+        login = b64encode(":".join(user.login).encode()).decode()
+        return lambda: Credential(f"Basic {login}", pair)
+    return lambda: Credential("", pair)
+
+
+def _joined(found: Credential, pair: Pair | None) -> Credential:
+    return found if found.pair is not None else Credential(found.authorization, pair)
 
 
 def _without_user(url: str) -> str:
@@ -95,7 +160,28 @@ def _without_user(url: str) -> str:
     return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
 
 
-# Files, before the client reads them
+def _parse(path: Path) -> object:
+    """Return a parsed file. NB: PyYAML's own errors quote the file."""
+    import yaml  # noqa: PLC0415 - a service account needs none
+
+    text = _load(path, f"{path}: the kubeconfig cannot be used")
+    try:
+        return yaml.safe_load(text)  # the C loader has no limit of its stack
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        at = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
+        raise KubeconfigError(f"it is not YAML{at}") from None
+    except UnicodeDecodeError:
+        raise KubeconfigError("it is not UTF-8") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        raise KubeconfigError("it is not YAML") from None
+
+
+# Files
+
+
+def _load_content(content: Content, *, where: str) -> bytes:
+    return _load(content.path, f"{where}: {content.key}") if content.data is None else content.data
 
 
 def _exists(path: Path) -> bool:
@@ -106,88 +192,11 @@ def _exists(path: Path) -> bool:
         raise ClusterError(f"{path}: cannot be read: {error.strerror}; {advice(error, 'name another file')}") from error
 
 
-def _check_kubeconfigs(paths: Iterable[Path]) -> None:
-    """Raise ClusterError for a kubeconfig that exists, or a file that it names, which cannot be read at once."""
-    for path in paths:
-        content = _load(path, f"{path}: the kubeconfig cannot be used")
-        for key, file in _named_files(content):
-            _load(path.parent / file, f"{path}: the kubeconfig cannot be used: {key}")
-
-
-def _load(file: Path, where: str) -> bytes:
-    """Return the content; b"" for a missing file, which the client reports."""
+def _load(file: PurePath, where: str) -> bytes:
+    """Return the content of a file. Raises ClusterError, which begins with `where`."""
     try:
-        return load_file(file, bytes_max=FILE_BYTES_MAX)
-    except (FileNotFoundError, NotADirectoryError):
-        return b""
+        return load_file(Path(file), bytes_max=FILE_BYTES_MAX)
     except OSError as error:
         reason = (error.strerror or "it cannot be read").lower()
         fix = advice(error, "name a file that this user may read")
         raise ClusterError(f"{where}: {reason}; {fix}") from None
-
-
-def _named_files(content: bytes) -> Iterator[tuple[str, str]]:
-    """Yield key and path of the files that a kubeconfig names. The client reports anything malformed."""
-    try:
-        value = yaml.safe_load(content)  # as the client does; the C loader has no limit of its stack
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return
-    for plural, singular in (("clusters", "cluster"), ("users", "user")):
-        entries = value.get(plural) if isinstance(value, dict) else None
-        for entry in entries if isinstance(entries, list) else ():
-            member = entry.get(singular) if isinstance(entry, dict) else None
-            fields = member if isinstance(member, dict) else {}
-            yield from ((key, fields[key]) for key in FILE_KEYS if isinstance(fields.get(key), str) and fields[key])
-
-
-# The client's errors, without any value
-
-_SENTENCES: tuple[tuple[str, str], ...] = (
-    (r"Invalid kube-config file\. Expected key ([A-Za-z-]+) in ", 'it has no "{}" where one is needed'),
-    (r"Invalid kube-config file\. Expected object with name ", "a name that a context gives is not in its list"),
-    (r"Invalid kube-config file\. Expected only one object ", "a name is in its list twice; keep one of them"),
-    (r"Invalid kube-config file\. Expected all values in ", "an entry of a list has no name"),
-    (r"Invalid kube-config file\. Expected .* to be a list", "clusters, contexts or users is not a list"),
-    (r"Invalid kube-config\. .* file is empty", "it is empty"),
-    (r"File does not exist: ", "a file that it names does not exist"),
-    (r"Service (token|certification) file does not exist", "the {} file of the service account does not exist"),
-    (r"(Token|Cert) file exists but empty", "the {} file of the service account is empty"),
-    (r"exec: malformed request\. missing key '([A-Za-z]+)'", 'the exec of its user has no "{}"'),
-    (r"exec: process returned ([0-9-]+)", "the program of its user's exec ended with code {}; run it to see why"),
-    (r"exec: ", "the answer of the program of its user's exec cannot be used"),
-    (r"cmd-path: process returned ([0-9-]+)", "the program of its user's auth-provider ended with code {}"),
-)
-_OTHER = "it does not have the form of a kubeconfig"
-
-
-def explain_kubeconfig(error: BaseException) -> str:
-    """Return why a kubeconfig cannot be used, in one line, without any value of it."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"it is not YAML at line {mark.line + 1}, column {mark.column + 1}"
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
-    if isinstance(error, OSError):
-        return (error.strerror or _OTHER).lower()
-    return _reworded(str(error))
-
-
-def _reworded(sentence: str) -> str:
-    for pattern, words in _SENTENCES:
-        match = re.match(pattern, sentence, re.DOTALL)
-        if match:
-            return words.format(*match.groups())
-    return _OTHER
-
-
-class _ClientLogFilter(logging.Filter):
-    """Rewords the log of the client's `kube_config`: it catches errors of `exec` and logs them with whole entries."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass."""
-        if record.module == "kube_config":
-            record.msg, record.args = f"nadmit: kubeconfig: {_reworded(record.getMessage())}", None
-        return True
-
-
-_FILTER = _ClientLogFilter()

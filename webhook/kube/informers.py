@@ -34,24 +34,39 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from sys import intern
 from threading import Event, Lock
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from .apierrors import ClusterError, GoneError, NotFoundError, StatusError, error_of_status
+from .apierrors import ClusterError, ForbiddenError, GoneError, NotFoundError, StatusError, error_of_status
 from .connection import Connection, Stream
 from .resources import ObjectPath, Resource
-from .responses import PAGE, WATCH_EVENT, Item, Key, MalformedError, Page, decode, parse_item, parse_status
+from .responses import (
+    PAGE,
+    WATCH_EVENT,
+    Item,
+    Key,
+    MalformedError,
+    Page,
+    Values,
+    decode,
+    parse_item,
+    parse_status,
+)
 from .retry import Backoff, OnceLog
 
 logger = logging.getLogger("nadmit.cluster")
 
 Query = dict[str, str | int]
 T = TypeVar("T")
+
+LIVE_S = 90.0
+"""A watch that brings nothing for so long may be dead: an API server sends a bookmark each minute."""
 
 LOGGED_ABSENCES = 2
 """Consecutive 404s of an optional resource that are logged: a cluster without policies needs no line each minute."""
@@ -63,8 +78,9 @@ class Timing:
 
     page_size: int = 500
     page_silence_s: float = 30.0
-    watch_s: int = 300
-    """The requested length of a watch, minus up to a fifth so that replicas do not reconnect all at once."""
+    watch_s: int = 600
+    """The requested length of a watch, minus up to a fifth so that replicas do not reconnect all at once. client-go
+    asks for 5 to 10 minutes."""
     watch_grace_s: float = 15.0
     bookmark_silence_s: float = 150.0
     short_watch_s: float = 1.0
@@ -86,8 +102,8 @@ class Cache(Protocol[T]):
     def make(self, item: Item) -> T | None:
         """Return the value to keep of an object; None to keep nothing."""
 
-    def replace(self, values: Mapping[Key, T]) -> bool:
-        """Keep these values and drop all others. Readers see them when this returns."""
+    def replace(self, values: Values[T]) -> bool:
+        """Keep these values and drop all others. Readers see them when this returns. The dicts are the cache's own."""
 
     def put(self, key: Key, value: T) -> bool:
         """Add or replace a value."""
@@ -108,8 +124,11 @@ class Informer:
         timing: Timing,
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        one: tuple[str, str] = ("", ""),
     ) -> None:
+        """`one`: namespace and name of the only object; by default all objects of all namespaces."""
         self.resource = resource
+        self._one = one
         self._selected: Query = {"fieldSelector": resource.field_selector} if resource.field_selector else {}
         self._connection = connection
         self._cache = cache
@@ -140,6 +159,16 @@ class Informer:
     def age_seconds(self) -> float:
         """Seconds since the cache was last up to date; since the start, if it never was."""
         return max(0.0, self._clock() - self._contact)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the server sends changes: it has sent something in the last LIVE_S, and nothing failed since."""
+        return self._has_listed and not self._is_lost and self._version is not None and self.age_seconds <= LIVE_S
+
+    @property
+    def path(self) -> ObjectPath:
+        """The collection or the object."""
+        return ObjectPath(self.resource, *self._one)
 
     def stop(self) -> None:
         """End `run` soon, even during a watch."""
@@ -189,7 +218,7 @@ class Informer:
     # List
 
     def _list(self) -> str:
-        values: dict[Key, Any] = {}
+        values: Values[Any] = {}
         token = ""
         while True:
             page = self._fetch_page(token)
@@ -197,12 +226,13 @@ class Informer:
                 item = self._parse(raw)
                 value = None if item is None else self._cache.make(item)
                 if item is not None and value is not None:
-                    values[item.key] = value
+                    values.setdefault(intern(item.metadata.namespace), {})[item.metadata.name] = value
             token = page.metadata.token
             if not token:
                 break
+        count = sum(map(len, values.values()))
         self._cache.replace(values)
-        self._note_listed(f"listed {len(values)}")
+        self._note_listed(f"listed {count}")
         return page.metadata.resource_version
 
     def _fetch_page(self, token: str) -> Page:
@@ -279,7 +309,7 @@ class Informer:
             status.code,
             status.message,
             verb="watch",
-            path=ObjectPath(self.resource),
+            path=self.path,
             server=self._connection.server,
         )
 
@@ -288,7 +318,7 @@ class Informer:
     @contextmanager
     def _open(self, query: Query, *, verb: str, silence_s: float) -> Iterator[Stream]:
         """Open a stream that `stop` can cut."""
-        with self._connection.stream(self.resource, query, verb=verb, silence_s=silence_s) as stream:
+        with self._connection.stream(self.path, query, verb=verb, silence_s=silence_s) as stream:
             with self._stream_lock:
                 self._stream = stream
             try:
@@ -312,7 +342,9 @@ class Informer:
         return item
 
     def _report(self, level: int, text: str) -> None:
-        self._log.log(level, f"{self.resource.kind}: {text}")
+        """Log, unless this informer is one of many for single objects: their parts of the server log what matters."""
+        if not self._one[1]:
+            self._log.log(level, f"{self.resource.kind}: {text}")
 
     # Failures
 
@@ -328,6 +360,8 @@ class Informer:
         self._error = str(error)
         self._is_lost = True
         self._report(logging.WARNING, f"the watch is lost: {error}" if self._has_listed else str(error))
+        if self._one[1] and isinstance(error, ForbiddenError):
+            self._log.log(logging.WARNING, str(error))
         return self._backoff.next()
 
     def _note_gone(self, error: GoneError) -> float:
@@ -355,4 +389,4 @@ class Informer:
             self._contact = self._clock()
         if self._absences <= LOGGED_ABSENCES:
             self._report(logging.WARNING, f"{'there are none' if is_certain else 'the last ones are kept'}: {error}")
-        return self._timing.absent_retry_s
+        return self._timing.absent_retry_s * self.resource.absence_factor

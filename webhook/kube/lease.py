@@ -1,8 +1,8 @@
 """Leader election by a Lease (coordination.k8s.io/v1), as the controllers of Kubernetes do it: the leader writes.
 
-Theory of operation. A candidate reads the Lease now and then. It takes the Lease if there is no holder, or if the Lease
-has not changed for the duration that its holder promised. The leader renews it. Of two candidates that write, the
-resourceVersion decides which was first.
+Theory of operation. A candidate looks at the Lease every two seconds, which costs no request while it is watched.
+It takes the Lease if there is no holder, or if the Lease has not changed for the duration that its holder promised. The
+leader renews it. Of two candidates that write, the resourceVersion decides which was first.
 
 | candidate | sees | then |
 | --- | --- | --- |
@@ -61,6 +61,9 @@ class LeaseStore(Protocol):
     def read(self) -> LeaseObject | None:
         """Return it, None if there is none."""
 
+    def peek(self) -> LeaseObject | None:
+        """Return it as it was a moment ago. It may be older: a write that names its version fails then."""
+
     def create(self, spec: dict[str, Any]) -> LeaseObject:
         """Create it. Raises ConflictError if it exists."""
 
@@ -89,6 +92,7 @@ class Candidate:
         self._held: LeaseObject | None = None
         self._renewed = 0.0
         self._next = clock()
+        self._is_doubtful = False
         self._observed: object = None
         self._observed_at = 0.0
 
@@ -124,14 +128,16 @@ class Candidate:
             self._hold(stored, stored.spec)
 
     def _try_to_take(self) -> None:
-        stored = self._store.read()
+        """NB: after a conflict the last peek was too old, and the next one may be."""
+        stored = self._store.read() if self._is_doubtful else self._store.peek()
+        self._is_doubtful = False
         try:
             if stored is None:
                 self._hold(None, {})
             elif self._is_free(stored.spec):
                 self._hold(stored, stored.spec)
         except ConflictError:
-            return  # another replica was first
+            self._is_doubtful = True  # another replica was first
 
     def _is_free(self, spec: dict[str, Any]) -> bool:
         holder = spec.get("holderIdentity")

@@ -16,6 +16,8 @@ class Resource(NamedTuple):
     `otherwise`: what to do if the account may not read it; the text follows "or".
     `advice`: what to do if the API server refuses an object of it.
     `older`: versions to try where `version` is not served.
+    `absence_factor`: how many times longer than usual an absent resource is left alone: one that only an upgrade of the
+    cluster brings need not be looked for each half minute.
     """
 
     kind: str
@@ -29,6 +31,7 @@ class Resource(NamedTuple):
     otherwise: str = ""
     advice: str = ""
     older: tuple[str, ...] = ()
+    absence_factor: int = 1
 
     def in_next_version(self) -> Resource:
         """Return the resource in the version to try next; after the last one comes the first again."""

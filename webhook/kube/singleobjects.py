@@ -18,7 +18,7 @@ from certs.store import Stored, StoreError
 from .apierrors import ClusterError, ConflictError, NotFoundError
 from .connection import JSON_PATCH, MERGE_PATCH, Connection
 from .lease import LeaseObject
-from .resources import CONFIG_MAPS, LEASES, SECRETS, ObjectPath
+from .resources import CONFIG_MAPS, SECRETS, ObjectPath
 from .responses import decode
 
 Object = dict[str, Any]
@@ -72,15 +72,15 @@ class KubeSecret:
 
     def __init__(self, connection: Connection, namespace: str, name: str) -> None:
         self.where = f"Secret {namespace}/{name}"
+        self.path = ObjectPath(SECRETS, namespace, name)
         self._connection = connection
-        self._path = ObjectPath(SECRETS, namespace, name)
         self._object: Object = {}
 
     def read(self) -> Stored:
         """Return the data; a Secret that does not exist has no version. Raises StoreError."""
         with store_errors():
             try:
-                self._object = get_object(self._connection, self._path, timeout_s=CERTS_TIMEOUT_S)
+                self._object = get_object(self._connection, self.path, timeout_s=CERTS_TIMEOUT_S)
             except NotFoundError:
                 return Stored({}, None)
         data = {key: base64.b64decode(text) for key, text in (self._object.get("data") or {}).items()}
@@ -90,11 +90,11 @@ class KubeSecret:
         """Replace that version, or create the Secret. Raises StoreError."""
         encoded = {key: base64.b64encode(content).decode() for key, content in data.items()}
         if version is None:
-            verb, path = "create", self._path._replace(name="")
-            metadata = {"namespace": self._path.namespace, "name": self._path.name}
+            verb, path = "create", self.path._replace(name="")
+            metadata = {"namespace": self.path.namespace, "name": self.path.name}
             body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
         else:
-            verb, path = "update", self._path
+            verb, path = "update", self.path
             metadata = {**self._object["metadata"], "resourceVersion": version}
             body = {**self._object, "metadata": metadata, "data": {**(self._object.get("data") or {}), **encoded}}
         with store_errors():
@@ -106,6 +106,7 @@ class KubeConfigurations:
 
     def __init__(self, connection: Connection, paths: Mapping[str, ObjectPath]) -> None:
         self.names = tuple(paths)
+        self.paths = tuple(paths.values())
         self._connection = connection
         self._paths = paths
 
@@ -138,13 +139,13 @@ class KubeConfigMap:
 
     def __init__(self, connection: Connection, namespace: str, name: str) -> None:
         self.where = f"ConfigMap {namespace}/{name}"
+        self.path = ObjectPath(CONFIG_MAPS, namespace, name)
         self._connection = connection
-        self._path = ObjectPath(CONFIG_MAPS, namespace, name)
 
     def read(self) -> ConfigMap | None:
         """Return the ConfigMap; None if it does not exist."""
         try:
-            content = self._connection.get(self._path, timeout_s=CONFIG_MAP_TIMEOUT_S)
+            content = self._connection.get(self.path, timeout_s=CONFIG_MAP_TIMEOUT_S)
         except NotFoundError:
             return None
         value = decode(_CONFIG_MAP, content, self.where)
@@ -168,15 +169,15 @@ class KubeConfigMap:
             "metadata": {"uid": seen.uid, "resourceVersion": seen.version},
             "data": {key: None if text is None else text.decode()},
         }
-        self._connection.write("patch", self._path, patch, content_type=MERGE_PATCH, timeout_s=CONFIG_MAP_TIMEOUT_S)
+        self._connection.write("patch", self.path, patch, content_type=MERGE_PATCH, timeout_s=CONFIG_MAP_TIMEOUT_S)
 
 
 class KubeLease:
     """Implements `lease.LeaseStore`. A merge patch keeps the labels of the Lease's manifest."""
 
-    def __init__(self, connection: Connection, namespace: str, name: str, *, timeout_s: float) -> None:
+    def __init__(self, connection: Connection, path: ObjectPath, *, timeout_s: float) -> None:
         self._connection = connection
-        self._path = ObjectPath(LEASES, namespace, name)
+        self._path = path
         self._timeout_s = timeout_s
 
     def read(self) -> LeaseObject | None:
@@ -185,6 +186,8 @@ class KubeLease:
             return self._parse(self._connection.get(self._path, timeout_s=self._timeout_s))
         except NotFoundError:
             return None
+
+    peek = read
 
     def create(self, spec: dict[str, Any]) -> LeaseObject:
         """Create the Lease. Raises ConflictError if it exists."""

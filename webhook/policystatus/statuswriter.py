@@ -38,6 +38,8 @@ from webhook.kube.apierrors import ClusterError, ConflictError, ForbiddenError, 
 from webhook.kube.connection import Connection
 from webhook.kube.events import Event
 from webhook.kube.lease import Candidate, LeaseTiming, timestamp
+from webhook.kube.objectwatch import WatchedLease
+from webhook.kube.resources import LEASES, ObjectPath
 from webhook.kube.retry import Backoff, OnceLog
 from webhook.kube.singleobjects import KubeLease
 from webhook.telemetry.metrics import PolicyStatusMetrics
@@ -110,8 +112,10 @@ class StatusWriter:
         self._clock = clock
         lease_timing = lease_timing or LeaseTiming()
         self._store = StatusStore(connection, timeout_s=lease_timing.request_s)
+        path = ObjectPath(LEASES, namespace, LEASE)
+        self._lease = WatchedLease(connection, path, KubeLease(connection, path, timeout_s=lease_timing.request_s))
         self._candidate = Candidate(
-            KubeLease(connection, namespace, LEASE, timeout_s=lease_timing.request_s),
+            self._lease,
             f"{socket.gethostname()[:63]}_{secrets.token_hex(4)}",
             timing=lease_timing,
             clock=clock,
@@ -135,6 +139,7 @@ class StatusWriter:
     def start(self) -> None:
         """Begin in a daemon thread. Raises ClusterError without a usable kubeconfig."""
         self._connection.open()
+        self._lease.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -179,6 +184,7 @@ class StatusWriter:
             self._candidate.release()
         except ClusterError as error:
             self._say(f"the Lease is not given back, and expires by itself: {error}")
+        self._lease.stop()
 
     def _may_write(self) -> bool:
         was_writer = self.counts.is_writer

@@ -65,10 +65,16 @@ class PathMigration:
     """The migration of one configuration. The registrar calls `plan` in each period, and again after a conflict."""
 
     def __init__(self) -> None:
+        self._is_running = False
         self._seen_rounds = 0
         self._is_placed = False
         self._pause = 0
         self._next_pause = 1
+
+    @property
+    def is_running(self) -> bool:
+        """Whether paths of the other kind are registered."""
+        return self._is_running
 
     def plan(self, present: Sequence[Webhook], token: str, *, is_new_round: bool) -> MigrationStep:
         """Return the token and the probe to register now if paths shall have this token ("" for none)."""
@@ -77,6 +83,7 @@ class PathMigration:
         if not others:
             self.__init__()  # type: ignore[misc]  # as at the start
             return MigrationStep(token)
+        self._is_running = True
         probe = TO_TOKEN if token else TO_PLAIN
         is_present = any(hook["name"] == probe for hook in present)
         if is_new_round:

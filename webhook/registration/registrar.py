@@ -2,7 +2,8 @@
 
 Theory of operation. The manifests create the configurations without webhooks, so applying them again changes nothing
 here, and the account needs only get and patch. The thread waits until the server is ready for the first time, because
-the API server calls every registered webhook. Then it reads each object in each period and compares:
+the API server calls every registered webhook. Then it reads each object in each period, and at once after a change that
+a watch reports, and compares:
 
     absent                     log it once and try again; the server stays ready, because reviews may also reach it
                                by a registration of another name
@@ -15,6 +16,9 @@ the API server calls every registered webhook. Then it reads each object in each
                                again begins with Ignore: this replica, or the object of the other kind, knows that
                                webhooks may refuse
 
+While the watches are live, all is in order, no migration of paths runs, and the list would be made as before (the
+authors of network-status, the protection of labels, the token), a period lasts CALM_S.
+
 Injection is registered before judgement (`tables.KINDS`). The kinds are independent: a missing object of one does not
 stop the other. Replicas need no leader: all write the same list, and the second one finds it in order.
 """
@@ -25,11 +29,12 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from certs.store import Changes, Due, NoChanges
 from webhook.kube.apierrors import ClusterError, ConflictError, NotFoundError
 from webhook.kube.retry import OnceLog
 
@@ -57,11 +62,20 @@ from .tables import KINDS, Kind
 logger = logging.getLogger("nadmit.registration")
 
 PERIOD_S = 10.0
+CALM_S = 300.0
 READY_POLL_S = 0.1
 JITTER = 0.2
 """The random part of a period, so that replicas do not ask at the same time."""
 TRIES = 5
 """Tries at once after a conflict. Then the next period tries again."""
+
+
+class _Sources(NamedTuple):
+    """What a list of webhooks is made from, apart from the authority. `token`: None if it is not known yet."""
+
+    protection: StatusProtection
+    labels: LabelProtection
+    token: str | None
 
 
 class _Kept:
@@ -74,6 +88,8 @@ class _Kept:
         self.written = 0
         self.failed = 0
         self.migration = PathMigration()
+        self.present: Sequence[Webhook] = ()
+        self.made_from: _Sources | None = None
 
     def fail(self) -> None:
         self.is_in_order = False
@@ -94,12 +110,13 @@ class Registrar(Collector):
         labels: Callable[[], LabelProtection] = LabelProtection,
         path_token: Callable[[Sequence[str]], str | None],
         random: Callable[[], float],
+        changes: Changes | None = None,
         period_s: float = PERIOD_S,
     ) -> None:
         """`ca_bundle`: PEM, None if not known yet; it may raise ClusterError. `random`: returns 0 to 1.
 
         `path_token`: from the tokens of the present webhooks to the token to register, "" for none; None if not known
-        yet.
+        yet. `changes`: of the configurations; None if nobody watches them.
         """
         self._registered = registered
         self._target = target
@@ -109,6 +126,7 @@ class Registrar(Collector):
         self._labels = labels
         self._path_token = path_token
         self._random = random
+        self._changes = changes or NoChanges()
         self._period_s = period_s
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="registrar", daemon=True)
@@ -123,6 +141,7 @@ class Registrar(Collector):
     def stop(self) -> None:
         """End within the time of one request. The webhooks stay registered."""
         self._stopping.set()
+        self._changes.stop()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
@@ -155,17 +174,37 @@ class Registrar(Collector):
         while not self._is_ready():
             if self._stopping.wait(READY_POLL_S):
                 return
-        while True:
-            for kept in self._kept:
-                self._keep_guarded(kept)
-            if self._stopping.wait(self._period_s * (1 - JITTER * self._random())):
-                return
+        due = Due.TICK
+        while not self._stopping.is_set():
+            try:
+                due = self._round(due)
+            except Exception:
+                logger.exception("internal error: the webhooks are looked at again in the next period")
+                self._stopping.wait(self._period_s)
 
-    def _keep_guarded(self, kept: _Kept) -> None:
+    def _round(self, due: Due) -> Due:
+        """Keep each configuration, and rest; return why the next round is due."""
+        for kept in self._kept:
+            self._keep_guarded(kept, due)
+        spread = 1 - JITTER * self._random()
+        return self._changes.rest(self._period_s * spread, calm_s=CALM_S * spread, is_calm=self._is_calm)
+
+    def _sources(self, present: Sequence[Webhook]) -> _Sources:
+        token = self._path_token([token_of(hook) for hook in present if is_ours(hook)])
+        return _Sources(self._protection(), self._labels(), token)
+
+    def _is_calm(self) -> bool:
+        """Say whether a round would write nothing as long as no configuration changes."""
+        return all(
+            kept.is_in_order and not kept.migration.is_running and kept.made_from == self._sources(kept.present)
+            for kept in self._kept
+        )
+
+    def _keep_guarded(self, kept: _Kept, due: Due) -> None:
         """NB: a bug here must not end the thread unseen, nor the server; the registered webhooks stay."""
         topic = f"failure of the {kept.kind.name}"
         try:
-            self._keep(kept)
+            self._keep(kept, due)
         except ClusterError as error:
             kept.fail()
             self._log.log(logging.WARNING, str(error), topic=topic)
@@ -178,11 +217,11 @@ class Registrar(Collector):
                 logger.info("%s: as it should be", self._described(kept.kind))
             kept.is_in_order = True
 
-    def _keep(self, kept: _Kept) -> None:
-        """Compare and mend. Raises ClusterError."""
+    def _keep(self, kept: _Kept, due: Due) -> None:
+        """Compare and mend. Raises ClusterError. NB: a migration counts periods, and a change begins no new one."""
         for attempt in range(TRIES):
             try:
-                return self._mend(kept, is_first=attempt == 0)
+                return self._mend(kept, is_first=attempt == 0 and due is not Due.CHANGE)
             except ConflictError as error:
                 conflict = error
         raise conflict
@@ -191,7 +230,11 @@ class Registrar(Collector):
         kind = kept.kind
         seen = self._registered.get(kind)
         present = webhooks_of(seen)
-        step = kept.migration.plan(present, self._known_token(kind, present), is_new_round=is_first)
+        kept.present = present
+        kept.made_from = sources = self._sources(present)
+        if sources.token is None:
+            raise ClusterError(f"{self._described(kind)}: not filled in: the token of the path is not known yet")
+        step = kept.migration.plan(present, sources.token, is_new_round=is_first)
         stage = self._stage_of(kept, seen)
         kept.stage = stage.name
         self._report_stage(kind, stage.problem)
@@ -200,8 +243,8 @@ class Registrar(Collector):
             kind,
             self._target,
             stage=stage.name,
-            protection=self._protection(),
-            labels=self._labels(),
+            protection=sources.protection,
+            labels=sources.labels,
         )
         desired = make(ca_bundle=None)
         differing = differences(present, desired)
@@ -247,12 +290,6 @@ class Registrar(Collector):
                 "wait for it, or name it with --ca-file"
             )
         return bundle
-
-    def _known_token(self, kind: Kind, present: Sequence[Webhook]) -> str:
-        token = self._path_token([token_of(hook) for hook in present if is_ours(hook)])
-        if token is None:
-            raise ClusterError(f"{self._described(kind)}: not filled in: the token of the path is not known yet")
-        return token
 
     def _described(self, kind: Kind) -> str:
         return f'{kind.name} "{self._registered.name}"'

@@ -12,10 +12,12 @@ import json
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,8 +26,8 @@ NOT_FROM_HERE = "/configz is answered on the loopback interface only; use kubect
 PROBE_PATHS = ("/healthz", "/readyz", "/metrics", "/configz")
 
 
-class ProbeApp(FastAPI):
-    """FastAPI, and the one thing that the server adds to readiness: whether it is shutting down."""
+class ProbeApp(Starlette):
+    """Starlette, and the one thing that the server adds to readiness: whether it is shutting down."""
 
     draining_reason: str | None = None
 
@@ -43,24 +45,16 @@ def create_probes(
     exposition. `configuration` returns the settings in force and their source, as JSON without secrets. They run on the
     event loop and must not block.
     """
-    app = ProbeApp(
-        title="nadmit probes",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
-        exception_handlers={HTTPException: _answer_http_exception},
-    )
 
-    # NB: `async`, because FastAPI runs other functions in a thread pool.
-    async def healthz() -> Response:
+    # NB: `async`, because Starlette runs other functions in a thread pool.
+    async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok")
 
-    async def readyz() -> Response:
+    async def readyz(_request: Request) -> Response:
         reason = app.draining_reason or is_ready()
         return PlainTextResponse("ready") if reason is None else PlainTextResponse(reason, 503)
 
-    async def show_metrics() -> Response:
+    async def show_metrics(_request: Request) -> Response:
         return Response(metrics(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def configz(request: Request) -> Response:
@@ -68,9 +62,12 @@ def create_probes(
             return PlainTextResponse(NOT_FROM_HERE, 403)
         return Response(json.dumps(configuration(), indent=2, ensure_ascii=False) + "\n", media_type="application/json")
 
-    endpoints: tuple[Callable[..., Awaitable[Response]], ...] = (healthz, readyz, show_metrics, configz)
-    for path, endpoint in zip(PROBE_PATHS, endpoints, strict=True):
-        app.get(path, include_in_schema=False)(endpoint)
+    endpoints: tuple[Callable[[Request], Awaitable[Response]], ...] = (healthz, readyz, show_metrics, configz)
+    app = ProbeApp(
+        routes=[Route(path, endpoint) for path, endpoint in zip(PROBE_PATHS, endpoints, strict=True)],
+        exception_handlers={HTTPException: _answer_http_exception},
+    )
+    app.router.redirect_slashes = False
     return app
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.view.addressclaims import claims_of
-from webhook.kube.responses import Key
+from webhook.kube.responses import Key, Values
 from webhook.snapshot.copyonwrite import ByNamespace
 
 CLAIMS_MAX = 64
@@ -46,17 +46,18 @@ class Addresses:
         self._users: ByNamespace[tuple[Key, ...]] = ByNamespace()
         self._claims: dict[Key, Claims] = {}
 
-    def replace(self, claims_of_pods: Mapping[Key, Claims]) -> bool:
-        """Keep the claims of these pods and drop all others; return whether anything has changed."""
-        claims = {pod: claimed for pod, claimed in claims_of_pods.items() if claimed}
+    def replace(self, claims: dict[Key, Claims]) -> bool:
+        """Keep the claims of these pods, which all have some, and drop all others; return whether they have changed."""
         if claims == self._claims:
             return False
         self._claims = claims
-        users: dict[Key, list[Key]] = {}
+        users: Values[list[Key]] = {}
         for pod, claimed in claims.items():
-            for claim in claimed:
-                users.setdefault(claim, []).append(pod)
-        self._users.replace({claim: tuple(pods) for claim, pods in users.items()})
+            for network, address in claimed:
+                users.setdefault(network, {}).setdefault(address, []).append(pod)
+        self._users.replace(
+            {network: {address: tuple(pods) for address, pods in of.items()} for network, of in users.items()}
+        )
         return True
 
     def put(self, pod: Key, claims: Claims) -> bool:

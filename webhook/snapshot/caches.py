@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import is_not
+from sys import intern
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -22,7 +23,7 @@ from cniplugin.netspec.errors import SpecError
 from webhook.admission.dra.claims import KINDS as DEVICE_KINDS
 from webhook.admission.dra.claims import NO_DEVICES, Devices, DeviceSpec
 from webhook.admission.model.injection import DEFAULT_NETWORKS
-from webhook.kube.responses import Item, Key
+from webhook.kube.responses import Item, Key, Values
 
 from .copyonwrite import ByName, ByNamespace
 from .devicespecs import UNREADABLE, keep_spec
@@ -31,8 +32,11 @@ from .snapshot import EMPTY, NOT_TEXT, Definition, Snapshot, Texts, find_network
 
 SHARED_TEXTS = 4096
 """Sets of labels and annotations that are shared between objects."""
+SHARED_CONFIGS = 1024
+"""Configurations that are shared. A list is sorted by namespace, so it is enough that one has fewer of them."""
 SHARED_TEXT_MAX = 1024
-"""Characters of a set that is shared. 4,096 of them are at most 4 MiB, however often authors change them."""
+"""Characters of a set, or of a configuration, that is shared. 4,096 of them are at most 4 MiB, however often authors
+change them."""
 
 UNDECODABLE = "spec cannot be decoded"
 """Takes the place of a spec that is not JSON. It is a text, which no spec may be."""
@@ -56,9 +60,14 @@ class Networks(ByNamespace[Definition]):
         known = self.get((made.namespace, made.name))
         return known if known is not None and known == made else made
 
-    def replace(self, values: Mapping[Key, Definition]) -> bool:
+    def replace(self, values: Values[Definition]) -> bool:
         """Keep these definitions and drop all others."""
-        self._shared = frozenset(key for key, definition in values.items() if is_shared(definition))
+        self._shared = frozenset(
+            (namespace, name)
+            for namespace, named in values.items()
+            for name, definition in named.items()
+            if is_shared(definition)
+        )
         return super().replace(values)
 
     def put(self, key: Key, value: Definition) -> bool:
@@ -88,7 +97,7 @@ def definition_of(item: Item) -> Definition:
     metadata, config = item.metadata, _config_of(item.spec)
     kind, network = find_network(config, metadata.name)
     return Definition(
-        namespace=metadata.namespace,
+        namespace=intern(metadata.namespace),
         name=metadata.name,
         config=config,
         labels=_texts_of(metadata.labels),
@@ -109,8 +118,9 @@ class Namespace(NamedTuple):
 def namespace_of(item: Item) -> Namespace:
     """Return the kept parts of a namespace."""
     metadata = item.metadata
+    labels = {intern(key): value for key, value in (metadata.labels or {}).items()}
     return Namespace(
-        {**(metadata.labels or {}), NAME_LABEL: metadata.name},
+        {**labels, NAME_LABEL: metadata.name},
         is_terminating=metadata.deletion_timestamp is not None,
         default_networks=(metadata.annotations or {}).get(DEFAULT_NETWORKS),
     )
@@ -228,12 +238,20 @@ def _config_of(spec: msgspec.Raw) -> str | None:
     except (msgspec.DecodeError, RecursionError):
         return NOT_TEXT
     config = parsed.config if parsed else None
-    return config if isinstance(config, str | None) else NOT_TEXT
+    if not isinstance(config, str):
+        return None if config is None else NOT_TEXT
+    return _share_config(config) if len(config) <= SHARED_TEXT_MAX else config
 
 
 def _texts_of(texts: Mapping[str, str] | None) -> Texts:
     kept = kept_texts(texts)
     return _share(kept) if sum(len(key) + len(value) for key, value in kept) <= SHARED_TEXT_MAX else kept
+
+
+@lru_cache(maxsize=SHARED_CONFIGS)
+def _share_config(config: str) -> str:
+    """Return the first equal text: a network that each tenant has is one text."""
+    return config
 
 
 @lru_cache(maxsize=SHARED_TEXTS)

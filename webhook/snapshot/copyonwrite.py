@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from webhook.kube.responses import Item, Key
+from webhook.kube.responses import Item, Key, Values
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ class ByNamespace(Generic[T]):
     """Values by namespace and name."""
 
     def __init__(self) -> None:
-        self._values: dict[str, dict[str, T]] = {}
+        self._values: Values[T] = {}
         self._unshared: set[str] = set()
         """Namespaces whose dict no snapshot has."""
         self._copy: Mapping[str, Mapping[str, T]] | None = None
@@ -29,15 +29,12 @@ class ByNamespace(Generic[T]):
         values = self._values.get(key[0])
         return values.get(key[1]) if values else None
 
-    def replace(self, values: Mapping[Key, T]) -> bool:
+    def replace(self, values: Values[T]) -> bool:
         """Keep these values and drop all others."""
-        made: dict[str, dict[str, T]] = {}
-        for (namespace, name), value in values.items():
-            made.setdefault(namespace, {})[name] = value
-        is_changed = made != self._values
+        is_changed = values != self._values
         if is_changed:
-            self._values = made
-            self._unshared = set(made)
+            self._values = values
+            self._unshared = set(values)
             self._copy = None
         return is_changed
 
@@ -85,9 +82,9 @@ class ByName(Generic[T]):
         self._values: dict[str, T] = {}
         self._copy: Mapping[str, T] | None = None
 
-    def replace(self, values: Mapping[Key, T]) -> bool:
+    def replace(self, values: Values[T]) -> bool:
         """Keep these values and drop all others."""
-        made = {name: value for (_, name), value in values.items()}
+        made = values.get("", {})
         is_changed = made != self._values
         if is_changed:
             self._values, self._copy = made, None

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from cniplugin.netspec.annotation import read_pod, texts_of
 from cniplugin.netspec.selection import NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.model.requests import NO_USERS, NetworkUsers
-from webhook.kube.responses import Item, Key
+from webhook.kube.responses import Item, Key, Values
 from webhook.snapshot.copyonwrite import ByNamespace
 
 from .addresses import Addresses, Claims, Users, network_key, read_claims
@@ -150,19 +150,28 @@ class Pods:
         is_waiting = not (is_running or any(annotations.get(key) for key in NETWORK_STATUS_KEYS))
         return networks._replace(is_waiting=True) if is_waiting else networks
 
-    def replace(self, values: Mapping[Key, PodNetworks]) -> bool:
-        """Keep these pods and drop all others."""
-        has_new_claims = self._addresses.replace({pod: networks.claims for pod, networks in values.items()})
-        waiting = {pod: networks.references for pod, networks in values.items() if networks.is_waiting}
+    def replace(self, values: Values[PodNetworks]) -> bool:
+        """Keep these pods and drop all others. Takes `values` apart, so that only one namespace is there twice."""
+        references: Values[References] = {}
+        waiting: Values[References] = {}
+        counts: Values[int] = {}
+        claims: dict[Key, Claims] = {}
+        while values:
+            namespace, pods = values.popitem()
+            references[namespace] = {name: pod.references for name, pod in pods.items()}
+            if late := {name: pod.references for name, pod in pods.items() if pod.is_waiting}:
+                waiting[namespace] = late
+            claims |= {(namespace, name): pod.claims for name, pod in pods.items() if pod.claims}
+            for pod in pods.values():
+                for of_namespace, network in pod.references:
+                    users = counts.setdefault(of_namespace, {})
+                    users[network] = users.get(network, 0) + 1
+        has_new_claims = self._addresses.replace(claims)
         has_news = self._waiting.replace(waiting) or has_new_claims
-        if not self._pods.replace({pod: networks.references for pod, networks in values.items()}):
+        if not self._pods.replace(references):
             return has_news
-        counts: dict[Key, int] = {}
-        for networks in values.values():
-            for reference in networks.references:
-                counts[reference] = counts.get(reference, 0) + 1
         self._counts.replace(counts)
-        self._size = len(values)
+        self._size = sum(map(len, references.values()))
         return True
 
     def put(self, key: Key, value: PodNetworks) -> bool:

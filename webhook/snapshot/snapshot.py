@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from copy import copy
 from functools import partial
 from sys import intern
-from typing import NamedTuple, Self, TypeVar, cast
+from typing import Self, TypeVar, cast
 
 import msgspec
 
@@ -49,8 +49,8 @@ Texts = tuple[tuple[str, str], ...]
 T = TypeVar("T")
 
 
-class Definition(NamedTuple):
-    """The kept parts of a NetworkAttachmentDefinition.
+class Definition(msgspec.Struct, frozen=True, gc=False):
+    """The kept parts of a NetworkAttachmentDefinition. A tuple would take 40 bytes more.
 
     `kind`, `network`: its first plugin's type and the name of its network, as `find_network` returns them. They are
     read when the object arrives, so that an index over 50,000 definitions looks at no text.
@@ -67,7 +67,9 @@ class Definition(NamedTuple):
 
 def kept_texts(texts: Mapping[str, str] | None) -> Texts:
     """Return the kept part of the labels or the annotations of a definition."""
-    return tuple((key, value[:VALUE_MAX]) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS)
+    return tuple(
+        (intern(key), value[:VALUE_MAX]) for key, value in (texts or {}).items() if key not in DROPPED_ANNOTATIONS
+    )
 
 
 def is_shared(definition: Definition) -> bool:

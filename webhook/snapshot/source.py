@@ -29,7 +29,7 @@ from webhook.admission.wording import policytext
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Cache, Informer, Timing
 from webhook.kube.resources import Resource
-from webhook.kube.responses import Key
+from webhook.kube.responses import Key, Values
 
 from .caches import Caches
 from .pods import ENDED, Pods
@@ -59,7 +59,13 @@ PODS = Resource(
 )
 
 CLAIMS = Resource(
-    "resourceclaims", DEVICE_GROUP, "v1", "resourceclaims", is_optional=True, older=("v1beta2", "v1beta1")
+    "resourceclaims",
+    DEVICE_GROUP,
+    "v1",
+    "resourceclaims",
+    is_optional=True,
+    older=("v1beta2", "v1beta1"),
+    absence_factor=10,
 )
 TEMPLATES = CLAIMS._replace(kind="resourceclaimtemplates", plural="resourceclaimtemplates")
 CLASSES = CLAIMS._replace(kind="deviceclasses", plural="deviceclasses")
@@ -221,7 +227,7 @@ class _LockedCache:
         self._cache = cache
         self.make = cache.make
 
-    def replace(self, values: Mapping[Key, Any]) -> bool:
+    def replace(self, values: Values[Any]) -> bool:
         """Take a complete list; a snapshot has it when this returns."""
         return self._source.swap_now(lambda: self._cache.replace(values))
 

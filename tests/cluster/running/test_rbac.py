@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -55,8 +55,11 @@ def row(asked: Asked) -> Row:
 
 def covers(use: Use, asked: Asked) -> bool:
     """Say whether RBAC allows a row of the table."""
-    path = urlsplit(asked.uri).path
-    name = path.partition(f"/{asked.resource.partition('/')[0]}/")[2].partition("/")[0]
+    split = urlsplit(asked.uri)
+    path = split.path
+    selected = parse_qs(split.query).get("fieldSelector", [""])[0]
+    in_path = path.partition(f"/{asked.resource.partition('/')[0]}/")[2].partition("/")[0]
+    name = in_path or selected.removeprefix("metadata.name=")
     return (
         (use.group, use.resource, use.verb) == row(asked)
         and (not use.namespace or f"/namespaces/{use.namespace}/" in path)

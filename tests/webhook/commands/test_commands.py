@@ -27,12 +27,11 @@ from webhook.trees import manifests
 HERE = Path(__file__).parent
 POD = (HERE / "inputs" / "self-contained.yaml").read_bytes()
 HEAVY = (
-    "fastapi",
     "uvicorn",
     "starlette",
     "pydantic",
     "cryptography",
-    "kubernetes",
+    "urllib3",
     "uvloop",
     "prometheus_client",
     "asyncio",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields, replace
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.fakes.clock import Clock
 from webhook.admission.view.decisioncontext import Configuration
-from webhook.configuration.current import SHOWN_PROBLEMS_MAX, CurrentConfiguration
+from webhook.configuration.current import SHOWN_PROBLEMS_MAX, CurrentConfiguration, default_value
 from webhook.configuration.parsing import PROBLEMS_MAX, ConfigurationError
+from webhook.configuration.sections import defaults
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.telemetry.metrics import ConfigurationMetrics
 
@@ -47,6 +49,18 @@ def test_the_defaults_are_in_force_before_the_first_text(current: CurrentConfigu
         "hash": 0,
         'reloads_total{result="ok"}': 0,
         'reloads_total{result="error"}': 0,
+    }
+
+
+@pytest.mark.parametrize("attached_by", ["multus", "nadmit"])
+def test_the_defaults_are_those_of_an_empty_text(attached_by: str) -> None:
+    own = {"mine": load_schemas()["bridge"]}
+    value, of_models = default_value(own, attached_by), defaults().to_value(own, attached_by)
+    assert replace(value, plugins=None) == replace(of_models, plugins=None)
+    assert value.plugins is not None
+    assert of_models.plugins is not None
+    assert {field.name: getattr(value.plugins, field.name) for field in fields(value.plugins)} == {
+        field.name: getattr(of_models.plugins, field.name) for field in fields(of_models.plugins)
     }
 
 

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from kubernetes.config import ConfigException
 
+from tests.fakes.clock import Clock
 from tests.fakes.objects import write_kubeconfig
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Connection
-from webhook.kube.credentials import load_configuration
+from webhook.kube.credentials import TOKEN_AGE_S, TokenFile, load_access
 from webhook.kube.ownnamespace import own_namespace
+from webhook.kube.resources import ObjectPath
 from webhook.snapshot.source import NAMESPACES, ClusterSource
 
 
@@ -64,8 +65,21 @@ def test_a_broken_kubeconfig(tmp_path: Path, text: str) -> None:
 
 
 def test_a_certificate_that_is_missing(tmp_path: Path) -> None:
-    file = write_kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1", {"client-certificate": "none.pem"})
-    assert "a file that it names does not exist" in refusal(file)
+    user = {"client-certificate": "none.pem", "client-key": "none.pem"}
+    file = write_kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1", user)
+    assert refusal(file) == (
+        f"{file}: the kubeconfig cannot be used: client-certificate: no such file or directory; "
+        "name a file that this user may read"
+    )
+
+
+def test_a_line_that_is_not_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text("users:\n- token: 'hunter2\n")
+    assert refusal(file) == (
+        f"{file}: the kubeconfig cannot be used: it is not YAML at line 3, column 1; "
+        "name a file that kubectl --kubeconfig can use"
+    )
 
 
 def test_a_cluster_without_a_server(tmp_path: Path) -> None:
@@ -78,7 +92,10 @@ def test_a_cluster_without_a_server(tmp_path: Path) -> None:
 
 def test_a_server_that_is_not_an_address(tmp_path: Path) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "10.1.2.3:6443")
-    assert refusal(file) == f"{file}: the server is not an address; write it as https://HOST:PORT"
+    assert refusal(file) == (
+        f"{file}: the kubeconfig cannot be used: the server is not an address; write it as https://HOST:PORT; "
+        "name a file that kubectl --kubeconfig can use"
+    )
 
 
 def test_a_proxy_that_is_not_an_address(tmp_path: Path) -> None:
@@ -101,13 +118,13 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 def test_a_token_that_is_not_a_header(tmp_path: Path, token: str) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "https://10.1.2.3:6443", {"token": token})
     with pytest.raises(ClusterError) as caught:
-        Connection(file, environ={}).stream(NAMESPACES, {}, verb="list", silence_s=1)
+        Connection(file, environ={}).stream(ObjectPath(NAMESPACES), {}, verb="list", silence_s=1)
     assert str(caught.value) == "https://10.1.2.3:6443: the token is not one line of ASCII; write it anew"
 
 
 def test_the_default_kubeconfig_is_used(tmp_path: Path) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "https://10.1.2.3:6443")
-    assert load_configuration(None, environ={"KUBECONFIG": f"none:{file}"}).host == "https://10.1.2.3:6443"
+    assert load_access(None, environ={"KUBECONFIG": f"none:{file}"}).server == "https://10.1.2.3:6443"
 
 
 IN_CLUSTER = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
@@ -121,40 +138,72 @@ def account(tmp_path: Path) -> Path:
 
 
 def test_the_service_account_is_used(account: Path) -> None:
-    configuration = load_configuration(None, environ=IN_CLUSTER, service_account=account)
-    assert configuration.host == "https://10.96.0.1:443"
-    assert configuration.auth_settings()["BearerToken"]["value"] == "bearer secret"
+    access = load_access(None, environ=IN_CLUSTER, service_account=account)
+    assert access.server == "https://10.96.0.1:443"
+    assert access.ca == b"certificate"
+    assert access.credential().authorization == "Bearer secret"
+
+
+def test_an_address_with_colons(account: Path) -> None:
+    environ = IN_CLUSTER | {"KUBERNETES_SERVICE_HOST": "fd00::1"}
+    assert load_access(None, environ=environ, service_account=account).server == "https://[fd00::1]:443"
+
+
+def test_a_service_account_without_a_port(account: Path) -> None:
+    with pytest.raises(ClusterError, match="KUBERNETES_SERVICE_PORT is empty; the kubelet sets both"):
+        load_access(None, environ={"KUBERNETES_SERVICE_HOST": "10.96.0.1"}, service_account=account)
 
 
 def test_a_kubeconfig_takes_precedence_over_the_service_account(account: Path) -> None:
     file = write_kubeconfig(account / "kubeconfig", "https://10.1.2.3:6443")
-    assert load_configuration(file, environ=IN_CLUSTER, service_account=account).host == "https://10.1.2.3:6443"
+    assert load_access(file, environ=IN_CLUSTER, service_account=account).server == "https://10.1.2.3:6443"
 
 
-def test_a_service_account_without_a_ca(account: Path) -> None:
-    (account / "ca.crt").write_text("")
-    with pytest.raises(ClusterError, match="the service account cannot be used: Cert file exists but empty"):
-        load_configuration(None, environ=IN_CLUSTER, service_account=account)
+@pytest.mark.parametrize("name", ["token", "ca.crt"])
+def test_a_service_account_with_an_empty_file(account: Path, name: str) -> None:
+    (account / name).write_text("\n")
+    with pytest.raises(ClusterError) as caught:
+        load_access(None, environ=IN_CLUSTER, service_account=account)
+    assert str(caught.value) == (
+        f"{account}: the service account cannot be used: {name} is empty; mount its token and its ca.crt"
+    )
 
 
-def test_a_token_that_cannot_be_read_again(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = Connection(None, environ=IN_CLUSTER, service_account=account)
-    monkeypatch.setattr(connection.open().configuration, "refresh_api_key_hook", fail)
-    with pytest.raises(
-        ClusterError, match="the credentials cannot be read again: the token file of the service account does not exist"
-    ):
-        connection.stream(NAMESPACES, {}, verb="list", silence_s=1)
+def test_a_token_is_read_again_each_minute(tmp_path: Path) -> None:
+    file, clock = tmp_path / "token", Clock()
+    kept = TokenFile(file, b"first\n", clock=clock)
+    file.write_text("second\n")
+    clock.now += TOKEN_AGE_S - 1
+    assert kept.credential().authorization == "Bearer first"
+    clock.now += 1
+    assert kept.credential().authorization == "Bearer second"
 
 
-def fail(_: object) -> None:
-    raise ConfigException("Service token file does not exist.")
+def test_a_token_that_cannot_be_read_again_stays(tmp_path: Path) -> None:
+    file, clock = tmp_path / "token", Clock()
+    kept = TokenFile(file, b"first", clock=clock)
+    for content in (None, b""):
+        clock.now += TOKEN_AGE_S
+        if content is not None:
+            file.write_bytes(content)
+        assert kept.credential().authorization == "Bearer first"
+    file.write_text("second")
+    clock.now += TOKEN_AGE_S
+    assert kept.credential().authorization == "Bearer second"
+
+
+def test_the_file_of_a_token_takes_precedence(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("of the file")
+    user = {"token": "of the kubeconfig", "tokenFile": "token"}
+    file = write_kubeconfig(tmp_path / "kubeconfig", "https://10.1.2.3:6443", user)
+    assert load_access(file, environ={}).credential().authorization == "Bearer of the file"
 
 
 @pytest.mark.slow
 def test_nothing_else_imports_the_client() -> None:
     code = (
         "import sys; import webhook.compose, webhook.commands.check, webhook.trees.manifests, webhook.kube.apierrors;"
-        "assert not {'kubernetes', 'urllib3'} & sys.modules.keys()"
+        "assert 'urllib3' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -50,6 +50,8 @@ class Line:
         self._come_back()
         return found
 
+    peek = read
+
     def create(self, spec: dict[str, Any]) -> LeaseObject:
         self._go()
         if self.server.lease is not None:

@@ -21,7 +21,7 @@ from webhook import files
 from webhook.cli import nadmit
 from webhook.files import load_file, within
 from webhook.kube.apierrors import ClusterError
-from webhook.kube.credentials import load_configuration
+from webhook.kube.credentials import load_access
 from webhook.serving.tls import CertificateError, ServedPair, ServerTls
 
 from .harness import Client, client_context, running
@@ -251,6 +251,9 @@ def test_commands_refuse_a_pipe(tree: Path, arguments: list[str]) -> None:
 @pytest.mark.parametrize("key", ["", "certificate-authority", "client-certificate", "client-key", "tokenFile"])
 def test_a_kubeconfig_with_a_pipe(tmp_path: Path, key: str) -> None:
     cluster, user = {"server": "https://127.0.0.1:1"}, {"token": "t"}
+    if key.startswith("client-"):
+        user |= {"client-certificate-data": "QQ==", "client-key-data": "QQ=="}
+        del user[f"{key}-data"]
     (cluster if key == "certificate-authority" else user)[key or "x"] = "secret-name"
     pipe(tmp_path / "secret-name")
     file = tmp_path / "kubeconfig"
@@ -267,7 +270,7 @@ def test_a_kubeconfig_with_a_pipe(tmp_path: Path, key: str) -> None:
     if not key:
         pipe(file)
     with pytest.raises(ClusterError) as caught:
-        load_configuration(file, environ={})
+        load_access(file, environ={})
     where = f"{file}: the kubeconfig cannot be used: {f'{key}: ' if key else ''}"
     assert str(caught.value) == f"{where}not a regular file but a named pipe; name a regular file"
 
@@ -279,7 +282,7 @@ def test_a_service_account_with_a_pipe(tmp_path: Path, name: str) -> None:
     pipe(tmp_path / name)
     environ = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
     with pytest.raises(ClusterError, match="the service account cannot be used: not a regular file but a named pipe"):
-        load_configuration(None, environ=environ, service_account=tmp_path)
+        load_access(None, environ=environ, service_account=tmp_path)
 
 
 def test_a_pair_on_a_file_system_that_never_answers_is_one_message(

@@ -174,7 +174,7 @@ def test_a_bookmark_moves_the_version(api: ApiServer, observed: Observed) -> Non
 
 
 def test_watches_end_within_a_time_that_differs(api: ApiServer, observed: Observed) -> None:
-    assert [api.watch_requests(path)[0].query["timeoutSeconds"] for path in (NETWORKS, NAMESPACES)] == ["270", "270"]
+    assert [api.watch_requests(path)[0].query["timeoutSeconds"] for path in (NETWORKS, NAMESPACES)] == ["540", "540"]
 
 
 def test_silence_ends_a_watch(api: ApiServer, observe: Callable[..., Observed]) -> None:
