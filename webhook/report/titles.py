@@ -26,7 +26,7 @@ FILE_RULES = {
     "yaml-tag": "a tag of YAML is not supported",
 }
 
-TITLES = {**RULES, **FILE_RULES, "warning": "something unusual that works"}
+TITLES = {**RULES, **FILE_RULES}
 """Rule -> title."""
 
 _PAGES = (
@@ -42,6 +42,6 @@ _PAGES = (
 
 def page_of(rule: str) -> str:
     """Return the page of the manual that explains a rule, "" if there is none."""
-    if rule in FILE_RULES or rule == "warning":
+    if rule in FILE_RULES:
         return ""
     return next(page for page, prefixes in _PAGES if rule.startswith(prefixes))
