@@ -13,15 +13,8 @@ import click
 
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.wording.answers import who
-from webhook.kube.apierrors import ClusterError
-from webhook.report import lint, sarif
-from webhook.report.lint import ERROR, WARNING, Finding, Report
-from webhook.trees import builder, manifests
-from webhook.trees.documents import NO_OBJECT, Document
-from webhook.trees.problems import ManifestError, Problem
-
-from .judging import Judgement, Webhook, judge
-from .options import (
+from webhook.commands.judging import Judgement, Webhook, judge
+from webhook.commands.options import (
     EXIT_REFUSED,
     EXIT_UNREADABLE,
     STDIN,
@@ -34,6 +27,13 @@ from .options import (
     rules_in_force,
     rules_options,
 )
+from webhook.kube.apierrors import ClusterError
+from webhook.report import lint, sarif
+from webhook.report.lint import ERROR, WARNING, Finding, Report
+from webhook.trees import builder, manifests
+from webhook.trees.documents import NO_OBJECT, Document
+from webhook.trees.problems import ManifestError, Problem
+
 from .runningpods import as_created
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _report_of_files(paths: Sequence[str], judging: Judging) -> tuple[Report, li
 
 
 def _read_cluster(kubeconfig: Path | None) -> ClusterDocuments:
-    from webhook.commands.clusterobjects import read_cluster  # noqa: PLC0415 - the client costs 250 ms
+    from webhook.commands.check.clusterobjects import read_cluster  # noqa: PLC0415 - the client costs 250 ms
 
     try:
         return read_cluster(kubeconfig, lambda line: click.echo(f"read {line}", err=True))
@@ -240,4 +240,4 @@ def _findings(judgement: Judgement) -> Iterator[Finding]:
             yield Finding(judgement.locate(cause.field), ERROR, cause.rule, cause.message, subject, cause.field)
     for warning in decision.warnings:
         place = judgement.locate(warning.field or "metadata.name")
-        yield Finding(place, WARNING, warning.rule or "warning", str(warning), subject)
+        yield Finding(place, WARNING, warning.rule, str(warning), subject)

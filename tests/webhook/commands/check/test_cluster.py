@@ -15,7 +15,7 @@ from tests.fakes.apiserver import ApiServer, failure
 from tests.fakes.objects import namespace, network, write_kubeconfig
 from tests.fakes.objectstore import NAMESPACES, NETWORKS, PODS
 from webhook.cli import nadmit
-from webhook.commands import clusterobjects
+from webhook.commands.check import clusterobjects
 
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 REPLICASETS = "/apis/apps/v1/replicasets"
