@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from operator import eq
 from string import ascii_uppercase
 
 from webhook.admission.model.ruleids import RULES
+from webhook.admission.plugins.findings import SEVERITIES
 
 FILE_RULES = {
     "duplicate-object": "two objects have one kind, namespace and name",
     "half-an-object": "an object has no apiVersion or no kind",
-    "helm-chart": "the templates of a Helm chart are skipped",
+    "helm-chart": "a Helm chart is passed over",
+    "kustomization": "a kustomization is not built",
+    "kustomization-build": "kustomize cannot build a kustomization",
     "metadata": "an object has no metadata or no name",
     "metadata-type": "labels, annotations or a name have the wrong type",
     "not-an-object": "a document is not an object of Kubernetes",
     "not-utf-8": "a file is not UTF-8",
+    "environments": "directories of a tree have the same objects, and are judged one by one",
+    "suppression-comment": "a comment for nadmit cannot be read",
+    "template": "an object is a template that is not filled in",
     "unreadable-file": "a file cannot be read",
     "unreadable-object": "an object does not have the form that the API server expects",
+    "unused-baseline": "an entry of the baseline is of no use",
+    "unused-suppression": "a comment for nadmit suppresses nothing",
     "yaml-alias": "an alias of YAML has no anchor, or expands to too much",
     "yaml-depth": "YAML nests too deeply",
     "yaml-duplicate-key": "a key is twice in one mapping",
@@ -28,6 +38,21 @@ FILE_RULES = {
 
 TITLES = {**RULES, **FILE_RULES}
 """Rule -> title."""
+
+CODES_BY_UPPER = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
+"""Every code and rule by its upper case, because people write them in any letter case."""
+
+
+def meant_code(code: str) -> str:
+    """Return the code or rule that somebody most likely means, "" for none.
+
+    Of codes such as NAD101 it is the one with most characters at the same place.
+    """
+    if code[:3].upper() == "NAD":
+        return max(SEVERITIES, key=lambda known: sum(map(eq, known, code.upper())))
+    near = get_close_matches(code.lower(), {rule.lower(): rule for rule in TITLES}, n=1)
+    return CODES_BY_UPPER[near[0].upper()] if near else ""
+
 
 _PAGES = (
     ("docs/injection.md", ("inject-", "node-selector-", "resource-")),

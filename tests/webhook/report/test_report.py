@@ -47,7 +47,16 @@ def test_github_escapes_what_its_runner_reads() -> None:
 
 def test_json() -> None:
     value = json.loads(lint.render_json(REPORT))
-    assert value["summary"] == {"files": 3, "objects": 1, "judged": 1, "problems": 3, "warnings": 1}
+    assert value["summary"] == {
+        "files": 3,
+        "objects": 1,
+        "judged": 1,
+        "problems": 3,
+        "warnings": 1,
+        "environments": 1,
+        "suppressed": {"comment": 0, "baseline": 0, "skip": 0},
+    }
+    assert value["passedOver"] == []
     assert value["findings"][0] == {
         "file": "a b/ü.yaml",
         "line": 3,

@@ -3,57 +3,42 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from webhook.admission.view.decisioncontext import Configuration, DecisionContext
-from webhook.admission.wording.answers import who
-from webhook.commands.judging import Judgement, Webhook, judge
+from webhook.admission.model.requests import User
+from webhook.commands.judging import NOBODY
 from webhook.commands.options import (
     EXIT_REFUSED,
     EXIT_UNREADABLE,
-    STDIN,
-    STDIN_NAME,
     config_option,
     configuration_of,
-    fail_unreadable,
     installed_version,
     paint,
-    rules_in_force,
     rules_options,
 )
-from webhook.kube.apierrors import ClusterError
-from webhook.report import lint, sarif
-from webhook.report.lint import ERROR, WARNING, Finding, Report
-from webhook.trees import builder, manifests
-from webhook.trees.documents import NO_OBJECT, Document
-from webhook.trees.problems import ManifestError, Problem
+from webhook.report import lint
+from webhook.report.lint import ERROR, WARNING, Report
+from webhook.report.titles import CODES_BY_UPPER
+from webhook.trees import passedover
 
-from .runningpods import as_created
+from . import suppressions
+from .authors import AnyAuthor
+from .checkrun import Run
+from .judgedtree import Judging
 
-if TYPE_CHECKING:
-    from .clusterobjects import ClusterDocuments
+FORMATS = ("text", "json", "github", "sarif", "junit")
 
-Judging = Callable[[Sequence[Document], list[Problem]], list[Judgement]]
-"""(documents, problems to add to) -> the judgements."""
 
-PROGRESS_FILES_MIN = 300
-"""Files above which reading takes so long that a progress bar helps."""
-
-FORMATS: dict[str, Callable[[Report], str]] = {
-    "text": lambda report: lint.render_text(report, paint),
-    "json": lint.render_json,
-    "github": lint.render_github,
-    "sarif": lambda report: sarif.render(report, version=installed_version()),
-}
-
-READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
-"""Rules of problems in readable files."""
+def _parse_codes(_context: click.Context, _option: click.Parameter, value: Sequence[str]) -> frozenset[str]:
+    codes = [code.strip() for text in value for code in text.split(",") if code.strip()]
+    for code in codes:
+        if code.upper() not in CODES_BY_UPPER:
+            raise click.BadParameter(suppressions.no_such_code(code))
+    return frozenset(CODES_BY_UPPER[code.upper()] for code in codes)
 
 
 @click.command(short_help="Find the problems in a tree of YAML, with file, line and column.")
@@ -61,7 +46,8 @@ READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
 @click.option(
     "--cluster",
     is_flag=True,
-    help="Check what is in the cluster that kubectl points at, instead of files. Changes nothing.",
+    help="Without PATHs, check what is in the cluster that kubectl points at. With PATHs, judge them against what is "
+    "there. Changes nothing.",
 )
 @click.option(
     "--kubeconfig",
@@ -70,174 +56,142 @@ READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
     help="For --cluster: use this file; else the pod's service account, else kubectl's own configuration.",
 )
 @click.option(
+    "--manifests",
+    "directory",
+    metavar="DIR",
+    help="Judge the PATHs against the networks, namespaces, policies, claims and pods in this tree as well.",
+)
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files and directories; may be repeated.")
+@click.option(
+    "--skip",
+    multiple=True,
+    metavar="CODE[,CODE...]",
+    callback=_parse_codes,
+    help="Do not report these codes; may be repeated. `nadmit explain` lists them.",
+)
+@click.option("--strict", is_flag=True, help="Warnings count: exit with 1 if there is one.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Report only what is not in this file.",
+)
+@click.option(
+    "--write-baseline", is_flag=True, help="Write what is found into the file of --baseline, and exit with 0."
+)
+@click.option(
+    "--as",
+    "user_name",
+    metavar="USER",
+    help="Who applies the objects, as kubectl's --as. Without it, rules about authors are not judged.",
+)
+@click.option("--as-group", "groups", metavar="GROUP", multiple=True, help="A group of that user; may be repeated.")
+@click.option(
     "-o",
     "--output",
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice(FORMATS),
     default="text",
     show_default=True,
-    help="github: workflow commands, shown beside the lines of a pull request. sarif: SARIF 2.1.0 for code scanning.",
+    help="github: workflow commands, shown beside the lines of a pull request. sarif: SARIF 2.1.0 for code scanning. "
+    "junit: JUnit XML, with a test case for each object.",
 )
+@click.option("-v", "--verbose", is_flag=True, help="List what is passed over, by kind, on standard error.")
 @config_option
 @rules_options
 def check(
     *,
     paths: tuple[str, ...],
-    cluster: bool,
-    kubeconfig: Path | None,
-    output: str,
     network_namespace: str,
     config: Path | None,
     plugin_schemas: Path | None,
+    output: str,
     **given: Any,
 ) -> None:
     """Find everything in PATHs that the webhook would refuse or warn of, with file, line and column.
 
     A PATH is a file, "-" for standard input, or a directory, which means all .yaml, .yml and .json files in it. All
-    files together are the cluster: a pod is judged against the networks, namespaces and access policies in any of them.
-    Other kinds are skipped. In a directory, files that are not objects of Kubernetes and the templates of Helm charts
-    are skipped with a warning. A patch of kustomize looks like the object that it changes: check the output of
-    kustomize instead.
+    files together are the cluster: a pod is judged against the networks, namespaces and access policies in any of them,
+    and of --manifests or --cluster. Other kinds are skipped.
 
-    With --cluster it reads the definitions, policies, workloads, claims and running pods of a cluster, and reports
-    those that would be refused if they were created again now. Of the pods of a controller that have the same
+    Kustomizations that no other one names are built, if kubectl is on PATH; else their resources are read without
+    patches. Helm charts are rendered with their own values, if helm is on PATH; else they are passed over. Directories
+    side by side with objects of the same name, such as dev and prod, are environments, each judged for itself. Files of
+    other programs and node_modules are passed over, unless a PATH names the file.
+
+    A comment keeps a finding out: "# nadmit: ignore NAD105 reason", at the end of the line or above it. --baseline
+    keeps out what was there before. The last line counts everything that was kept out or passed over.
+
+    With --cluster and no PATH it reads the definitions, policies, workloads, claims and running pods of a cluster, and
+    reports those that would be refused if they were created again now. Of the pods of a controller that have the same
     annotations, labels, service account and hostNetwork, it judges one. The findings are grouped by rule. The account
     needs list on these kinds. In files as well, a pod that runs is judged as when it was created.
 
     \b
     Examples:
-      nadmit check --cluster                      before you install the webhook
-      nadmit check examples/cluster
-      helm template chart/ | nadmit check networks/ -
-      kubectl kustomize overlays/production | nadmit check -
+      nadmit check deploy/
+      nadmit check --strict --exclude 'test/*' --skip NAD107 .
+      nadmit check --baseline nadmit.json --write-baseline .    once; then without --write-baseline
+      nadmit check --cluster deploy/              a change against what is live
+      nadmit check --cluster                      what is live, before you install the webhook
+      nadmit check --as bob --as-group blue-admins networks/
+      helm template -f prod.yaml chart/ | nadmit check networks/ -
       nadmit check -o github deploy/              in a workflow of GitHub Actions
-      nadmit check -o sarif deploy/ > nadmit.sarif
+      nadmit check -o junit deploy/ > nadmit.xml
 
     \b
     Exit codes:
-      0  no problem (there may be warnings)
-      1  a problem
+      0  no problem (there may be warnings; none with --strict)
+      1  a problem; with --strict, a problem or a warning
       2  a file cannot be read, nothing is found, or an option is wrong
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    if bool(paths) is cluster:
-        raise click.UsageError("Give either PATHs or --cluster.")
-    if kubeconfig is not None and not cluster:
-        raise click.UsageError("--kubeconfig belongs to --cluster.")
+    _check_options(paths, given)
     configuration = configuration_of(config, plugin_schemas, given["attached_by"])
-    judging = partial(_judged, given=given, configuration=configuration, networks=network_namespace)
-    if cluster:
-        found = _read_cluster(kubeconfig)
-        report, problems = _report_of_cluster(found, judging), list[Problem]()
-    else:
-        report, problems = _report_of_files(paths, judging)
-    click.echo(FORMATS[output](report))
-    sys.exit(_exit_code(report, problems))
+    is_known = bool(given["user_name"] or given["groups"])
+    judging = Judging(
+        given=given,
+        configuration=configuration,
+        network_namespace=network_namespace,
+        user=User(given["user_name"] or NOBODY.name, (*given["groups"], *NOBODY.groups)),
+        any_author=None if is_known else AnyAuthor(),
+    )
+    run = Run(paths, given, judging, is_listing_subjects=output == "junit")
+    report = run.check_files() if paths else run.check_cluster()
+    if given["write_baseline"]:
+        click.echo(run.write_baseline(report))
+        sys.exit(0)
+    click.echo(_render(report, output, is_strict=given["strict"]))
+    if given["verbose"]:
+        for line in (*passedover.listed(report.passed_over), *run.not_judged()):
+            click.echo(line, err=True)
+    sys.exit(_exit_code(report, is_strict=given["strict"]))
 
 
-def _report_of_files(paths: Sequence[str], judging: Judging) -> tuple[Report, list[Problem]]:
-    """Return the report, and the problems of files that cannot be read."""
-    try:
-        candidates = manifests.find_files([path for path in paths if path != STDIN])
-    except ManifestError as error:
-        fail_unreadable(error.problems)
-    files, skipped = manifests.leave_out_charts(candidates, named=paths)
-    problems: list[Problem] = []
-    documents = list(_read(files, problems))
-    if STDIN in paths:
-        files = [*files, STDIN_NAME]
-        documents += manifests.read_bytes(sys.stdin.buffer.read(), file=STDIN_NAME, problems=problems)
-    problems, foreign = _split(problems, named=paths)
-    skipped += foreign
-    if not documents and not problems:
-        fail_unreadable([*skipped, manifests.nothing_found(paths)])
-    documents = [as_created(document) for document in documents]
-    judgements = judging(documents, problems)
-    findings = [Finding(one.position, ERROR, one.rule, one.text) for one in problems]
-    findings += [Finding(one.position, WARNING, one.rule, one.text) for one in skipped]
-    return _report(files, documents, judgements, findings), problems
+def _check_options(paths: Sequence[str], given: Mapping[str, Any]) -> None:
+    if not paths and not given["cluster"]:
+        raise click.UsageError("Give PATHs, or --cluster.")
+    if given["kubeconfig"] is not None and not given["cluster"]:
+        raise click.UsageError("--kubeconfig belongs to --cluster.")
+    if given["directory"] is not None and (given["cluster"] or not paths):
+        raise click.UsageError("--manifests belongs to PATHs, and excludes --cluster.")
+    if given["write_baseline"] and given["baseline"] is None:
+        raise click.UsageError("--write-baseline needs --baseline FILE, the file to write.")
 
 
-def _read_cluster(kubeconfig: Path | None) -> ClusterDocuments:
-    from webhook.commands.check.clusterobjects import read_cluster  # noqa: PLC0415 - the client costs 250 ms
+def _render(report: Report, output: str, *, is_strict: bool) -> str:
+    if output == "sarif":
+        from webhook.report import sarif  # noqa: PLC0415 - the texts of all codes
 
-    try:
-        return read_cluster(kubeconfig, lambda line: click.echo(f"read {line}", err=True))
-    except ClusterError as error:
-        click.echo(f"nadmit: {error}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        return sarif.render(report, version=installed_version())
+    if output == "junit":
+        from webhook.report import junit  # noqa: PLC0415 - needs an XML library
 
-
-def _report_of_cluster(found: ClusterDocuments, judging: Judging) -> Report:
-    """Return the findings in a cluster by level and rule. A finding names how many more pods it is about."""
-    problems: list[Problem] = []
-    judgements = judging(found.documents, problems)
-    findings = [
-        replace(finding, subject=f"{finding.subject}{_and_more(found.others(judgement.document))}")
-        for judgement in judgements
-        for finding in _findings(judgement)
-    ]
-    findings += [Finding(one.position, ERROR, one.rule, one.text) for one in problems]
-    findings.sort(key=lambda finding: (finding.level, finding.rule, finding.subject))
-    return Report(findings=tuple(findings), files=0, objects=len(found.documents), judged=len(judgements), by_rule=True)
+        return junit.render(report, is_strict=is_strict)
+    renderers = {"json": lint.render_json, "github": lint.render_github}
+    return renderers[output](report) if output in renderers else lint.render_text(report, paint)
 
 
-def _and_more(count: int) -> str:
-    return f" and {count} more of its controller" if count else ""
-
-
-def _judged(
-    documents: Sequence[Document],
-    problems: list[Problem],
-    *,
-    given: Mapping[str, Any],
-    configuration: Configuration,
-    networks: str,
-) -> list[Judgement]:
-    """Judge documents against all of them together. `given`: the options about rules. Adds to `problems`."""
-    cluster = builder.build(documents, problems)
-    webhook = Webhook(context=DecisionContext(cluster, rules_in_force(given, cluster), configuration, networks))
-    return list(judge(documents, webhook, problems))
-
-
-def _read(files: Sequence[str], problems: list[Problem]) -> Iterator[Document]:
-    if len(files) <= PROGRESS_FILES_MIN or not sys.stderr.isatty():
-        yield from manifests.read_files(files, problems)
-        return
-    with click.progressbar(files, label="reading", file=sys.stderr) as shown:
-        yield from manifests.read_files(shown, problems)
-
-
-def _split(problems: Iterable[Problem], *, named: Container[str]) -> tuple[list[Problem], list[Problem]]:
-    """Return the problems, and the skipped files: a tree may have files of other programs."""
-    wrong: list[Problem] = []
-    skipped: list[Problem] = []
-    for problem in problems:
-        is_foreign = problem.rule == NO_OBJECT and problem.position.file not in named
-        (skipped if is_foreign and problem.position.file != STDIN_NAME else wrong).append(problem)
-    return wrong, skipped
-
-
-def _exit_code(report: Report, problems: Sequence[Problem]) -> int:
-    if any(problem.rule not in READABLE_PROBLEMS for problem in problems):
+def _exit_code(report: Report, *, is_strict: bool) -> int:
+    if any(finding.is_unreadable for finding in report.findings):
         return EXIT_UNREADABLE
-    return EXIT_REFUSED if report.count(ERROR) else 0
-
-
-def _report(
-    files: Sequence[str], documents: Sequence[Document], judgements: Sequence[Judgement], problems: Sequence[Finding]
-) -> Report:
-    """Return all findings in the order of files and lines; those without a file come first."""
-    order = {file: number for number, file in enumerate(files, 1)}
-    findings = [*problems, *(finding for judgement in judgements for finding in _findings(judgement))]
-    findings.sort(key=lambda finding: (order.get(finding.position.file, 0), finding.position.line))
-    return Report(findings=tuple(findings), files=len(files), objects=len(documents), judged=len(judgements))
-
-
-def _findings(judgement: Judgement) -> Iterator[Finding]:
-    request, decision = judgement.request, judgement.decision
-    subject = who(request)
-    if not decision.is_allowed:
-        for cause in decision.causes:
-            yield Finding(judgement.locate(cause.field), ERROR, cause.rule, cause.message, subject, cause.field)
-    for warning in decision.warnings:
-        place = judgement.locate(warning.field or "metadata.name")
-        yield Finding(place, WARNING, warning.rule, str(warning), subject)
+    counts = report.count(ERROR) + (report.count(WARNING) if is_strict else 0)
+    return EXIT_REFUSED if counts else 0
