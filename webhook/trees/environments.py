@@ -122,13 +122,17 @@ def _environment(
     chosen = {parent: _choose(names, own) for parent, names in children.items()} | dict(key)
     members = [index for index, choice in enumerate(choices) if all(_fits(one, chosen) for one in choice)]
     judged = frozenset(index for index in members if choices[index] == key or not choices[index])
-    taken = {identities[index] for index in members if choices[index] and not _is_own(choices[index])}
-    left = [
-        index
-        for index in members
-        if not (_is_own(choices[index]) and index not in judged and identities[index] in taken)
-    ]
+    nearest: dict[Hashable, int] = {}
+    for index in members:
+        identity = identities[index]
+        nearest[identity] = max(_depth(choices[index]), nearest.get(identity, 0))
+    left = [one for one in members if identities[one] is None or _depth(choices[one]) == nearest[identities[one]]]
     return Environment(_label(key), left, judged)
+
+
+def _depth(choice: Choice) -> int:
+    """Return how many directories were chosen on the way: an object further down replaces one of a parent."""
+    return sum(name != OWN for _, name in choice)
 
 
 def _choose(names: set[str], own: set[str]) -> str:
@@ -138,10 +142,6 @@ def _choose(names: set[str], own: set[str]) -> str:
 def _fits(one: tuple[Parts, str], chosen: Mapping[Parts, str]) -> bool:
     parent, name = one
     return name in (OWN, chosen[parent])
-
-
-def _is_own(choice: Choice) -> bool:
-    return bool(choice) and all(name == OWN for _, name in choice)
 
 
 def _label(key: Choice) -> str:

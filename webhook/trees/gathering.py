@@ -130,7 +130,7 @@ def _take_kustomizations(reader: _Reader, files: Sequence[str], kustomizations: 
     roots, loose, others = kustomize.find_roots(kustomizations)
     program = programs.find("kubectl", "kustomize")
     gathered.passed_over += [PassedOver("component", one.file) for one in loose]
-    taken, kept = {normpath(file) for one in loose for file in (*one.resources, *one.others)}, set[str]()
+    taken = {normpath(file) for one in loose for file in (*one.resources, *one.others)}
     unbuilt: list[tuple[Closure, str]] = []
     for root in roots:
         why = root.obstacle or ("" if program else "there is no kubectl on PATH")
@@ -143,7 +143,7 @@ def _take_kustomizations(reader: _Reader, files: Sequence[str], kustomizations: 
         taken |= root.files
         if why:
             unbuilt.append((root, why))
-            kept |= set(root.resources)
+            gathered.documents += kustomize.read_unbuilt(root, reader.read_part, gathered.problems)
     for root, why in unbuilt:
         left = sorted(root.files - set(root.resources) - {normpath(part.file) for part in root.parts})
         gathered.passed_over.append(PassedOver("kustomization", root.root.file, why))
@@ -151,7 +151,7 @@ def _take_kustomizations(reader: _Reader, files: Sequence[str], kustomizations: 
     if unbuilt and any(why != "it cannot be built" for _, why in unbuilt):
         gathered.remarks.append(_read_as_is([one for one in unbuilt if one[1] != "it cannot be built"]))
     named = {normpath(file) for file in reader.named}
-    rest = [file for file in files if normpath(file) not in taken - kept or normpath(file) in named]
+    rest = [file for file in files if normpath(file) not in taken or normpath(file) in named]
     return [*rest, *others]
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from webhook.admission.model.kinds import CLUSTER_SCOPED, GroupKind
 from webhook.files import load_file
 
 from . import documents, programs, yamlstream
@@ -41,6 +42,8 @@ _CHARTS = ("helmCharts", "helmChartInflationGenerator")
 _OURS = ("kustomize.config.k8s.io/",)
 
 ORIGIN = "config.kubernetes.io/origin"
+BUILD = "<build>"
+"""A step of the place of a build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Kustomization:
     resources: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    namespace: str = ""
 
 
 @dataclass(slots=True)
@@ -67,6 +71,11 @@ class Closure:
 
     root: Kustomization
     parts: list[Kustomization] = field(default_factory=list)
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        """The place of its objects in the tree, which no file has."""
+        return (*Path(os.path.normpath(self.root.folder)).parts, BUILD, Path(self.root.file).name)
 
     @property
     def files(self) -> set[str]:
@@ -128,6 +137,7 @@ def _sorted(file: str, value: Mapping[str, Any]) -> Kustomization:
         resources=tuple(resources),
         others=tuple(path for path in others if Path(path).is_file()),
         missing=tuple(missing),
+        namespace=value["namespace"] if isinstance(value.get("namespace"), str) else "",
     )
 
 
@@ -210,7 +220,7 @@ class BuiltSource(Source):
 
     def __init__(self, closure: Closure, text: str, files: Mapping[str, Sequence[Document]]) -> None:
         super().__init__(closure.root.file, text)
-        self.unit = (*Path(os.path.normpath(closure.root.folder)).parts, BUILD, Path(closure.root.file).name)
+        self.unit = closure.unit
         self._files = {os.path.realpath(file): found for file, found in files.items()}
         self._objects: dict[int, tuple[str, dict[str, Any]]] = {}
 
@@ -234,10 +244,6 @@ class BuiltSource(Source):
             return Position(self.file)
         document = best[1]
         return document.source.locate([*document.trail, *steps], number=document.number)
-
-
-BUILD = "<build>"
-"""A step of the place of a build, which no file has."""
 
 
 def _is_same(document: Document, built: Mapping[str, Any]) -> bool:
@@ -311,3 +317,47 @@ def _origin(text: str, folder: str) -> str:
     if not lines or "repo: " in text:
         return ""
     return os.path.realpath(Path(folder, lines[0]))
+
+
+# Without building
+
+
+class UnbuiltSource(Source):
+    """A file of a kustomization that is not built. `unit`: the place of the build that it would be in."""
+
+    __slots__ = ("_source", "unit")
+
+    def __init__(self, closure: Closure, source: Source) -> None:
+        super().__init__(source.file, source.text)
+        self.unit = closure.unit
+        self._source = source
+
+    def locate(self, steps: Sequence[str | int], *, number: int = 0) -> Position | None:
+        """Return where a field is written."""
+        return self._source.locate(steps, number=number)
+
+
+def read_unbuilt(closure: Closure, read_file: ReadFile, problems: list[Problem]) -> list[Document]:
+    """Return the resources of a kustomization as they are, in the namespace that it sets."""
+    by_folder = {os.path.normpath(part.folder): part for part in closure.parts}
+    found = _read_part(closure.root, by_folder, read_file, problems)
+    return [replace(document, source=UnbuiltSource(closure, document.source)) for document in found]
+
+
+def _read_part(
+    part: Kustomization, left: dict[str, Kustomization], read_file: ReadFile, problems: list[Problem]
+) -> list[Document]:
+    """Return the resources of a kustomization and of those that it names; each is read once."""
+    left.pop(os.path.normpath(part.folder), None)
+    found = [document for file in part.resources for document in read_file(file, problems)]
+    for folder in part.folders:
+        if folder in left:
+            found += _read_part(left[folder], left, read_file, problems)
+    return [_moved(document, part.namespace) for document in found] if part.namespace else found
+
+
+def _moved(document: Document, namespace: str) -> Document:
+    metadata = document.object.get("metadata")
+    if not isinstance(metadata, dict) or GroupKind(document.group, document.kind) in CLUSTER_SCOPED:
+        return document
+    return replace(document, object={**document.object, "metadata": {**metadata, "namespace": namespace}})

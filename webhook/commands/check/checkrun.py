@@ -136,7 +136,7 @@ class Run:
         from . import context  # noqa: PLC0415 - most runs have none
 
         if directory is not None:
-            return context.from_tree(directory, self.given["exclude"], remarks)
+            return context.from_tree(directory, self.given["exclude"], self.gathered.files, remarks)
         return context.from_cluster(self.given["kubeconfig"])
 
     # What is kept out

@@ -5,8 +5,9 @@ An object of the checked files replaces the one of the same kind and name, as it
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -36,10 +37,11 @@ def tell(line: str) -> None:
     click.echo(f"read {line}", err=True)
 
 
-def from_tree(directory: str, exclude: Sequence[str], remarks: list[Problem]) -> list[Document]:
+def from_tree(directory: str, exclude: Sequence[str], checked: Iterable[str], remarks: list[Problem]) -> list[Document]:
     """Return the objects of a tree; ends the command if it cannot be read.
 
-    Of environments side by side, the first counts, and one of `remarks` says so.
+    `checked`: files that are judged, and so are no context. Of environments side by side, the first counts, and one of
+    `remarks` says so.
     """
     try:
         gathered = gathering.gather([directory], exclude=exclude)
@@ -47,9 +49,11 @@ def from_tree(directory: str, exclude: Sequence[str], remarks: list[Problem]) ->
         fail_unreadable(error.problems)
     if gathered.problems:
         fail_unreadable(gathered.problems)
-    found, groups = environments.split(gathered.documents, list(map(builder.identity, gathered.documents)))
+    judged = set(map(os.path.realpath, checked))
+    documents = [one for one in gathered.documents if os.path.realpath(one.file) not in judged]
+    found, groups = environments.split(documents, list(map(builder.identity, documents)))
     if groups:
         names = ", ".join(groups[0].names)
         text = f"--manifests has environments side by side: {names}; the first counts, so name the one that is meant"
         remarks.append(Problem(Position(directory), "environments", text))
-    return [gathered.documents[index] for index in found[0].members]
+    return [documents[index] for index in found[0].members]

@@ -65,24 +65,25 @@ def judge_all(documents: Sequence[Document], judging: Judging) -> Judged:
     found, groups = environments.split(documents, list(map(builder.identity, documents)))
     result = Judged(environments=len(found), groups=groups)
     judged: dict[int, Judgement] = {}
-    where: dict[tuple[int, Finding], list[str]] = {}
+    where: dict[Finding, dict[str, None]] = {}
     for environment in found:
-        for judgement, finding in _judge(environment, documents, judging, judged):
-            document = id(judgement.document) if judgement else 0
-            where.setdefault((document, finding), []).append(environment.label)
+        for finding in _judge(environment, documents, judging, judged):
+            where.setdefault(finding, {})[environment.label] = None
     result.judgements = list(judged.values())
-    times = Counter(index for environment in found for index in environment.judged)
-    shared = {id(documents[index]) for index, number in times.items() if number > 1}
-    for (document, finding), labels in where.items():
-        is_partial = document in shared and len(labels) < len(found)
+    for finding, labels in where.items():
+        is_partial = len(labels) < len(found) and not all(_is_below(finding.position.file, label) for label in labels)
         result.findings.append(replace(finding, environment=", ".join(labels)) if is_partial else finding)
     return result
 
 
+def _is_below(file: str, folder: str) -> bool:
+    return folder == "." or file.startswith(f"{folder}/")
+
+
 def _judge(
     environment: Environment, documents: Sequence[Document], judging: Judging, judged: dict[int, Judgement]
-) -> Iterator[tuple[Judgement | None, Finding]]:
-    """Yield the findings about an environment, each with its judgement, and add the judgements to `judged`."""
+) -> Iterator[Finding]:
+    """Yield the findings about an environment, and add the judgements to `judged`."""
     members = [documents[index] for index in environment.members]
     problems: list[Problem] = []
     before = {builder.identity(document): document for document in judging.context}
@@ -103,8 +104,8 @@ def _judge(
         old = before.get(builder.identity(judgement.document)) if before else None
         if old is not None:
             made = _with_update(webhook, judgement.document, old, made)
-        yield from ((judgement, finding) for finding in made)
-    yield from ((None, of_problem(problem)) for problem in problems)
+        yield from made
+    yield from map(of_problem, problems)
 
 
 def of_problem(problem: Problem) -> Finding:
@@ -177,8 +178,12 @@ def leave_out_consequences(findings: Iterable[Finding]) -> tuple[list[Finding], 
     """
     findings = list(findings)
     reported = {one.subject for one in findings if one.rule in POLICY_PROBLEMS and one.level == ERROR}
-    kept = [one for one in findings if not (one.because and reported.issuperset(one.because))]
-    left = dict.fromkeys((one.subject, one.because) for one in findings if one.because and one not in kept)
+    kept, left = [], dict[tuple[str, tuple[str, ...]], None]()
+    for finding in findings:
+        if finding.because and reported.issuperset(finding.because):
+            left[finding.subject, finding.because] = None
+        else:
+            kept.append(finding)
     return kept, [PassedOver("consequence", subject, f"because of {', '.join(because)}") for subject, because in left]
 
 
