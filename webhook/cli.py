@@ -11,7 +11,9 @@ from .commands.commandgroup import CommandGroup, Entry
 COMMANDS = {
     "serve": Entry("webhook.commands.serve", "serve", "Answer AdmissionReviews over HTTPS."),
     "review": Entry("webhook.commands.review", "review", "Say what the webhook would answer to objects in files."),
-    "check": Entry("webhook.commands.check", "check", "Find the problems in a tree of YAML, with their lines."),
+    "check": Entry(
+        "webhook.commands.check.checkcommand", "check", "Find the problems in a tree of YAML, with their lines."
+    ),
     "can-attach": Entry(
         "webhook.commands.permissions", "can_attach", "Say whether pods may attach to a network, and who decides."
     ),

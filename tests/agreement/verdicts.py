@@ -50,7 +50,7 @@ def judge(case: Case, *, attacher: str, posture: str) -> Verdict:
             by_access=all(one.code == 403 for one in refused),
         )
     warnings = [warning for one in decisions for warning in one.warnings]
-    rules = tuple(dict.fromkeys(warning.rule or "warning" for warning in warnings))
+    rules = tuple(dict.fromkeys(warning.rule for warning in warnings))
     effects = [CODES[rule].effect(attacher) for rule in rules if rule in CODES]
     text = str(warnings[0]) if warnings else ""
     return Verdict("warned" if warnings else "allowed", rules, text, differs="differs" in effects)

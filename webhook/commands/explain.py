@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
-from operator import eq
 from pathlib import Path
 
 import click
@@ -13,16 +11,12 @@ import click
 from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.names import nearest
-from webhook.admission.plugins.findings import SEVERITIES
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report import explained, plugintypes
-from webhook.report.titles import TITLES
+from webhook.report.titles import codes_by_upper, meant_code
 
 from .options import EXIT_UNREADABLE, configuration_of, paint, schemas_option
-
-NAMES = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
-"""The names that can be explained, by their upper case."""
 
 
 @click.command("explain", short_help="Explain a code such as NAD101, or a CNI plugin.")
@@ -41,8 +35,8 @@ NAMES = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: a list of code, title, severity, meaning, example, output, fix and outcomes; other rules have code, "
-    "title, page and outcomes. With --type or --types: a list of plugins.",
+    help="json: a list of code, title, severity, meaning, example, output, fix and outcomes; rules without a number "
+    "have a page instead of severity and output. With --type or --types: a list of plugins.",
 )
 @schemas_option
 def explain(
@@ -54,11 +48,11 @@ def explain(
     config: Path | None,
     plugin_schemas: Path | None,
 ) -> None:
-    """Explain the CODEs of messages about CNI plugins, with an example, the output of kubectl, and what to do.
+    """Explain CODEs: the cause, an example, what happens on the node, and what to do.
 
     Without a CODE, list all codes. An error refuses the object, a warning does not. docs/messages.md has the same on
-    one page. A CODE may also be another rule that `nadmit check`, the log or metrics name, such as PostureIsolated;
-    those have an outcome, and no example.
+    one page. A CODE is one of messages about CNI plugins, such as NAD101, whose example shows the output of kubectl; or
+    any other rule that `nadmit check`, the log or metrics name, such as PostureIsolated.
 
     With --type, print what is known of a CNI plugin: its keys with types, limits and meaning, its IPAM, capabilities
     and CNI versions, and what it touches on the node. Plugins of --config and --plugin-schemas count; docs/plugins.md
@@ -89,11 +83,11 @@ def explain(
 
 
 def _explain_codes(codes: Sequence[str], output: str) -> str:
-    unknown = [code for code in dict.fromkeys(codes) if code.upper() not in NAMES]
+    unknown = [code for code in dict.fromkeys(codes) if code.upper() not in codes_by_upper()]
     _end_with([_no_such_code(code) for code in unknown])
-    names = list(dict.fromkeys(NAMES[code.upper()] for code in codes))
+    names = list(dict.fromkeys(codes_by_upper()[code.upper()] for code in codes))
     if output == "json":
-        return explained.render_json(names or NAMES.values())
+        return explained.render_json(names or codes_by_upper().values())
     return explained.render_text(names, paint) if names else explained.render_list(paint)
 
 
@@ -115,14 +109,9 @@ def _end_with(mistakes: Sequence[str]) -> None:
 
 
 def _no_such_code(code: str) -> str:
-    """Suggest the nearest name: for a code, the one with most characters at the same place."""
-    if code in load_schemas():
-        meant = [f"--type {code}"]
-    elif code[:3].upper() == "NAD":
-        meant = [max(SEVERITIES, key=lambda known: sum(map(eq, known, code.upper())))]
-    else:
-        meant = get_close_matches(code, TITLES, n=1)
-    hint = f'did you mean "{meant[0]}"? ' if meant else ""
+    """Suggest the nearest name, or the plugin of that name."""
+    meant = f"--type {code}" if code in load_schemas() else meant_code(code)
+    hint = f'did you mean "{meant}"? ' if meant else ""
     return f"nadmit: there is no such code: {show(code)}; {hint}allowed: those that `nadmit explain` lists"
 
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cniplugin.access.model.decision import NamespaceLabels
+from cniplugin.access.model.decision import NamespaceLabels, Rules
 from webhook.admission.checks.unknownnamespaces import warn_of_unknown
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.kinds import CLUSTER_SCOPED, JUDGED, NAMESPACE, GroupKind
 from webhook.admission.model.requests import Decision, Operation, Request, User
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
-from webhook.admission.view.decisioncontext import DecisionContext
+from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.review import wire
 from webhook.review.wire import UnreadableError
 from webhook.serving.http import RequestError
@@ -83,8 +83,10 @@ def is_judged(document: Document) -> bool:
     return is_review(document) or GroupKind(document.group, document.kind) in JUDGED
 
 
-def admission_review(written: Mapping[str, Any], *, namespace: str, user: User = NOBODY) -> bytes:
-    """Return the AdmissionReview for the creation of an object (S/api/admission/v1/types.go).
+def admission_review(
+    written: Mapping[str, Any], *, namespace: str, user: User = NOBODY, old: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the AdmissionReview for the creation of an object, or its update (S/api/admission/v1/types.go).
 
     The object has apiVersion, kind and metadata. The uid follows from the object, so runs are repeatable.
     """
@@ -97,10 +99,10 @@ def admission_review(written: Mapping[str, Any], *, namespace: str, user: User =
         "resource": {"group": group, "version": version, "resource": resource},
         "name": name,
         "namespace": namespace,
-        "operation": "CREATE",
+        "operation": "CREATE" if old is None else "UPDATE",
         "userInfo": {"username": user.name, "groups": user.groups},
         "object": written,
-        "oldObject": None,
+        "oldObject": old,
         "dryRun": True,
     }
     return json.dumps({"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": request}).encode()
@@ -117,17 +119,30 @@ def judge(documents: Iterable[Document], webhook: Webhook, problems: list[Proble
             problems.append(_unreadable(document, error))
 
 
+RulesFor = Callable[[Request, Rules, Cluster], Rules]
+"""(request, rules, cluster) -> the rules for this request."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Answers reviews of objects. `user` creates the objects; an AdmissionReview has a user of its own."""
+    """Answers reviews of objects. `user` creates the objects; an AdmissionReview has a user of its own.
+
+    `rules_for`: makes the rules for an object whose user is not known; None if `user` is known.
+    """
 
     context: DecisionContext
     user: User = NOBODY
+    rules_for: RulesFor | None = None
 
-    def judge(self, document: Document) -> Judgement:
-        """Return the judgement of one document. Raises RequestError for one that cannot be read."""
-        request = wire.decode(_body(document, self.user))
+    def judge(self, document: Document, old: Document | None = None) -> Judgement:
+        """Return the judgement of one document, as an update if there is an `old` one.
+
+        Raises RequestError for one that cannot be read.
+        """
+        request = wire.decode(_body(document, self.user, old))
         context = self.context
+        if self.rules_for is not None and not is_review(document):
+            context = context._replace(rules=self.rules_for(request, context.rules, context.cluster))
         if request.kind == NAMESPACE and request.user.name == NOBODY.name:
             rules = context.rules
             unprotected = rules.replace(config=rules.config.replace(namespace_labels=UNPROTECTED))
@@ -161,8 +176,9 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
     return Problem(document.locate(), "unreadable-object", f"{error.text}; correct it")
 
 
-def _body(document: Document, user: User) -> bytes:
+def _body(document: Document, user: User, old: Document | None = None) -> bytes:
     if is_review(document):
         return json.dumps(document.object).encode()
     is_global = GroupKind(document.group, document.kind) in CLUSTER_SCOPED
-    return admission_review(document.object, namespace="" if is_global else document.namespace, user=user)
+    namespace = "" if is_global else document.namespace
+    return admission_review(document.object, namespace=namespace, user=user, old=old.object if old else None)

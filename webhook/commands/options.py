@@ -255,6 +255,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "refused": {"fg": "red"},
     "error": {"fg": "red", "bold": True},
     "warning": {"fg": "yellow", "bold": True},
+    "note": {"fg": "cyan"},
     "place": {"bold": True},
     "added": {"fg": "green"},
     "removed": {"fg": "red"},

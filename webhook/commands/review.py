@@ -13,6 +13,7 @@ import click
 from webhook.admission.model.kinds import DEVICE_KINDS, NETWORK, POLICIES
 from webhook.admission.model.requests import User
 from webhook.admission.view.decisioncontext import DecisionContext
+from webhook.admission.wording.answers import who
 from webhook.report import diff, kubectl
 from webhook.snapshot.snapshot import EMPTY, Snapshot
 from webhook.trees import builder, manifests
@@ -85,8 +86,8 @@ def review(  # noqa: PLR0913 - one parameter per option
     NetworkAttachmentPolicyConfig), Namespaces with labels, ResourceClaims, their templates and DeviceClasses, Lists of
     them, or whole AdmissionReviews as an API server sends them; "-" is standard input. Other kinds are skipped.
 
-    Verdicts go to standard output in the words of kubectl, warnings to standard error. The changes that /mutate makes
-    to a pod are shown as a unified diff of its YAML.
+    Verdicts go to standard output in the words of kubectl. Warnings go to standard error and name their object. The
+    changes that /mutate makes to a pod are shown as a unified diff of its YAML.
 
     \b
     Examples:
@@ -150,7 +151,7 @@ def _print(judgements: Iterable[Judgement], output: str) -> None:
         click.echo(json.dumps([_to_json(judgement) for judgement in judgements], indent=2, ensure_ascii=False))
         return
     for judgement in judgements:
-        for line in kubectl.render_warnings(judgement.decision):
+        for line in kubectl.render_warnings(judgement.decision, of=who(judgement.request)):
             click.echo(paint(line, "warning"), err=True)
         click.echo(_render(judgement))
         if judgement.operations and judgement.decision.is_allowed:

@@ -16,7 +16,9 @@ from webhook.plugindata.touches import load_files
 
 from . import effects
 from .effects import BOTH, WORDS
-from .explained import NETWORK_NAME, POD_NAME, Explained, explain
+from .explained import NETWORK_NAME, POD_NAME, Explained, example_parts, explain
+from .ruletexts import load_rules
+from .titles import TITLES
 
 CODE_GROUPS = {
     "NAD1": "keys and types",
@@ -29,11 +31,12 @@ CODE_GROUPS = {
 """The first digit of a code means its subject."""
 
 MESSAGES_HEAD = """\
-# Messages about plugins
-The messages of the webhook and of `nadmit check` about configurations of CNI plugins, and about what pods ask of their
-networks. Each message has a code, whose meaning never changes. The code is the rule in the log, in metrics, in JSON and
-in SARIF. `nadmit explain CODE` prints the same text. [plugins.md](plugins.md) says what is checked, and how to describe
-plugins of your own. `make golden` writes this page.
+# Messages
+The messages of the webhook and of `nadmit check`. First those about configurations of CNI plugins, and about what pods
+ask of their networks; [rules without a code](#rules-without-a-code) are below. Each message has a code, whose meaning
+never changes. The code is the rule in the log, in metrics, in JSON and in SARIF. `nadmit explain CODE` prints the same
+text. [plugins.md](plugins.md) says what is checked, and how to describe plugins of your own. `make golden` writes this
+page.
 
 What would happen on the node decides the severity. An **error** refuses the object: the pod would not start, would
 not get what it asks for, or may not have it. A **warning** allows it. "On the node" says what happens if the mistake
@@ -77,20 +80,31 @@ def _sections(explained: list[Explained]) -> Iterator[str]:
 
 RULES_HEAD = """\
 ## What rules refuse, and what would happen
-Rules without a code, as `nadmit explain RULE` prints them. A rule that is not in the table refuses nothing, or is about
-objects that are neither pods nor definitions.
+Rules without a code. A rule that is not in the table refuses nothing, or is about objects that are neither pods nor
+definitions.
 
 | rule | about | severity | on the node, if it passed | seen |
 | --- | --- | --- | --- | --- |"""
 
+TEXTS_HEAD = """
+## Rules without a code
+As `nadmit explain RULE` prints them: the cause, an example in which `nadmit check` finds the rule, and the fix."""
+
 
 def _rules() -> Iterator[str]:
-    """Yield the table of the rules without a code."""
+    """Yield the table and the texts of the rules without a code."""
     yield RULES_HEAD
     for rule in sorted(RULES, key=str.casefold):
         for one in effects.judged(rule):
             what = " / ".join(dict.fromkeys(WORDS[one.outcome.effect(attacher)] for attacher in BOTH))
-            yield f"| `{rule}` | {one.subject} | {one.severity} | {what} | {one.outcome.seen} |"
+            yield f"| [`{rule}`](#{rule.lower()}) | {one.subject} | {one.severity} | {what} | {one.outcome.seen} |"
+    yield TEXTS_HEAD
+    for rule, text in sorted(load_rules().items(), key=lambda item: item[0].casefold()):
+        yield f"\n### {rule}"
+        yield f"**{TITLES[rule][:1].upper()}{TITLES[rule][1:]}.** {text.cause}\n"
+        for head, lines in example_parts(text):
+            yield f"{head[:1].upper()}{head[1:]}\n\n```{'text' if text.says else 'yaml'}\n{lines}\n```\n"
+        yield f"Fix: {text.fix}"
     yield ""
 
 

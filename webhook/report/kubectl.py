@@ -72,9 +72,13 @@ def _render_invalid(request: Request, causes: tuple[Cause, ...]) -> str:
     return "\n".join([f"{head}: ", *(f"* {line}" for line in lines)])
 
 
-def render_warnings(decision: Decision) -> list[str]:
-    """Return the lines that kubectl prints on stderr. The API server drops empty and repeated warnings."""
-    return [f"Warning: {text}" for text in dict.fromkeys(map(str, decision.warnings)) if text]
+def render_warnings(decision: Decision, *, of: str = "") -> list[str]:
+    """Return the lines that kubectl prints on stderr. The API server drops empty and repeated warnings.
+
+    `of`: the object, for a command that prints the warnings of many; kubectl itself does not name it.
+    """
+    object_name = f"{of}: " if of else ""
+    return [f"Warning: {object_name}{text}" for text in dict.fromkeys(map(str, decision.warnings)) if text]
 
 
 def _quote(text: str) -> str:

@@ -1,31 +1,41 @@
 """The findings of `nadmit check` in a tree of manifests, and their formats: text, JSON, the commands of GitHub Actions.
 
-Text is as compilers write it: `file:line:column: error: pod blue/web-0: message [rule]`. `sarif` is apart.
+Text is as compilers write it: `file:line:column: error: pod blue/web-0: message [rule]`. `sarif` and `junit` are apart.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from webhook.admission.plugins.findings import SEVERITIES
 from webhook.report.plaintext import counted
+from webhook.trees import passedover
+from webhook.trees.passedover import PassedOver
 from webhook.trees.problems import Position
 
 ERROR = "error"
 WARNING = "warning"
+NOTE = "note"
+"""What the user should know of the run; nothing is wrong, and no option makes it count."""
 
 Paint = Callable[[str, str], str]
-"""(text, role) -> text with colour. Roles: `error`, `warning`, `place`."""
+"""(text, role) -> text with colour. Roles: `error`, `warning`, `note`, `place`."""
+
+SUPPRESSORS = {"comment": "by comments", "baseline": "by the baseline", "skip": "by --skip"}
+"""What keeps a finding out of the report, as the summary names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One problem or warning. `subject` is the object, such as `pod blue/web-0`, "" when no object could be read.
 
-    `field` is the path inside the object, "" when the finding is about all of it.
+    `field` is the path inside the object, "" when the finding is about all of it. `environment`: the one in which it
+    is a problem, if it is none in the others. `more`: further objects with the same finding, such as `2 more of its
+    controller`. `is_unreadable`: something could not be read, so it was not judged. `because`: access policies with
+    mistakes of their own that decided, as subjects.
     """
 
     position: Position
@@ -34,6 +44,23 @@ class Finding:
     message: str
     subject: str = ""
     field: str = ""
+    environment: str = ""
+    more: str = ""
+    is_unreadable: bool = False
+    because: tuple[str, ...] = ()
+
+    @property
+    def objects(self) -> str:
+        """The object with those that `more` names."""
+        return f"{self.subject} and {self.more}" if self.more else self.subject
+
+    @property
+    def head(self) -> str:
+        """The object, as the beginning of a line; "" when no object could be read."""
+        if not self.subject:
+            return ""
+        where = f" (with {self.environment})" if self.environment else ""
+        return f"{self.objects}{where}: "
 
     @property
     def text(self) -> str:
@@ -41,12 +68,12 @@ class Finding:
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """All findings in the order of the files, and how much was read.
 
-    `judged` counts the objects that a webhook would be asked about. `by_rule`: the objects are those of a cluster, and
-    the findings are in the order of their rules.
+    `judged` counts the objects that a webhook would be asked about; `subjects` are these objects. `by_rule`: the
+    objects are those of a cluster, and the findings are in the order of their rules. `environments`: of the tree.
+    `suppressed`: how many findings each of SUPPRESSORS has kept out.
     """
 
     findings: tuple[Finding, ...]
@@ -54,18 +81,27 @@ class Report:
     objects: int
     judged: int
     by_rule: bool = False
+    environments: int = 1
+    subjects: tuple[tuple[Position, str], ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+    suppressed: Mapping[str, int] = MappingProxyType({})
 
-    def count(self, level: str) -> int:
+    def number_of(self, level: str) -> int:
         """Return how many findings have a level."""
         return sum(finding.level == level for finding in self.findings)
 
     @property
     def summary(self) -> str:
         """The last line for people."""
-        return (
-            f"{counted(self.objects, 'object')} in {self._where} ({self.judged} judged), "
-            f"{counted(self.count(ERROR), 'problem')}, {counted(self.count(WARNING), 'warning')}"
+        side_by_side = f" in {self.environments} environments" if self.environments > 1 else ""
+        line = (
+            f"{counted(self.objects, 'object')} in {self._where} ({self.judged} judged{side_by_side}), "
+            f"{counted(self.number_of(ERROR), 'problem')}, {counted(self.number_of(WARNING), 'warning')}"
         )
+        suppressed = [f"{number} {SUPPRESSORS[by]}" for by, number in self.suppressed.items() if number]
+        line += f"; suppressed: {', '.join(suppressed)}" if suppressed else ""
+        passed = passedover.count(self.passed_over) if self.passed_over else []
+        return line + (f"; passed over: {', '.join(passed)} (-v lists them)" if passed else "")
 
     @property
     def _where(self) -> str:
@@ -87,24 +123,26 @@ def render_text(report: Report, paint: Paint) -> str:
 def _render_finding(finding: Finding, paint: Paint) -> str:
     """NB: the message of a code such as NAD101 begins with the code, so its rule is not appended."""
     first, *more = finding.text.splitlines() or [""]
-    subject = f"{finding.subject}: " if finding.subject else ""
     place = paint(f"{finding.position}:", "place")
     rule = "" if finding.rule in SEVERITIES else f" [{finding.rule}]"
-    head = f"{place} {paint(f'{finding.level}:', finding.level)} {subject}{first}{rule}"
+    head = f"{place} {paint(f'{finding.level}:', finding.level)} {finding.head}{first}{rule}"
     return "\n".join([head, *(f"    {line}" for line in more)])
 
 
 def render_json(report: Report) -> str:
-    """Return an object with `findings` and `summary`."""
+    """Return an object with `findings`, `summary` and `passedOver`."""
     value = {
         "findings": [_finding_json(finding) for finding in report.findings],
         "summary": {
             "files": report.files,
             "objects": report.objects,
             "judged": report.judged,
-            "problems": report.count(ERROR),
-            "warnings": report.count(WARNING),
+            "problems": report.number_of(ERROR),
+            "warnings": report.number_of(WARNING),
+            "environments": report.environments,
+            "suppressed": {by: report.suppressed.get(by, 0) for by in SUPPRESSORS},
         },
+        "passedOver": [{"kind": one.kind, "path": one.where, "reason": one.why} for one in report.passed_over],
     }
     return json.dumps(value, indent=2, ensure_ascii=False)
 
@@ -116,9 +154,10 @@ def _finding_json(finding: Finding) -> dict[str, object]:
         "column": finding.position.column,
         "level": finding.level,
         "rule": finding.rule,
-        "object": finding.subject,
+        "object": finding.objects,
         "field": finding.field,
         "message": finding.message,
+        **({"environment": finding.environment} if finding.environment else {}),
     }
 
 
@@ -130,9 +169,10 @@ def render_github(report: Report) -> str:
 def _workflow_command(finding: Finding) -> str:
     position = finding.position
     place = {"line": position.line, "col": position.column} if position.line else {}
-    properties = {"file": position.file, **place, "title": finding.subject or finding.rule}
+    properties = {"file": position.file, **place, "title": finding.objects or finding.rule}
     written = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items())
-    return f"::{finding.level} {written}::{_escape(f'{finding.text} [{finding.rule}]')}"
+    command = "notice" if finding.level == NOTE else finding.level
+    return f"::{command} {written}::{_escape(f'{finding.text} [{finding.rule}]')}"
 
 
 def _escape(text: str) -> str:

@@ -43,7 +43,8 @@ class _Builder:
 
     def add(self, document: Document, problems: list[Problem]) -> None:
         """Take an object. Kinds that no decision needs may occur twice, as those that kustomize patches do."""
-        if not document.name or not _is_needed(document) or self._is_duplicate(document, problems):
+        key = identity(document)
+        if key is None or self._is_duplicate(key, document, problems):
             return
         if (document.group, document.kind) == (GROUP, KIND):
             definition = self._define(document)
@@ -102,10 +103,8 @@ class _Builder:
             document = documents[one.kind, one.name]
             yield Problem(document.locate(one.error.path), one.error.rule, str(one))
 
-    def _is_duplicate(self, document: Document, problems: list[Problem]) -> bool:
-        is_global = document.kind in {"Namespace", CLASS} or document.group == ACCESS_GROUP
-        namespace = "" if is_global else document.namespace
-        key = (document.group, document.kind, namespace, document.name)
+    def _is_duplicate(self, key: Identity, document: Document, problems: list[Problem]) -> bool:
+        namespace = key[2]
         if key not in self._places:
             self._places[key] = document.place
             return False
@@ -134,6 +133,18 @@ class _Builder:
         """Return a map as a tuple. Equal maps share a tuple, because thousands of objects have the same labels."""
         pairs = kept_texts(texts)
         return self._texts.setdefault(pairs, pairs)
+
+
+Identity = tuple[str, str, str, str]
+"""Group, kind, namespace and name of an object; the namespace is "" for kinds of the whole cluster."""
+
+
+def identity(document: Document) -> Identity | None:
+    """Return what no two objects of a cluster share; None for kinds that no decision needs, which may occur twice."""
+    if not document.name or not _is_needed(document):
+        return None
+    is_global = document.kind in {"Namespace", CLASS} or document.group == ACCESS_GROUP
+    return document.group, document.kind, "" if is_global else document.namespace, document.name
 
 
 def _is_needed(document: Document) -> bool:

@@ -32,7 +32,10 @@ METADATA_PATHS = ("metadata", "template.metadata", "spec.template.metadata", "sp
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object. `number`: of the document in the file. `trail`: to the item of a List. `line`: where it starts."""
+    """One object. `number`: of the document in the file. `trail`: to the item of a List.
+
+    `line`: where it starts; 0 for an object that a program has built.
+    """
 
     source: Source
     object: dict[str, Any]
@@ -75,7 +78,7 @@ class Document:
     def place(self) -> str:
         """The place in short: `file:line`, and the item in a List."""
         item = "".join(f"[{step}]" if step.isdecimal() else f" {step}" for step in self.trail)
-        return f"{self.file}:{self.line}{item}"
+        return f"{self.file}:{self.line}{item}" if self.line else f"{self.file}{item}"
 
     def locate(self, path: str = "") -> Position:
         """Return where a field is written, or the longest part of its path that exists; see `positions`."""
@@ -144,7 +147,13 @@ def _expand(holder: Document, value: object, problems: list[Problem]) -> Iterato
 
 
 def _is_half(value: Mapping[str, object]) -> bool:
-    """Say whether this was meant as a Kubernetes object. Kinds are capitalised; those in schemas of plugins are not."""
+    """Say whether this was meant as a Kubernetes object.
+
+    Kinds are capitalised; those in schemas of plugins are not. An index of Helm charts has an apiVersion and no
+    metadata.
+    """
+    if "metadata" not in value and "spec" not in value:
+        return False
     kind = value.get("kind")
     return _is_text(value.get("apiVersion")) or (isinstance(kind, str) and kind[:1].isupper())
 
@@ -174,10 +183,12 @@ def _check_metadata(document: Document) -> Iterator[Problem]:
     name = document.object["metadata"].get("name")
     if not isinstance(name, str | None):
         yield Problem(document.locate("metadata.name"), "metadata", _not_a_name(name))
-    elif not any(_is_text(document.object["metadata"].get(key)) for key in ("name", "generateName")):
+    elif document.group in GROUPS and not any(
+        _is_text(document.object["metadata"].get(key)) for key in ("name", "generateName")
+    ):
         yield Problem(document.locate("metadata"), "metadata", "metadata.name is missing; add it")
     for path in METADATA_PATHS:
-        metadata = _dig(document.object, path)
+        metadata = dig(document.object, path)
         if isinstance(metadata, dict):
             yield from _check_texts(document, path, metadata)
 
@@ -195,7 +206,8 @@ def _is_configuration(document: Document) -> bool:
     return document.kind == "Config" or document.group not in GROUPS
 
 
-def _dig(value: object, path: str) -> object:
+def dig(value: object, path: str) -> object:
+    """Return the value at a path of keys with dots, None if there is none."""
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) else None
     return value

@@ -285,5 +285,8 @@ def test_a_review_of_a_deletion_warns_of_pods_in_the_tree(tmp_path: Path) -> Non
     recording = ROOT / "examples/recordings/delete-network-attachment-definitions-on-disk.json"
     done = run("review", "--manifests", str(tmp_path), str(recording))
     assert done.exit_code == 0
-    assert "Warning: 1 running pod uses network team-a/on-disk: it stays attached" in done.stderr
+    assert (
+        "Warning: networkattachmentdefinition team-a/on-disk: 1 running pod uses network team-a/on-disk: it stays"
+        in done.stderr
+    )
     assert "networkattachmentdefinition.k8s.cni.cncf.io/on-disk allowed" in done.stdout

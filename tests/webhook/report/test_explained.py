@@ -69,7 +69,7 @@ def test_the_list_has_one_line_for_each() -> None:
 
 def test_every_rule_of_a_file_has_a_title() -> None:
     sources = [
-        path.read_text() for folder in ("trees", "snapshot", "commands") for path in (WEBHOOK / folder).glob("*.py")
+        path.read_text() for folder in ("trees", "snapshot", "commands") for path in (WEBHOOK / folder).rglob("*.py")
     ]
     written = {rule for text in sources for rule in re.findall(r'(?:[Pp]roblem|_refusal)\([^"]*"([a-z-]+)"', text)}
     assert len(written) > 12, written
@@ -86,7 +86,7 @@ def test_a_rule_names_the_page_that_says_more() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_page_has_what_each_rule_would_do(rule: str) -> None:
-    rows = re.findall(rf"^\| `{rule}` \| (\w+) \| (.+?) \| ", docspages.render_messages(), re.MULTILINE)
+    rows = re.findall(rf"^\| \[`{rule}`\]\(#[\w-]+\) \| (\w+) \| (.+?) \| ", docspages.render_messages(), re.MULTILINE)
     assert rows == [(one.subject, one.severity) for one in effects.judged(rule)]
     assert bool(rows) == (rule not in ELSEWHERE)
 
@@ -128,3 +128,17 @@ def test_sarif_explains_codes_and_other_rules() -> None:
     assert other["defaultConfiguration"] == {"level": "error"}
     assert empty["defaultConfiguration"] == {"level": "warning"}
     assert "defaultConfiguration" not in file
+
+
+def test_sarif_names_the_program_and_helps_with_every_rule() -> None:
+    """SARIF 2.1.0 §3.19.4, §3.49.12; GitHub shows the markdown."""
+    findings = tuple(Finding(Position("f.yaml", 1, 1), ERROR, rule, "...") for rule in (*CODES, *TITLES))
+    log = json.loads(sarif.render(Report(findings=findings, files=1, objects=1, judged=1), version="1"))
+    driver = log["runs"][0]["tool"]["driver"]
+    assert driver["informationUri"].startswith("https://")
+    assert len(driver["rules"]) == len(CODES) + len(TITLES)
+    for rule in driver["rules"]:
+        assert rule["fullDescription"]["text"]
+        assert f"`nadmit explain {rule['id']}`" in rule["help"]["text"]
+        assert "**Fix:** " in rule["help"]["markdown"]
+        assert "```" in rule["help"]["markdown"]

@@ -15,7 +15,7 @@ from webhook.trees.problems import Position
 FINDINGS = (
     Finding(Position("a b/ü.yaml", 3, 5), ERROR, "json-syntax", "50% is\nno JSON", "pod blue/web", "spec.config"),
     Finding(Position("x,y:z.yaml"), ERROR, "unreadable-file", "cannot be read"),
-    Finding(Position("a b/ü.yaml", 9, 1), WARNING, "warning", "odd", "pod blue/web"),
+    Finding(Position("a b/ü.yaml", 9, 1), WARNING, "config-name", "odd", "pod blue/web"),
     Finding(Position("/abs/a.yaml", 1, 1), ERROR, "json-syntax", "no JSON"),
 )
 REPORT = Report(findings=FINDINGS, files=3, objects=1, judged=1)
@@ -31,7 +31,7 @@ def test_text() -> None:
         "a b/ü.yaml:3:5: error: pod blue/web: spec.config: 50% is [json-syntax]",
         "    no JSON",
         "x,y:z.yaml: error: cannot be read [unreadable-file]",
-        "a b/ü.yaml:9:1: warning: pod blue/web: odd [warning]",
+        "a b/ü.yaml:9:1: warning: pod blue/web: odd [config-name]",
         "/abs/a.yaml:1:1: error: no JSON [json-syntax]",
         "1 object in 3 files (1 judged), 3 problems, 1 warning",
     ]
@@ -41,13 +41,22 @@ def test_github_escapes_what_its_runner_reads() -> None:
     assert lint.render_github(REPORT).splitlines()[:3] == [
         "::error file=a b/ü.yaml,line=3,col=5,title=pod blue/web::spec.config: 50%25 is%0Ano JSON [json-syntax]",
         "::error file=x%2Cy%3Az.yaml,title=unreadable-file::cannot be read [unreadable-file]",
-        "::warning file=a b/ü.yaml,line=9,col=1,title=pod blue/web::odd [warning]",
+        "::warning file=a b/ü.yaml,line=9,col=1,title=pod blue/web::odd [config-name]",
     ]
 
 
 def test_json() -> None:
     value = json.loads(lint.render_json(REPORT))
-    assert value["summary"] == {"files": 3, "objects": 1, "judged": 1, "problems": 3, "warnings": 1}
+    assert value["summary"] == {
+        "files": 3,
+        "objects": 1,
+        "judged": 1,
+        "problems": 3,
+        "warnings": 1,
+        "environments": 1,
+        "suppressed": {"comment": 0, "baseline": 0, "skip": 0},
+    }
+    assert value["passedOver"] == []
     assert value["findings"][0] == {
         "file": "a b/ü.yaml",
         "line": 3,
@@ -160,6 +169,11 @@ def test_warnings_are_printed_once() -> None:
     assert kubectl.render_warnings(
         Decision(warnings=tuple(AdmissionWarning("", text) for text in ("a", "", "b", "a")))
     ) == ["Warning: a", "Warning: b"]
+
+
+def test_warnings_name_their_object() -> None:
+    decision = Decision(warnings=(AdmissionWarning("spec", "odd", "config-name"),))
+    assert kubectl.render_warnings(decision, of="pod blue/web") == ["Warning: pod blue/web: spec: odd"]
 
 
 @pytest.mark.parametrize(

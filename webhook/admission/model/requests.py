@@ -177,7 +177,7 @@ class Cause(NamedTuple):
 class AdmissionWarning(NamedTuple):
     """One warning about an object. `field`: the path that the message is about, "" for the whole object.
 
-    `rule` is the id of the rule behind it, "" for most warnings; the API server does not get it.
+    `rule` is the id of the rule behind it; the API server does not get it.
     """
 
     field: str

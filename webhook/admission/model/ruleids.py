@@ -134,6 +134,29 @@ RULES = {
     "cni-config-type": "spec.config is not a string",
     "cni-meta-plugin": "a definition names a delegating plugin, which would run all networks of the pod again",
     "object-name": "a definition's name cannot name a network",
+    # what works, though few authors mean it
+    "annotation-name": "no program reads an annotation, whose name resembles one that asks for networks",
+    "config-field": "spec.Config of a definition is not spec.config, and the API server drops it",
+    "config-name": "a CNI configuration has another name than its definition",
+    "config-on-disk": "a definition has no configuration, so each node uses a file of its own",
+    "devices-claimed": "resources are not injected, because the pod's claims are assumed to give the devices",
+    "devices-from-value": "the annotation about the source of devices does not name one, and counts as absent",
+    "dotted-name": "a definition's name has a dot, so pods can select it in the JSON form only",
+    "inject-value": "the annotation that switches injection on or off is neither true nor false",
+    "network-info-volume": "the pod has a volume of its own with the name of the one for pod network information",
+    "networks-origin": "the networks of a refused pod come from a setting, and its author did not write them",
+    "resource-domain": "a definition names a resource without a domain, which no device plugin has",
+    "level-label": "a label of a namespace resembles one that sets the level of definitions",
+    "level-value": "a label that sets the level of definitions does not name a level",
+    # lints of policies, access.lints
+    "any-master": "an Allow rule for definitions lets their author choose any interface of the node",
+    "baseline-pools": "level Baseline lists interfaces and no addresses, so definitions may hand out any pool",
+    "everything": "a star alone also selects objects that are made later",
+    "grants-nothing": "an Allow rule is in a policy that is not enforced",
+    "nad-labels": "an Allow rule selects networks of any namespace by labels, which their authors set",
+    "namespace-labels": "labels of namespaces decide, and others may be able to set them",
+    "pod-can-step-aside": "a Deny rule depends on labels or an account that the author of a pod chooses",
+    "shadowed": "a Deny rule matches everything that a rule selects",
 }
 """Each id with a title, which says when a decision names it."""
 
@@ -284,6 +307,12 @@ ELSEWHERE = frozenset(
         *("AllowRule", "DefinitionAllowRule", "DefinitionDefault", "Exempt", "Posture"),
         # rules about other objects
         *("BuiltinBindingAnnotation", "NamespaceLabelProtected", "policy-field", "limit-policy-values"),
+        # warnings and lints
+        *("annotation-name", "config-field", "config-name", "config-on-disk", "devices-claimed", "devices-from-value"),
+        *("dotted-name", "inject-value", "network-info-volume", "networks-origin", "resource-domain"),
+        *("level-label", "level-value"),
+        *("any-master", "baseline-pools", "everything", "grants-nothing", "nad-labels", "namespace-labels"),
+        *("pod-can-step-aside", "shadowed"),
     }
 )
 """Rules that have no outcome: they refuse nothing, or they are about neither pods nor definitions."""

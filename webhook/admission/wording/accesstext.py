@@ -99,12 +99,13 @@ def would_be_refused(request: Request, refusal: Refusal, config: Config) -> Admi
         "",
         f"network access: {who(request)} to {refusal.reference} would be denied by "
         f"{refusal.verdict.decider}; ask {config.whom_to_ask}",
+        rule=refusal.verdict.code,
     )
 
 
 def trial(request: Request, refusal: Refusal, config: Config) -> AdmissionWarning:
     """Warn of an attachment that a policy of mode Warn would refuse."""
-    return AdmissionWarning("", reasons.render_trial(refusal, config, who=who(request)))
+    return AdmissionWarning("", reasons.render_trial(refusal, config, who=who(request)), rule=refusal.verdict.code)
 
 
 def trial_record(mode: str, refusal: Refusal) -> str:
@@ -165,6 +166,7 @@ def definition_trial(request: Request, verdict: Verdict, config: Config) -> Admi
         f"network definition: {placed_name(request)} by user {user_of(request)} "
         f"would be denied by {verdict.decider} (mode Warn): {verdict.reason}; "
         f"ask {verdict.contact or config.whom_to_ask}",
+        rule=verdict.code,
     )
 
 
@@ -183,6 +185,7 @@ def unattachable(verdict: Verdict) -> AdmissionWarning:
         f"no pod can attach to it at {verdict.decider}, because of {first}{left}: "
         f"list {this} in definitions.baseline, write an Allow rule for definitions that names {it}, or set another "
         "level",
+        rule=verdict.code,
     )
 
 

@@ -158,7 +158,8 @@ def observe(refusal: Decision, *, warns: bool) -> Decision:
     text = _first_problem(refusal)
     more = len(refusal.causes) - 1
     remark = f" (and {more} more)" if more > 0 else ""
-    told = (AdmissionWarning("", f"would be refused{remark}: {text}"),) if warns else ()
+    rule = next(iter(refusal.rules), "")
+    told = (AdmissionWarning("", f"would be refused{remark}: {text}", rule=rule),) if warns else ()
     return refusal._replace(
         is_allowed=True,
         is_observed=True,

@@ -67,6 +67,7 @@ def resource_without_domain(key: str, name: str) -> AdmissionWarning:
         f"metadata.annotations[{key}]",
         f"no device plugin has a resource without a domain: {show(name)}; add {DEVICES_FROM}: ResourceClaim if claims "
         "give the devices; pods without resourceClaims get none",
+        rule="resource-domain",
     )
 
 
@@ -126,7 +127,7 @@ def shortfall(short: Shortfall) -> SpecError:
 def shortfall_warning(short: Shortfall) -> AdmissionWarning:
     """Warn of a shortfall that the setting `honor` leaves to the pod's author, or that only a wrong node would show."""
     effect = "; the pod may be placed on a node without the network" if is_counted(short.resource) else ""
-    return AdmissionWarning("spec.containers", f"{_shortfall(short)}{effect}")
+    return AdmissionWarning("spec.containers", f"{_shortfall(short)}{effect}", rule="resource-shortfall")
 
 
 def _shortfall(short: Shortfall) -> str:
@@ -140,6 +141,7 @@ def taken_as_claimed(resources: Sequence[str]) -> AdmissionWarning:
         "",
         f"{', '.join(resources)}: not injected, because the pod's resourceClaims are assumed to give the devices; "
         f"if they do not, set {DEVICES_FROM} on the network",
+        rule="devices-claimed",
     )
 
 
@@ -149,20 +151,20 @@ def no_plugins_resource(resources: Sequence[str]) -> AdmissionWarning:
         "",
         f"{', '.join(resources)}: not injected, because no device plugin has a resource without a domain; the pod "
         "gets no device for it",
+        rule="resource-domain",
     )
 
 
 def volume_left_alone(name: str) -> AdmissionWarning:
     """Warn that the pod has a volume of that name with other content."""
-    return AdmissionWarning(
-        "spec.volumes", f'the pod has a volume "{name}" of its own: pod network information is not added'
-    )
+    text = f'the pod has a volume "{name}" of its own: pod network information is not added'
+    return AdmissionWarning("spec.volumes", text, rule="network-info-volume")
 
 
 def opt_out_unclear(value: str) -> AdmissionWarning:
     """Warn of a value of the annotation INJECT that is neither true nor false."""
     text = f'{show(trim(value))} counts as "true"; allowed: "true", "false"'
-    return AdmissionWarning(f"metadata.annotations[{INJECT}]", text)
+    return AdmissionWarning(f"metadata.annotations[{INJECT}]", text, rule="inject-value")
 
 
 def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[AdmissionWarning, ...]:
@@ -170,7 +172,9 @@ def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[Adm
     base = f"{template_path(kind)}metadata.annotations"
     return tuple(
         AdmissionWarning(
-            f"{base}[{key}]", f'no program reads this annotation, so it attaches nothing; did you mean "{meant}"?'
+            f"{base}[{key}]",
+            f'no program reads this annotation, so it attaches nothing; did you mean "{meant}"?',
+            rule="annotation-name",
         )
         for key, meant in find_misspelt(annotations)
     )
@@ -182,7 +186,7 @@ def source_unclear(value: str) -> AdmissionWarning:
     hint = f"{did_you_mean(near)} " if near else ""
     allowed = ", ".join(f'"{source}"' for source in SOURCES)
     text = f"{show(value)} counts as absent; {hint}allowed: {allowed}"
-    return AdmissionWarning(f"metadata.annotations[{DEVICES_FROM}]", text)
+    return AdmissionWarning(f"metadata.annotations[{DEVICES_FROM}]", text, rule="devices-from-value")
 
 
 # Networks that a pod's author has not written
@@ -196,7 +200,8 @@ def tell_origin(request: Request, refusal: Decision, cluster: Cluster, injection
     origin = origin_of(request.object or Object(), request.namespace, cluster, injection)
     if not origin:
         return refusal
-    return refusal._replace(warnings=(AdmissionWarning("", f"the networks come from {origin}"), *refusal.warnings))
+    told = AdmissionWarning("", f"the networks come from {origin}", rule="networks-origin")
+    return refusal._replace(warnings=(told, *refusal.warnings))
 
 
 def origin_of(pod: Object, namespace: str, cluster: Cluster, injection: Injection) -> str:

@@ -63,6 +63,7 @@ def changed(request: Request, change: LabelChange, config: Config) -> AdmissionW
         f"metadata.labels[{change.key}]",
         f"it decides who may attach to which network ({_use(change)}); {WRITERS} does not list {user_of(request)}; "
         f"ask {config.whom_to_ask}",
+        rule=RULE,
     )
 
 
@@ -77,6 +78,7 @@ def unknown_level(key: str, value: str) -> AdmissionWarning:
         f"metadata.labels[{key}]",
         f"this is not a level: {show(value)}; allowed: {', '.join(LEVELS)}; until it is corrected it counts as "
         "Restricted",
+        rule="level-value",
     )
 
 
@@ -94,7 +96,7 @@ def unknown_label(key: str, near: str) -> AdmissionWarning:
     """Warn of a label that nadmit does not read, where the author most likely means the level's label `near`."""
     allowed = ", ".join(LABELS.values())
     text = f'nadmit reads no such label; did you mean "{near}"? allowed: {allowed}'
-    return AdmissionWarning(f"metadata.labels[{key}]", text)
+    return AdmissionWarning(f"metadata.labels[{key}]", text, rule="level-label")
 
 
 def _change(change: LabelChange) -> str:

@@ -24,7 +24,8 @@ def config_type(value: object) -> SpecError:
 
 def on_disk(name: str) -> AdmissionWarning:
     """Warn of an empty `spec.config`, with which each node runs a file of its own (side door 4)."""
-    return AdmissionWarning("", f'spec.config is empty: each node will use its own CNI configuration named "{name}"')
+    text = f'spec.config is empty: each node will use its own CNI configuration named "{name}"'
+    return AdmissionWarning("", text, rule="config-on-disk")
 
 
 def capital_config(name: str) -> AdmissionWarning:
@@ -33,6 +34,7 @@ def capital_config(name: str) -> AdmissionWarning:
         "spec.Config",
         "the API server drops this field, so spec.config is empty, and each node will use its own CNI configuration "
         f'named "{name}"; write "config"',
+        rule="config-field",
     )
 
 
@@ -48,12 +50,14 @@ def blank_config(attacher: str) -> SpecError:
 
 def name_differs(written: str, name: str) -> AdmissionWarning:
     """Warn of a configuration whose name is not the object's: NPWG v1.3 §3.4.3 strongly recommends equal names."""
-    return AdmissionWarning("spec.config", f'name {show(written)} differs from the object\'s name "{name}"')
+    text = f'name {show(written)} differs from the object\'s name "{name}"'
+    return AdmissionWarning("spec.config", text, rule="config-name")
 
 
 def dotted_name(name: str) -> AdmissionWarning:
     """Warn of a name that only the JSON form of the annotation can hold."""
-    return AdmissionWarning("metadata.name", f'"{name}" has a dot: pods can only select it in the JSON form')
+    text = f'"{name}" has a dot: pods can only select it in the JSON form'
+    return AdmissionWarning("metadata.name", text, rule="dotted-name")
 
 
 def plugin_warning(finding: PluginFinding, *, field: str = "spec.config") -> AdmissionWarning:

@@ -14,7 +14,7 @@ from webhook.admission.model.requests import AdmissionWarning
 
 def lint_warning(lint: Lint) -> AdmissionWarning:
     """Warn of something that works in a policy, though few authors mean it."""
-    return AdmissionWarning(lint.path, lint.text)
+    return AdmissionWarning(lint.path, lint.text, rule=lint.name)
 
 
 def pools_unlimited() -> AdmissionWarning:
@@ -23,6 +23,7 @@ def pools_unlimited() -> AdmissionWarning:
         "spec.definitions.baseline",
         "masters are listed and addresses are not: at level Baseline, definitions may hand out any pool of addresses "
         "on them; list the ranges that tenants have",
+        rule="baseline-pools",
     )
 
 

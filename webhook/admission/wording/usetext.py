@@ -28,7 +28,8 @@ def deletion_warning(request: Request, users: NetworkUsers) -> AdmissionWarning:
     effect = (
         f"{has}; {_waiting(users)} for it" if users.attached and users.waiting else has if users.attached else waits
     )
-    return AdmissionWarning("", f"{effect}; create it again, or remove it from the pods ({_names(users)})")
+    text = f"{effect}; create it again, or remove it from the pods ({_names(users)})"
+    return AdmissionWarning("", text, rule=RULE)
 
 
 def change_warning(request: Request, users: NetworkUsers, changes: Sequence[str]) -> AdmissionWarning:
@@ -38,12 +39,14 @@ def change_warning(request: Request, users: NetworkUsers, changes: Sequence[str]
             "",
             f"{_waiting(users)} for {_network(request)}, and this changes {', '.join(changes)}: "
             f"nothing is attached yet, so they get the new one ({_names(users)})",
+            rule=RULE,
         )
     waiting = f"; {_waiting(users)} and will get the new one" if users.waiting else ""
     return AdmissionWarning(
         "",
         f"{_pods(users)} {_network(request)}, and this changes {', '.join(changes)}: the old one stays attached "
         f"until the pods are recreated; delete them when convenient{waiting} ({_names(users)})",
+        rule=RULE,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 
@@ -35,6 +36,29 @@ def test_every_id_in_the_code_is_in_the_list() -> None:
     found = {rule for path in SOURCES for rule in RULE_PLACES.findall(path.read_text())}
     assert len(found) > 30
     assert sorted(found - RULE_IDS) == []
+
+
+def test_every_warning_has_a_rule() -> None:
+    """`nadmit check` prints it, and a comment or a baseline names it."""
+    calls = [
+        (path.name, call)
+        for path in (ROOT / "webhook").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "AdmissionWarning"
+    ]
+    assert len(calls) > 25
+    without = [
+        f"{name}:{call.lineno}"
+        for name, call in calls
+        if len(call.args) < 3 and not any(keyword.arg == "rule" for keyword in call.keywords)
+    ]
+    assert without == []
+
+
+def test_every_lint_of_policies_is_a_rule() -> None:
+    names = re.findall(r'name="([a-z-]+)"', (ROOT / "cniplugin/access/lints/lints.py").read_text())
+    assert len(names) >= 7
+    assert set(names) <= RULES.keys()
 
 
 def test_every_code_in_the_code_and_in_schemas_is_explained() -> None:

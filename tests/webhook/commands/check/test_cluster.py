@@ -15,7 +15,7 @@ from tests.fakes.apiserver import ApiServer, failure
 from tests.fakes.objects import namespace, network, write_kubeconfig
 from tests.fakes.objectstore import NAMESPACES, NETWORKS, PODS
 from webhook.cli import nadmit
-from webhook.commands import clusterobjects
+from webhook.commands.check import clusterobjects
 
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 REPLICASETS = "/apis/apps/v1/replicasets"
@@ -139,8 +139,8 @@ def test_rights(world: World) -> None:
 
 
 def test_options() -> None:
-    both = CliRunner().invoke(nadmit, ["check", "--cluster", "x"])
-    assert (both.exit_code, "Give either PATHs or --cluster." in both.output) == (2, True)
+    neither = CliRunner().invoke(nadmit, ["check"])
+    assert (neither.exit_code, "Give PATHs, or --cluster." in neither.output) == (2, True)
     alone = CliRunner().invoke(nadmit, ["check", "x", "--kubeconfig", "y"])
     assert (alone.exit_code, "--kubeconfig belongs to --cluster." in alone.output) == (2, True)
 

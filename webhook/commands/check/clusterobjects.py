@@ -8,7 +8,7 @@ tell apart, one is judged, and stands for the others.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +60,33 @@ KINDS: tuple[tuple[Resource, GroupKind], ...] = (
 )
 """What is listed, with the kind of its objects, which the items of a list do not have."""
 
+CONTEXT = tuple(
+    entry
+    for entry in KINDS
+    if entry[0] in {NETWORKS, NAMESPACES, POLICIES, CONFIGS, CLAIMS, TEMPLATES, CLASSES} or entry[1] == POD
+)
+"""What decisions about other objects read."""
+
 TEMPLATED = frozenset(
     {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job", "ReplicationController"}
 )
 """Kinds with a template of pods, of which some make others."""
 
 REQUIRED = frozenset({NETWORKS.kind, NAMESPACES.kind, POLICIES.kind, CONFIGS.kind, PODS.kind})
-"""Without the right to list these, no verdict would be right."""
+"""Without the right to list these, no verdict would be right.
+
+Pods that are a context only tell which networks and addresses are in use.
+"""
 
 
 class ClusterDocuments:
-    """The documents of a cluster, and how many pods each of them stands for beside itself."""
+    """The documents of a cluster, and how many pods each of them stands for beside itself.
 
-    def __init__(self) -> None:
+    `is_every_pod`: each pod is a document, even if it is like another one.
+    """
+
+    def __init__(self, *, is_every_pod: bool = False) -> None:
+        self._is_every_pod = is_every_pod
         self.documents: list[Document] = []
         self._alike: dict[tuple[object, ...], int] = {}
         self._keys: dict[int, tuple[object, ...]] = {}
@@ -81,7 +95,7 @@ class ClusterDocuments:
         """Take an object of the cluster."""
         if not _is_wanted(written):
             return
-        key = _key_of(written)
+        key = None if self._is_every_pod else _key_of(written)
         if key is not None and key in self._alike:
             self._alike[key] += 1
             return
@@ -111,30 +125,36 @@ class Unplaced(Source):
         return Position(self.file)
 
 
-def read_cluster(kubeconfig: Path | None, tell: Callable[[str], None]) -> ClusterDocuments:
-    """List everything. `tell` gets a line for each kind. Raises ClusterError."""
+def read_cluster(
+    kubeconfig: Path | None,
+    tell: Callable[[str], None],
+    *,
+    kinds: Sequence[tuple[Resource, GroupKind]] = KINDS,
+    is_every_pod: bool = False,
+) -> ClusterDocuments:
+    """List everything of some kinds. `tell` gets a line for each kind. Raises ClusterError."""
     connection = Connection(kubeconfig, environ=os.environ)
     connection.open()
     found = ClusterDocuments()
     try:
-        for resource, kind in KINDS:
-            found.join(_read_kind(connection, resource, kind, tell))
+        for resource, kind in kinds:
+            found.join(_read_kind(connection, resource, kind, tell, is_every_pod=is_every_pod))
     finally:
         connection.close()
     return found
 
 
 def _read_kind(
-    connection: Connection, resource: Resource, kind: GroupKind, tell: Callable[[str], None]
+    connection: Connection, resource: Resource, kind: GroupKind, tell: Callable[[str], None], *, is_every_pod: bool
 ) -> ClusterDocuments:
     """Return the objects of a kind; none if it is not installed, or is not required and may not be listed."""
     for _ in range(len(resource.older) + 1):
         try:
-            return _read_again(connection, resource, kind, tell)
+            return _read_again(connection, resource, kind, tell, is_every_pod=is_every_pod)
         except NotFoundError:
             resource = resource.in_next_version()
         except ForbiddenError as error:
-            if resource.kind in REQUIRED:
+            if resource.kind in REQUIRED and not (is_every_pod and resource.kind == PODS.kind):
                 raise
             tell(f"{resource.kind}: not checked: {error}")
             return ClusterDocuments()
@@ -143,11 +163,11 @@ def _read_kind(
 
 
 def _read_again(
-    connection: Connection, resource: Resource, kind: GroupKind, tell: Callable[[str], None]
+    connection: Connection, resource: Resource, kind: GroupKind, tell: Callable[[str], None], *, is_every_pod: bool
 ) -> ClusterDocuments:
     head = {"apiVersion": f"{kind.group}/{resource.version}" if kind.group else resource.version, "kind": kind.kind}
     for _ in range(ROUNDS_MAX):
-        found, count = ClusterDocuments(), 0
+        found, count = ClusterDocuments(is_every_pod=is_every_pod), 0
         try:
             for count, item in enumerate(_pages(connection, resource), 1):  # noqa: B007 - the last one
                 found.add({**head, **item})
