@@ -29,7 +29,7 @@ from webhook.commands import options, serve
 from webhook.commands.check import knownfindings, suppressions
 from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
-from webhook.configuration.parsing import ConfigurationError
+from webhook.configuration.texts import ConfigurationError
 from webhook.kube import responses
 from webhook.kube.apierrors import ClusterError
 from webhook.observing import tally

@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from tests.fakes.clock import Clock
 from webhook.admission.view.decisioncontext import Configuration
 from webhook.configuration.current import SHOWN_PROBLEMS_MAX, CurrentConfiguration, default_value
-from webhook.configuration.parsing import PROBLEMS_MAX, ConfigurationError
+from webhook.configuration.parsing import PROBLEMS_MAX
 from webhook.configuration.sections import defaults
+from webhook.configuration.texts import ConfigurationError
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.telemetry.metrics import ConfigurationMetrics
 

@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.waiting import wait_until
 from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.filesource import ConfigurationFile, read_file
-from webhook.configuration.parsing import ConfigurationError
+from webhook.configuration.texts import ConfigurationError
 
 from .texts import BAD, HONOR, OFF, TOP_UP
 

@@ -10,8 +10,9 @@ import yaml
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from webhook.admission.model.injection import Injection
 from webhook.admission.view.decisioncontext import Configuration
-from webhook.configuration.parsing import BYTES_MAX, PROBLEMS_MAX, ConfigurationError, read
+from webhook.configuration.parsing import PROBLEMS_MAX, read
 from webhook.configuration.sections import NadmitConfiguration, defaults
+from webhook.configuration.texts import BYTES_MAX, ConfigurationError
 from webhook.plugindata.pluginfiles import load_schemas
 
 from .texts import HEAD, OFF

@@ -11,8 +11,9 @@ from tests.webhook.admission.plugins.checking import SCHEMAS, findings_of
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.plugins.schema import UNKNOWN_TYPES, PluginChecks
 from webhook.configuration.current import CurrentConfiguration
-from webhook.configuration.parsing import ConfigurationError, read
+from webhook.configuration.parsing import read
 from webhook.configuration.sections import UnknownTypes
+from webhook.configuration.texts import ConfigurationError
 from webhook.plugindata.adminschemas import read_schemas
 
 from .texts import HEAD

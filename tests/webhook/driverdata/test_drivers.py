@@ -23,7 +23,8 @@ from tests.webhook.admission.dra.claimobjects import (
 )
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.dra.parameters import Parameters, read_parameters
-from webhook.configuration.parsing import ConfigurationError, read
+from webhook.configuration.parsing import read
+from webhook.configuration.texts import ConfigurationError
 from webhook.driverdata.admindrivers import read_drivers
 from webhook.driverdata.driverfiles import FOLDER, load_drivers
 
