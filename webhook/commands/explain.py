@@ -14,7 +14,7 @@ from cniplugin.netspec.names import nearest
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report import explained, plugintypes
-from webhook.report.titles import CODES_BY_UPPER, meant_code
+from webhook.report.titles import codes_by_upper, meant_code
 
 from .options import EXIT_UNREADABLE, configuration_of, paint, schemas_option
 
@@ -83,11 +83,11 @@ def explain(
 
 
 def _explain_codes(codes: Sequence[str], output: str) -> str:
-    unknown = [code for code in dict.fromkeys(codes) if code.upper() not in CODES_BY_UPPER]
+    unknown = [code for code in dict.fromkeys(codes) if code.upper() not in codes_by_upper()]
     _end_with([_no_such_code(code) for code in unknown])
-    names = list(dict.fromkeys(CODES_BY_UPPER[code.upper()] for code in codes))
+    names = list(dict.fromkeys(codes_by_upper()[code.upper()] for code in codes))
     if output == "json":
-        return explained.render_json(names or CODES_BY_UPPER.values())
+        return explained.render_json(names or codes_by_upper().values())
     return explained.render_text(names, paint) if names else explained.render_list(paint)
 
 

@@ -119,16 +119,20 @@ def judge(documents: Iterable[Document], webhook: Webhook, problems: list[Proble
             problems.append(_unreadable(document, error))
 
 
+RulesFor = Callable[[Request, Rules, Cluster], Rules]
+"""(request, rules, cluster) -> the rules for this request."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
     """Answers reviews of objects. `user` creates the objects; an AdmissionReview has a user of its own.
 
-    `rules_for`: (request, rules, cluster) -> the rules for an object whose user is not known; None if `user` is known.
+    `rules_for`: makes the rules for an object whose user is not known; None if `user` is known.
     """
 
     context: DecisionContext
     user: User = NOBODY
-    rules_for: Callable[[Request, Rules, Cluster], Rules] | None = None
+    rules_for: RulesFor | None = None
 
     def judge(self, document: Document, old: Document | None = None) -> Judgement:
         """Return the judgement of one document, as an update if there is an `old` one.

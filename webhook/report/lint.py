@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from webhook.admission.plugins.findings import SEVERITIES
 from webhook.report.plaintext import counted
@@ -28,8 +29,7 @@ SUPPRESSORS = {"comment": "by comments", "baseline": "by the baseline", "skip": 
 """What keeps a finding out of the report, as the summary names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One problem or warning. `subject` is the object, such as `pod blue/web-0`, "" when no object could be read.
 
     `field` is the path inside the object, "" when the finding is about all of it. `environment`: the one in which it
@@ -68,8 +68,7 @@ class Finding:
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """All findings in the order of the files, and how much was read.
 
     `judged` counts the objects that a webhook would be asked about; `subjects` are these objects. `by_rule`: the
@@ -85,9 +84,9 @@ class Report:
     environments: int = 1
     subjects: tuple[tuple[Position, str], ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
-    suppressed: Mapping[str, int] = field(default_factory=dict)
+    suppressed: Mapping[str, int] = MappingProxyType({})
 
-    def count(self, level: str) -> int:
+    def number_of(self, level: str) -> int:
         """Return how many findings have a level."""
         return sum(finding.level == level for finding in self.findings)
 
@@ -97,7 +96,7 @@ class Report:
         side_by_side = f" in {self.environments} environments" if self.environments > 1 else ""
         line = (
             f"{counted(self.objects, 'object')} in {self._where} ({self.judged} judged{side_by_side}), "
-            f"{counted(self.count(ERROR), 'problem')}, {counted(self.count(WARNING), 'warning')}"
+            f"{counted(self.number_of(ERROR), 'problem')}, {counted(self.number_of(WARNING), 'warning')}"
         )
         suppressed = [f"{number} {SUPPRESSORS[by]}" for by, number in self.suppressed.items() if number]
         line += f"; suppressed: {', '.join(suppressed)}" if suppressed else ""
@@ -138,8 +137,8 @@ def render_json(report: Report) -> str:
             "files": report.files,
             "objects": report.objects,
             "judged": report.judged,
-            "problems": report.count(ERROR),
-            "warnings": report.count(WARNING),
+            "problems": report.number_of(ERROR),
+            "warnings": report.number_of(WARNING),
             "environments": report.environments,
             "suppressed": {by: report.suppressed.get(by, 0) for by in SUPPRESSORS},
         },

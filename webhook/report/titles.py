@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from operator import eq
 from string import ascii_uppercase
 
@@ -39,8 +41,11 @@ FILE_RULES = {
 TITLES = {**RULES, **FILE_RULES}
 """Rule -> title."""
 
-CODES_BY_UPPER = {name.upper(): name for name in (*SEVERITIES, *TITLES)}
-"""Every code and rule by its upper case, because people write them in any letter case."""
+
+@cache
+def codes_by_upper() -> Mapping[str, str]:
+    """Return every code and rule by its upper case, because people write them in any letter case."""
+    return {name.upper(): name for name in (*SEVERITIES, *TITLES)}
 
 
 def meant_code(code: str) -> str:
@@ -51,7 +56,14 @@ def meant_code(code: str) -> str:
     if code[:3].upper() == "NAD":
         return max(SEVERITIES, key=lambda known: sum(map(eq, known, code.upper())))
     near = get_close_matches(code.lower(), {rule.lower(): rule for rule in TITLES}, n=1)
-    return CODES_BY_UPPER[near[0].upper()] if near else ""
+    return codes_by_upper()[near[0].upper()] if near else ""
+
+
+def no_such_code(code: str) -> str:
+    """Return that a code does not exist, and which one is meant."""
+    meant = meant_code(code)
+    hint = f'did you mean "{meant}"? ' if meant else ""
+    return f'there is no such code: "{code}"; {hint}allowed: those that `nadmit explain` lists'
 
 
 _PAGES = (

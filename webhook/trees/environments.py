@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
+from typing import NamedTuple
 
 from .documents import Document
 
@@ -29,8 +29,7 @@ OWN = ""
 """The files of a parent itself, beside its directories."""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(NamedTuple):
     """What is judged together. `members`: indexes of documents; `judged`: those whose findings count.
 
     `label`: its directory, "" if the tree has one environment only.
@@ -41,8 +40,7 @@ class Environment:
     judged: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Environments below one parent. `example`: an object that they share, as an index of a document."""
 
     parent: str

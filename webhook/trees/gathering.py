@@ -7,14 +7,13 @@ user names is always read as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from webhook.files import load_file
 
-from . import documents, foreign, treefiles
+from . import documents, treefiles
 from .documents import Document
 from .manifests import FILE_BYTES_MAX
 from .passedover import PassedOver
@@ -29,20 +28,20 @@ SHOWN_MAX = 3
 """Charts and kustomizations that one remark names."""
 
 
-@dataclass(slots=True)
 class Gathered:
     """What was read. `remarks`: what the user should know, though nothing is wrong.
 
     `files`: in order, with those that a program builds from. `texts`: of files by name.
     """
 
-    documents: list[Document] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    remarks: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
-    passed_over: list[PassedOver] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    texts: dict[str, str] = field(default_factory=dict)
+    def __init__(self, files: Sequence[str] = (), passed_over: Sequence[PassedOver] = ()) -> None:
+        self.documents: list[Document] = []
+        self.problems: list[Problem] = []
+        self.remarks: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.passed_over = list(passed_over)
+        self.files = list(files)
+        self.texts: dict[str, str] = {}
 
 
 Progress = Callable[[Sequence[str]], Iterable[str]]
@@ -56,7 +55,7 @@ def gather(paths: Sequence[str], *, exclude: Sequence[str] = (), progress: Progr
     that cannot be listed.
     """
     found = treefiles.find(paths, exclude=exclude)
-    gathered = Gathered(passed_over=found.passed_over, files=sorted_with(found.files, found.kustomizations))
+    gathered = Gathered(sorted_with(found.files, found.kustomizations), found.passed_over)
     reader = _Reader(gathered, found.named)
     plain = found.files
     if found.kustomizations:
@@ -94,6 +93,8 @@ class _Reader:
         if file in self.named or not (problems or (text and ("{%" in text or "{{" in text or "${" in text))):
             self.gathered.problems += problems
             return found
+        from . import foreign  # noqa: PLC0415 - few files are
+
         kept, left, passed = foreign.sort_out(text, found, problems)
         self.gathered.problems += left
         self.gathered.passed_over += passed

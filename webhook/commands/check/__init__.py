@@ -3,3 +3,6 @@
 Belongs here: which objects are judged against what, suppressions, the baseline, exit codes. Does not belong here:
 decisions, formats of reports, the reading of files. Must not know: FastAPI or uvicorn.
 """
+
+MARK = "nadmit:"
+"""Begins a comment for nadmit in a file."""

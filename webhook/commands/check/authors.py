@@ -27,15 +27,10 @@ ANYTHING = DefinitionRule(policy="", name="", action=ALLOW, config=ConfigMatch(i
 
 
 class AnyAuthor:
-    """Makes the rules for each definition, and notes the rules that do not count."""
+    """Makes the rules for each definition. `passed_over` gets the rules that do not count, once for each definition."""
 
-    def __init__(self) -> None:
-        self._names: dict[str, None] = {}
-
-    @property
-    def passed_over(self) -> list[PassedOver]:
-        """The rules that did not count for some definition."""
-        return [PassedOver("author-rule", name) for name in self._names]
+    def __init__(self, passed_over: list[PassedOver]) -> None:
+        self._passed_over = passed_over
 
     def rules_for(self, request: Request, rules: Rules, cluster: Cluster) -> Rules:
         """Return the rules for one request."""
@@ -43,10 +38,10 @@ class AnyAuthor:
             return rules
         namespace = request.namespace
         labels = cluster.namespace_labels(namespace) if namespace else {}
-        conditions = list(self._conditions(rules, namespace, labels))
-        if not conditions and not any(_about_authors(rules, namespace, labels)):
+        names = dict.fromkeys([*_conditions(rules, namespace, labels), *_about_authors(rules, namespace, labels)])
+        if not names:
             return rules
-        self._names |= dict.fromkeys([*conditions, *_about_authors(rules, namespace, labels)])
+        self._passed_over += (PassedOver("author-rule", name) for name in names)
         changed = {
             name: _Index(index, _without_authors(index, namespace, labels))
             for name in ("enforced", "warned", "audited")
@@ -54,17 +49,18 @@ class AnyAuthor:
         }
         return rules.replace(**changed)
 
-    def _conditions(self, rules: Rules, namespace: str, labels: Mapping[str, str]) -> Iterator[str]:
-        """Yield the settings that refuse by the author alone."""
-        config = rules.config
-        if config.definitions_default == "Deny":
-            yield "definitions.default Deny"
-        if namespace and any(level_name(config.levels, labels, mode) == RESTRICTED for mode in MODES):
-            yield f'level Restricted of namespace "{namespace}"'
+
+def _conditions(rules: Rules, namespace: str, labels: Mapping[str, str]) -> Iterator[str]:
+    """Yield the settings that refuse by the author alone."""
+    config = rules.config
+    if config.definitions_default == "Deny":
+        yield "definitions.default Deny"
+    if namespace and any(level_name(config.levels, labels, mode) == RESTRICTED for mode in MODES):
+        yield f'level Restricted of namespace "{namespace}"'
 
 
 def _about_authors(rules: Rules, namespace: str, labels: Mapping[str, str]) -> Iterator[str]:
-    """Yield the Deny rules about authors."""
+    """Yield the rules about authors."""
     for index in (rules.enforced, rules.warned, rules.audited):
         for rule in index.definitions if index is not None else ():
             if _has_authors(rule) and rule.has_namespace(namespace, labels):

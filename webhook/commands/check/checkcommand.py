@@ -22,11 +22,9 @@ from webhook.commands.options import (
 )
 from webhook.report import lint
 from webhook.report.lint import ERROR, WARNING, Report
-from webhook.report.titles import CODES_BY_UPPER
+from webhook.report.titles import codes_by_upper, no_such_code
 from webhook.trees import passedover
 
-from . import suppressions
-from .authors import AnyAuthor
 from .checkrun import Run
 from .judgedtree import Judging
 
@@ -36,9 +34,9 @@ FORMATS = ("text", "json", "github", "sarif", "junit")
 def _parse_codes(_context: click.Context, _option: click.Parameter, value: Sequence[str]) -> frozenset[str]:
     codes = [code.strip() for text in value for code in text.split(",") if code.strip()]
     for code in codes:
-        if code.upper() not in CODES_BY_UPPER:
-            raise click.BadParameter(suppressions.no_such_code(code))
-    return frozenset(CODES_BY_UPPER[code.upper()] for code in codes)
+        if code.upper() not in codes_by_upper():
+            raise click.BadParameter(no_such_code(code))
+    return frozenset(codes_by_upper()[code.upper()] for code in codes)
 
 
 @click.command(short_help="Find the problems in a tree of YAML, with file, line and column.")
@@ -152,7 +150,7 @@ def check(
         configuration=configuration,
         network_namespace=network_namespace,
         user=User(given["user_name"] or NOBODY.name, (*given["groups"], *NOBODY.groups)),
-        any_author=None if is_known else AnyAuthor(),
+        is_author_known=is_known,
     )
     run = Run(paths, given, judging, is_listing_subjects=output == "junit")
     report = run.check_files() if paths else run.check_cluster()
@@ -193,5 +191,5 @@ def _render(report: Report, output: str, *, is_strict: bool) -> str:
 def _exit_code(report: Report, *, is_strict: bool) -> int:
     if any(finding.is_unreadable for finding in report.findings):
         return EXIT_UNREADABLE
-    counts = report.count(ERROR) + (report.count(WARNING) if is_strict else 0)
+    counts = report.number_of(ERROR) + (report.number_of(WARNING) if is_strict else 0)
     return EXIT_REFUSED if counts else 0

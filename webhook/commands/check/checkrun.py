@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,8 @@ from webhook.trees.passedover import PassedOver
 from webhook.trees.problems import ManifestError, Position, Problem
 from webhook.trees.yamlstream import decode
 
-from . import suppressions
-from .judgedtree import Judging, judge_all, leave_out_consequences, merge_unknown_namespaces, of_problem
+from . import MARK
+from .judgedtree import Judged, Judging, judge_all, leave_out_consequences, merge_unknown_namespaces, of_problem
 from .runningpods import as_created
 
 if TYPE_CHECKING:
@@ -36,22 +35,24 @@ PROGRESS_FILES_MIN = 300
 CLUSTER = "<cluster>"
 
 
-@dataclass(slots=True)
 class Run:
     """The run, with what it has read. `given`: the options of the command. `is_listing_subjects`: see Report."""
 
-    paths: Sequence[str]
-    given: Mapping[str, Any]
-    judging: Judging
-    is_listing_subjects: bool = False
-    gathered: Gathered = field(default_factory=Gathered)
+    def __init__(
+        self, paths: Sequence[str], given: Mapping[str, Any], judging: Judging, *, is_listing_subjects: bool
+    ) -> None:
+        self.paths = paths
+        self.given = given
+        self.judging = judging
+        self.is_listing_subjects = is_listing_subjects
+        self.gathered = Gathered()
 
     def check_files(self) -> Report:
         """Return the report about files, in their order; findings without a file come first."""
         gathered = self.gathered = self._gather()
         gathered.documents = list(map(as_created, gathered.documents))
         remarks = list(gathered.remarks)
-        judging = replace(self.judging, context=self._context(remarks))
+        judging = self.judging._replace(context=self._context(remarks))
         judged = judge_all(gathered.documents, judging)
         remarks += (_tell(group, gathered.documents[group.example]) for group in judged.groups)
         findings = [
@@ -61,9 +62,8 @@ class Run:
             *judged.findings,
         ]
         order = {file: number for number, file in enumerate(gathered.files, 1)}
-        report = self._report(findings, lambda one: (order.get(one.position.file, 0), one.position.line))
-        return replace(
-            report,
+        report = self._report(findings, judged, lambda one: (order.get(one.position.file, 0), one.position.line))
+        return report._replace(
             files=len(gathered.files),
             objects=len(gathered.documents),
             judged=len(judged.judgements),
@@ -77,12 +77,11 @@ class Run:
         judged = judge_all(found.documents, self.judging)
         others = {who(one.request): found.others(one.document) for one in judged.judgements}
         findings = [
-            replace(one, more=f"{number} more of its controller") if (number := others.get(one.subject, 0)) else one
+            one._replace(more=f"{number} more of its controller") if (number := others.get(one.subject, 0)) else one
             for one in judged.findings
         ]
-        report = self._report(findings, lambda one: (one.level, one.rule, one.subject))
-        return replace(
-            report,
+        report = self._report(findings, judged, lambda one: (one.level, one.rule, one.subject))
+        return report._replace(
             objects=len(found.documents),
             judged=len(judged.judgements),
             by_rule=True,
@@ -141,21 +140,23 @@ class Run:
 
     # What is kept out
 
-    def _report(self, findings: Iterable[Finding], order: Callable[[Finding], Any]) -> Report:
+    def _report(self, findings: Iterable[Finding], judged: Judged, order: Callable[[Finding], Any]) -> Report:
         """Return a report of findings, without those that options and comments keep out."""
         skip: frozenset[str] = self.given["skip"]
         every = list(findings)
         kept = [one for one in every if one.rule not in skip]
         suppressed = {"skip": len(every) - len(kept)}
-        unread = {one.position.file for one in every if one.is_unreadable}
-        texts = self._texts(kept)
-        kept, suppressed["comment"] = suppressions.apply(kept, texts, skipped=skip, unread=unread)
+        texts = {file: text for file, text in self._texts(kept).items() if MARK in text}
+        if texts:
+            from . import suppressions  # noqa: PLC0415 - few trees have comments
+
+            unread = {one.position.file for one in every if one.is_unreadable}
+            kept, suppressed["comment"] = suppressions.apply(kept, texts, skipped=skip, unread=unread)
         if self.given["baseline"] is not None and not self.given["write_baseline"]:
             kept, suppressed["baseline"] = self._without_baseline(kept)
         kept, consequences = leave_out_consequences(kept)
         kept = merge_unknown_namespaces(sorted((one for one in kept if one.rule not in skip), key=order))
-        authors = self.judging.any_author
-        passed = (*self.gathered.passed_over, *consequences, *(authors.passed_over if authors else ()))
+        passed = (*self.gathered.passed_over, *consequences, *dict.fromkeys(judged.passed_over))
         return Report(findings=tuple(kept), files=0, objects=0, judged=0, passed_over=passed, suppressed=suppressed)
 
     def _without_baseline(self, findings: Sequence[Finding]) -> tuple[list[Finding], int]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cniplugin.access.compile import NO_POLICIES
 from webhook.admission.model.kinds import NAMESPACE, NETWORK, GroupKind
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.wording.answers import who
 from webhook.admission.wording.usetext import RULE as IN_USE
-from webhook.commands.judging import NOBODY, Judgement, Webhook, judge
+from webhook.commands.judging import NOBODY, Judgement, RulesFor, Webhook, judge
 from webhook.commands.options import rules_in_force
 from webhook.report.lint import ERROR, WARNING, Finding
 from webhook.report.plaintext import counted
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from webhook.admission.model.requests import User
     from webhook.snapshot.snapshot import Snapshot
 
-    from .authors import AnyAuthor
-
 READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
 """Rules of problems in readable files."""
 
@@ -35,44 +33,47 @@ POLICY_PROBLEMS = frozenset({"policy-field", "limit-policy-values"})
 NAMESPACE_UNKNOWN = "namespace-unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judging:
+class Judging(NamedTuple):
     """How documents are judged. `given`: the options about rules. `context`: documents that are not judged themselves.
 
-    `any_author`: None if `user` is known.
+    `is_author_known`: rules about authors are judged.
     """
 
     given: Mapping[str, Any]
     configuration: Configuration
     network_namespace: str
     user: User = NOBODY
-    any_author: AnyAuthor | None = None
+    is_author_known: bool = True
     context: Sequence[Document] = ()
 
 
-@dataclass(slots=True)
 class Judged:
-    """The findings, the judgements of the objects, each object once, and the environments of the tree."""
+    """The findings, the judgements of the objects, each object once, and the environments of the tree.
 
-    findings: list[Finding] = field(default_factory=list)
-    judgements: list[Judgement] = field(default_factory=list)
-    environments: int = 1
-    groups: list[Group] = field(default_factory=list)
+    `passed_over`: rules that did not count.
+    """
+
+    def __init__(self, environments: int, groups: Sequence[Group]) -> None:
+        self.findings: list[Finding] = []
+        self.judgements: list[Judgement] = []
+        self.environments = environments
+        self.groups = groups
+        self.passed_over: list[PassedOver] = []
 
 
 def judge_all(documents: Sequence[Document], judging: Judging) -> Judged:
     """Return the findings about documents in all of their environments."""
     found, groups = environments.split(documents, list(map(builder.identity, documents)))
-    result = Judged(environments=len(found), groups=groups)
+    result = Judged(len(found), groups)
     judged: dict[int, Judgement] = {}
     where: dict[Finding, dict[str, None]] = {}
     for environment in found:
-        for finding in _judge(environment, documents, judging, judged):
+        for finding in _judge(environment, documents, judging, judged, result.passed_over):
             where.setdefault(finding, {})[environment.label] = None
     result.judgements = list(judged.values())
     for finding, labels in where.items():
         is_partial = len(labels) < len(found) and not all(_is_below(finding.position.file, label) for label in labels)
-        result.findings.append(replace(finding, environment=", ".join(labels)) if is_partial else finding)
+        result.findings.append(finding._replace(environment=", ".join(labels)) if is_partial else finding)
     return result
 
 
@@ -81,9 +82,13 @@ def _is_below(file: str, folder: str) -> bool:
 
 
 def _judge(
-    environment: Environment, documents: Sequence[Document], judging: Judging, judged: dict[int, Judgement]
+    environment: Environment,
+    documents: Sequence[Document],
+    judging: Judging,
+    judged: dict[int, Judgement],
+    passed_over: list[PassedOver],
 ) -> Iterator[Finding]:
-    """Yield the findings about an environment, and add the judgements to `judged`."""
+    """Yield the findings about an environment, and add to `judged` and `passed_over`."""
     members = [documents[index] for index in environment.members]
     problems: list[Problem] = []
     before = {builder.identity(document): document for document in judging.context}
@@ -94,7 +99,7 @@ def _judge(
     webhook = Webhook(
         context=DecisionContext(cluster, rules, judging.configuration, judging.network_namespace),
         user=judging.user,
-        rules_for=judging.any_author.rules_for if judging.any_author else None,
+        rules_for=None if judging.is_author_known else _for_any_author(cluster, passed_over),
     )
     broken = _broken_policies(cluster)
     chosen = [documents[index] for index in environment.members if index in environment.judged]
@@ -106,6 +111,15 @@ def _judge(
             made = _with_update(webhook, judgement.document, old, made)
         yield from made
     yield from map(of_problem, problems)
+
+
+def _for_any_author(cluster: Snapshot, passed_over: list[PassedOver]) -> RulesFor | None:
+    """Return the function that makes the rules for an unknown author; None if no rule can be about authors."""
+    if cluster.policies is NO_POLICIES and not cluster.has_levels():
+        return None
+    from .authors import AnyAuthor  # noqa: PLC0415 - most trees have no policies
+
+    return AnyAuthor(passed_over).rules_for
 
 
 def of_problem(problem: Problem) -> Finding:
@@ -201,5 +215,5 @@ def merge_unknown_namespaces(findings: Iterable[Finding]) -> list[Finding]:
         made.append(finding)
     for message, index in first.items():
         if count[message] > 1:
-            made[index] = replace(made[index], more=counted(count[message] - 1, "more object"))
+            made[index] = made[index]._replace(more=counted(count[message] - 1, "more object"))
     return made

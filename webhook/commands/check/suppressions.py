@@ -17,13 +17,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from webhook.commands.check import MARK
 from webhook.report.lint import WARNING, Finding
-from webhook.report.titles import CODES_BY_UPPER, meant_code
+from webhook.report.titles import codes_by_upper, no_such_code
 from webhook.trees.problems import Position
 
 UNUSED, UNREADABLE = "unused-suppression", "suppression-comment"
 
-MARK = "nadmit:"
 _COMMENT = re.compile(rf"(?:^|(?<=\s))#+[ \t]*{MARK}[ \t]*([\w-]+)[ \t]*(.*)$")
 _CODES = re.compile(r"([A-Za-z][\w-]*(?:[ \t]*,[ \t]*[A-Za-z][\w-]*)*)[ \t]*(.*)$")
 IGNORE, IGNORE_FILE = VERBS = ("ignore", "ignore-file")
@@ -107,18 +107,11 @@ def _read(file: str, text: str, mistakes: list[Finding]) -> Iterator[Suppression
 
 def _known_codes(text: str, position: Position, mistakes: list[Finding]) -> Iterator[str]:
     for code in (part.strip() for part in text.split(",")):
-        name = CODES_BY_UPPER.get(code.upper())
+        name = codes_by_upper().get(code.upper())
         if name is not None:
             yield name
         else:
             mistakes.append(_mistake(position, no_such_code(code)))
-
-
-def no_such_code(code: str) -> str:
-    """Return that a code does not exist, and which one is meant."""
-    meant = meant_code(code)
-    hint = f'did you mean "{meant}"? ' if meant else ""
-    return f'there is no such code: "{code}"; {hint}allowed: those that `nadmit explain` lists'
 
 
 def _mistake(position: Position, text: str) -> Finding:
