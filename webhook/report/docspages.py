@@ -16,7 +16,9 @@ from webhook.plugindata.touches import load_files
 
 from . import effects
 from .effects import BOTH, WORDS
-from .explained import NETWORK_NAME, POD_NAME, Explained, explain
+from .explained import NETWORK_NAME, POD_NAME, Explained, example_parts, explain
+from .ruletexts import load_rules
+from .titles import TITLES
 
 CODE_GROUPS = {
     "NAD1": "keys and types",
@@ -77,20 +79,31 @@ def _sections(explained: list[Explained]) -> Iterator[str]:
 
 RULES_HEAD = """\
 ## What rules refuse, and what would happen
-Rules without a code, as `nadmit explain RULE` prints them. A rule that is not in the table refuses nothing, or is about
-objects that are neither pods nor definitions.
+Rules without a code. A rule that is not in the table refuses nothing, or is about objects that are neither pods nor
+definitions.
 
 | rule | about | severity | on the node, if it passed | seen |
 | --- | --- | --- | --- | --- |"""
 
+TEXTS_HEAD = """
+## Rules without a code
+As `nadmit explain RULE` prints them: the cause, an example in which `nadmit check` finds the rule, and the fix."""
+
 
 def _rules() -> Iterator[str]:
-    """Yield the table of the rules without a code."""
+    """Yield the table and the texts of the rules without a code."""
     yield RULES_HEAD
     for rule in sorted(RULES, key=str.casefold):
         for one in effects.judged(rule):
             what = " / ".join(dict.fromkeys(WORDS[one.outcome.effect(attacher)] for attacher in BOTH))
-            yield f"| `{rule}` | {one.subject} | {one.severity} | {what} | {one.outcome.seen} |"
+            yield f"| [`{rule}`](#{rule.lower()}) | {one.subject} | {one.severity} | {what} | {one.outcome.seen} |"
+    yield TEXTS_HEAD
+    for rule, text in sorted(load_rules().items(), key=lambda item: item[0].casefold()):
+        yield f"\n### {rule}"
+        yield f"**{TITLES[rule][:1].upper()}{TITLES[rule][1:]}.** {text.cause}\n"
+        for head, lines in example_parts(text):
+            yield f"{head[:1].upper()}{head[1:]}\n\n```{'text' if text.says else 'yaml'}\n{lines}\n```\n"
+        yield f"Fix: {text.fix}"
     yield ""
 
 

@@ -26,6 +26,7 @@ from webhook.trees import builder, documents
 
 from . import effects, kubectl
 from .lint import Paint
+from .ruletexts import RuleText, load_rules
 from .titles import TITLES, page_of
 
 NAMESPACE, NETWORK_NAME, POD_NAME, OTHER_NAME = "blue", "net", "web", "other"
@@ -117,7 +118,23 @@ def render_json(names: Iterable[str]) -> str:
 
 
 def _rule_json(rule: str) -> dict[str, object]:
-    return {"code": rule, "title": TITLES[rule], "page": page_of(rule), "outcomes": effects.as_json(rule)}
+    text = load_rules()[rule]
+    parts = {
+        "objects": text.example,
+        "options": " ".join(text.options),
+        "configuration": text.configuration,
+        "context": text.context,
+        "says": text.says,
+    }
+    return {
+        "code": rule,
+        "title": TITLES[rule],
+        "meaning": text.cause,
+        "page": page_of(rule),
+        "outcomes": effects.as_json(rule),
+        "example": {key: value for key, value in parts.items() if value},
+        "fix": text.fix,
+    }
 
 
 def _code_json(one: Explained) -> dict[str, object]:
@@ -154,10 +171,29 @@ def render_text(names: Iterable[str], paint: Paint) -> str:
 
 
 def _rule_lines(rule: str, paint: Paint) -> Iterator[str]:
+    text, page = load_rules()[rule], page_of(rule)
     yield f"{paint(f'{rule}:', 'place')} {TITLES[rule]}"
+    yield from textwrap.wrap(text.cause, WIDTH)
     yield from effects.lines(rule)
-    page = page_of(rule)
-    yield f"The message says where, what is allowed and what to do{f'; {page} says more' if page else ''}."
+    yield ""
+    for head, lines in example_parts(text):
+        yield from _block(head, lines)
+    yield from _block("fix:", "\n".join(textwrap.wrap(text.fix, WIDTH)))
+    if page:
+        yield f"{page} says more."
+
+
+def example_parts(text: RuleText) -> Iterator[tuple[str, str]]:
+    """Yield the parts of an example, each with its heading."""
+    if text.says:
+        yield "the program says:", text.says
+    if text.configuration:
+        yield "the NadmitConfiguration has:", text.configuration
+    if text.context:
+        yield "objects that are there already (nadmit check --manifests):", text.context.rstrip("\n")
+    if text.example:
+        options = f", with {' '.join(text.options)}" if text.options else ""
+        yield f"example{options}:", text.example.rstrip("\n")
 
 
 def _code_lines(one: Explained, paint: Paint) -> Iterator[str]:

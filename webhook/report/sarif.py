@@ -15,15 +15,23 @@ from webhook.plugindata.codes import load_codes
 
 from . import effects
 from .lint import ERROR, WARNING, Finding, Report
+from .ruletexts import load_rules
 from .titles import TITLES, page_of
 
+INFORMATION_URI = "https://nadmit.io/"
+"""The domain of the API groups."""
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def render(report: Report, *, version: str) -> str:
     """Return the log. `version`: of the program. Relative files become relative URIs, §3.4.4."""
     rules = list(dict.fromkeys(finding.rule for finding in report.findings))
-    driver: dict[str, object] = {"name": "nadmit", "version": version, "rules": [_rule(rule) for rule in rules]}
+    driver: dict[str, object] = {
+        "name": "nadmit",
+        "informationUri": INFORMATION_URI,
+        "version": version,
+        "rules": [_rule(rule) for rule in rules],
+    }
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
@@ -34,34 +42,41 @@ def render(report: Report, *, version: str) -> str:
 
 def _rule(rule: str) -> dict[str, object]:
     """NB: the code scanning of GitHub requires all three texts; SARIF requires only `id`."""
-    if rule not in SEVERITIES:
-        text, page = {"text": TITLES.get(rule, rule)}, page_of(rule)
-        more = f"{TITLES.get(rule, rule)}{f'; {page} says more' if page else ''}"
-        value: dict[str, object] = {
-            "id": rule,
-            "shortDescription": text,
-            "fullDescription": text,
-            "help": {"text": more},
-        }
-        levels = {one.severities[MULTUS] for one in effects.judged(rule)}
-        return {**value, "defaultConfiguration": {"level": ERROR if ERROR in levels else WARNING}} if levels else value
-    code = load_codes()[rule]
+    if rule in SEVERITIES:
+        code = load_codes()[rule]
+        title, cause, fix, level = code.title, code.meaning, code.fix, SEVERITIES[rule]
+        example = json.dumps(code.pod or code.example, ensure_ascii=False)
+    else:
+        text = load_rules()[rule]
+        title, cause, fix, example = TITLES[rule], text.cause, text.fix, text.example or text.says
+        level = _level(rule)
+    page = page_of(rule) or "docs/messages.md"
+    more = f"`nadmit explain {rule}` says more, and {page}."
+    block = f"```\n{example.rstrip()}\n```"
     return {
         "id": rule,
-        "shortDescription": {"text": code.title},
-        "fullDescription": {"text": code.meaning},
-        "help": {"text": f"{code.meaning} {code.fix} `nadmit explain {rule}` shows an example."},
-        "defaultConfiguration": {"level": SEVERITIES[rule]},
+        "name": rule,
+        "shortDescription": {"text": title},
+        "fullDescription": {"text": cause},
+        "help": {
+            "text": f"{cause} {fix} {more}",
+            "markdown": f"{cause}\n\n**Example**\n\n{block}\n\n**Fix:** {fix}\n\n{more}",
+        },
+        **({"defaultConfiguration": {"level": level}} if level else {}),
     }
 
 
+def _level(rule: str) -> str:
+    levels = {one.severities[MULTUS] for one in effects.judged(rule)}
+    return (ERROR if ERROR in levels else WARNING) if levels else ""
+
+
 def _result(finding: Finding, rule_index: int) -> dict[str, object]:
-    subject = f"{finding.subject}: " if finding.subject else ""
     return {
         "ruleId": finding.rule,
         "ruleIndex": rule_index,
         "level": finding.level,
-        "message": {"text": f"{subject}{finding.text}"},
+        "message": {"text": f"{finding.head}{finding.text}"},
         "locations": [{"physicalLocation": _location(finding)}],
     }
 

@@ -86,7 +86,7 @@ def test_a_rule_names_the_page_that_says_more() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_page_has_what_each_rule_would_do(rule: str) -> None:
-    rows = re.findall(rf"^\| `{rule}` \| (\w+) \| (.+?) \| ", docspages.render_messages(), re.MULTILINE)
+    rows = re.findall(rf"^\| \[`{rule}`\]\(#[\w-]+\) \| (\w+) \| (.+?) \| ", docspages.render_messages(), re.MULTILINE)
     assert rows == [(one.subject, one.severity) for one in effects.judged(rule)]
     assert bool(rows) == (rule not in ELSEWHERE)
 
