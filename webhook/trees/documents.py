@@ -183,7 +183,9 @@ def _check_metadata(document: Document) -> Iterator[Problem]:
     name = document.object["metadata"].get("name")
     if not isinstance(name, str | None):
         yield Problem(document.locate("metadata.name"), "metadata", _not_a_name(name))
-    elif not any(_is_text(document.object["metadata"].get(key)) for key in ("name", "generateName")):
+    elif document.group in GROUPS and not any(
+        _is_text(document.object["metadata"].get(key)) for key in ("name", "generateName")
+    ):
         yield Problem(document.locate("metadata"), "metadata", "metadata.name is missing; add it")
     for path in METADATA_PATHS:
         metadata = dig(document.object, path)
