@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 
 import click
 from cryptography import x509
@@ -25,6 +26,7 @@ from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.commands import options, serve
+from webhook.commands.check import knownfindings, suppressions
 from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
 from webhook.configuration.parsing import ConfigurationError
@@ -33,12 +35,13 @@ from webhook.kube.apierrors import ClusterError
 from webhook.observing import tally
 from webhook.plugindata.adminschemas import read_schemas
 from webhook.plugindata.pluginfiles import load_schemas
+from webhook.report.lint import Finding
 from webhook.review import wire
 from webhook.serving import http
 from webhook.serving.http import RequestError
 from webhook.serving.tls import CertificateError, MemoryTls
-from webhook.trees import builder, documents, jsonstream, positions, yamlstream
-from webhook.trees.problems import ManifestError, Problem
+from webhook.trees import builder, documents, jsonstream, kustomizations, positions, yamlstream
+from webhook.trees.problems import ManifestError, Position, Problem
 
 from .target import Target, agree, json_of, object_of, text_of
 
@@ -131,6 +134,29 @@ def _documents(data: bytes) -> object:
         document.locate("metadata.annotations")
     builder.build(iter(found), problems)
     return sorted({problem.rule for problem in problems})
+
+
+def _suppressions(data: bytes) -> object:
+    mistakes: list[Finding] = []
+    text = text_of(data)
+    found = list(suppressions.read("file.yaml", text, mistakes))
+    lines = len(text.splitlines())
+    assert all(1 <= one.first <= one.last <= lines for one in found)
+    return sorted({one.codes[0] for one in found} | {one.rule for one in mistakes})
+
+
+def _baseline(data: bytes) -> object:
+    entries = knownfindings.parse(data, Path("file.json"))
+    finding = Finding(Position("web.yaml", 1, 1), "error", "mac-value", "...", "pod blue/web")
+    knownfindings.apply(Path("file.json"), entries, [finding], {}, files=["web.yaml"])
+    return len(entries)
+
+
+def _kustomization(data: bytes) -> object:
+    problems: list[Problem] = []
+    found = [value for _, value in yamlstream.read(text_of(data), file="file.yaml", problems=problems)]
+    read = [kustomizations.of_value("nowhere/kustomization.yaml", one) for one in found if isinstance(one, dict)]
+    return [len(one.missing) for one in read]
 
 
 def _yamlstream(data: bytes) -> object:
@@ -278,6 +304,11 @@ TARGETS = (
     Target("plugins", _plugins, (SpecErrors,), vectors=("vectors/plugin_cases.json", "vectors/cni_plugins/*.json")),
     Target("documents", _documents, vectors=_MANIFESTS, tokens=_YAML, steps_per_byte=2000),
     Target("yaml-stream", _yamlstream, vectors=_MANIFESTS, tokens=_YAML, steps_per_byte=2000),
+    Target(
+        "suppressions", _suppressions, tokens=(*_YAML, "# nadmit: ignore ", "NAD105", ",", "ignore-file", "\n- a:\n")
+    ),
+    Target("baseline", _baseline, (ManifestError,), tokens=('"fingerprint"', '"count"', '"version": 1')),
+    Target("kustomization", _kustomization, tokens=(*_YAML, "resources", "patches", "path", "configMapGenerator")),
     Target("json-stream", _jsonstream, (jsonstream.NotStrictJsonError,)),
     Target("field-path", _path),
     Target("api-page", _api_page, (ClusterError, responses.MalformedError)),

@@ -112,18 +112,19 @@ def read(file: str) -> Kustomization | None:
     version, kind = str(value.get("apiVersion") or ""), value.get("kind")
     if kind not in {None, "Kustomization", "Component"} or (version and not version.startswith(_OURS)):
         return None
-    return _sorted(file, value)
+    return of_value(file, value)
 
 
-def _sorted(file: str, value: Mapping[str, Any]) -> Kustomization:
+def of_value(file: str, value: Mapping[str, Any]) -> Kustomization:
+    """Return the kustomization that a file holds; looks up what is there of the paths that it names."""
     folder = str(Path(file).parent)
     named = [text for key in _RESOURCES for text in _texts(value.get(key))]
     folders, resources, missing = [], [], []
     for text in named:
         path = _below(folder, text)
-        if Path(path).is_dir():
+        if _is(Path.is_dir, path):
             folders.append(path)
-        elif Path(path).is_file():
+        elif _is(Path.is_file, path):
             resources.append(path)
         elif "\n" not in text:
             missing.append(text)
@@ -135,10 +136,18 @@ def _sorted(file: str, value: Mapping[str, Any]) -> Kustomization:
         uses_helm=any(value.get(key) for key in _CHARTS),
         folders=tuple(folders),
         resources=tuple(resources),
-        others=tuple(path for path in others if Path(path).is_file()),
+        others=tuple(path for path in others if _is(Path.is_file, path)),
         missing=tuple(missing),
         namespace=value["namespace"] if isinstance(value.get("namespace"), str) else "",
     )
+
+
+def _is(test: Callable[[Path], bool], path: str) -> bool:
+    """Say whether a path is there; a text that cannot be a path is not."""
+    try:
+        return test(Path(path))
+    except (OSError, ValueError):
+        return False
 
 
 def _below(folder: str, text: str) -> str:

@@ -39,11 +39,19 @@ def place_beside(baseline: Path) -> Place:
     folder = os.path.realpath(baseline.parent)
 
     def place(file: str) -> str:
-        if not Path(file).exists():
+        if not _is_there(Path(file)):
             return file  # standard input, or a cluster
         return Path(os.path.relpath(os.path.realpath(file), folder)).as_posix()
 
     return place
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether a path exists; a text that cannot be a path does not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def fingerprint(finding: Finding, file: str, texts: Mapping[str, Sequence[str]]) -> str:
@@ -76,10 +84,17 @@ def write(path: Path, findings: Sequence[Finding], texts: Mapping[str, Sequence[
 def read(path: Path) -> list[dict[str, Any]]:
     """Return the entries of a baseline. Raises ManifestError."""
     try:
-        value = json.loads(load_file(path, bytes_max=FILE_BYTES_MAX))
+        data = load_file(path, bytes_max=FILE_BYTES_MAX)
     except OSError as error:
         fix = "name a file that exists, or make one with --write-baseline"
         raise _error(path, describe_unreadable(error, fix), "unreadable-file") from error
+    return parse(data, path)
+
+
+def parse(data: bytes, path: Path) -> list[dict[str, Any]]:
+    """Return the entries in the content of a baseline. Raises ManifestError."""
+    try:
+        value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _error(path, f"not a baseline: it is not JSON: {error}; write it again: --write-baseline") from error
     entries = value.get("findings") if isinstance(value, dict) else None
@@ -128,7 +143,7 @@ def apply(
     unused = [
         entry
         for entry in entries
-        if left[entry["fingerprint"]] > 0 and (entry["file"] in known or not (path.parent / entry["file"]).exists())
+        if left[entry["fingerprint"]] > 0 and (entry["file"] in known or not _is_there(path.parent / entry["file"]))
     ]
     suppressed = len(findings) - len(kept)
     return [*kept, *([_unused(path, unused)] if unused else [])], suppressed
