@@ -140,6 +140,20 @@ QUOTES = {
         slice(6),
     ),
     "a place": Quote("README.md", {"deploy/web.yaml": pod("web", "team-a", MAC)}, ["check", "deploy"], slice(1, 2)),
+    "a place in CI": Quote(
+        "docs/check.md", {"deploy/web.yaml": pod("web", "team-a", MAC)}, ["check", "deploy"], slice(1, 2)
+    ),
+    "what is passed over": Quote(
+        "docs/check.md",
+        {
+            "pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n",
+            "service.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n",
+            "mkdocs.yml": "a: 1\n",
+            "node_modules/a.yaml": "",
+        },
+        ["check", "-v", "."],
+        slice(8),
+    ),
     "an address": Quote(
         "docs/webhook.md",
         {"c/blue.yaml": BLUE + LAN, "pod.yaml": pod("web-0", "blue", '[{"name": "lan", "ips": ["10.2.0.5"]}]')},

@@ -35,8 +35,8 @@ from .options import EXIT_UNREADABLE, configuration_of, paint, schemas_option
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: a list of code, title, severity, meaning, example, output, fix and outcomes; other rules have code, "
-    "title, page and outcomes. With --type or --types: a list of plugins.",
+    help="json: a list of code, title, severity, meaning, example, output, fix and outcomes; rules without a number "
+    "have a page instead of severity and output. With --type or --types: a list of plugins.",
 )
 @schemas_option
 def explain(
@@ -48,11 +48,11 @@ def explain(
     config: Path | None,
     plugin_schemas: Path | None,
 ) -> None:
-    """Explain the CODEs of messages about CNI plugins, with an example, the output of kubectl, and what to do.
+    """Explain CODEs: the cause, an example, what happens on the node, and what to do.
 
     Without a CODE, list all codes. An error refuses the object, a warning does not. docs/messages.md has the same on
-    one page. A CODE may also be another rule that `nadmit check`, the log or metrics name, such as PostureIsolated;
-    those have an outcome, and no example.
+    one page. A CODE is one of messages about CNI plugins, such as NAD101, whose example shows the output of kubectl; or
+    any other rule that `nadmit check`, the log or metrics name, such as PostureIsolated.
 
     With --type, print what is known of a CNI plugin: its keys with types, limits and meaning, its IPAM, capabilities
     and CNI versions, and what it touches on the node. Plugins of --config and --plugin-schemas count; docs/plugins.md

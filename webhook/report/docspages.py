@@ -31,10 +31,10 @@ CODE_GROUPS = {
 """The first digit of a code means its subject."""
 
 MESSAGES_HEAD = """\
-# Messages about plugins
-The messages of the webhook and of `nadmit check` about configurations of CNI plugins, and about what pods ask of their
-networks. Each message has a code, whose meaning never changes. The code is the rule in the log, in metrics, in JSON and
-in SARIF. `nadmit explain CODE` prints the same text. [plugins.md](plugins.md) says what is checked, and how to describe
+# Messages
+The messages of the webhook and of `nadmit check`. First those about configurations of CNI plugins, and about what pods
+ask of their networks; [rules without a code](#rules-without-a-code) are below. Each message has a code, whose meaning
+never changes. The code is the rule in the log, in metrics, in JSON and in SARIF. `nadmit explain CODE` prints the same text. [plugins.md](plugins.md) says what is checked, and how to describe
 plugins of your own. `make golden` writes this page.
 
 What would happen on the node decides the severity. An **error** refuses the object: the pod would not start, would

@@ -186,7 +186,7 @@ def _rule_lines(rule: str, paint: Paint) -> Iterator[str]:
 def example_parts(text: RuleText) -> Iterator[tuple[str, str]]:
     """Yield the parts of an example, each with its heading."""
     if text.says:
-        yield "the program says:", text.says
+        yield "the program prints:", text.says
     if text.configuration:
         yield "the NadmitConfiguration has:", text.configuration
     if text.context:

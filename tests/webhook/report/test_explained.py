@@ -128,3 +128,17 @@ def test_sarif_explains_codes_and_other_rules() -> None:
     assert other["defaultConfiguration"] == {"level": "error"}
     assert empty["defaultConfiguration"] == {"level": "warning"}
     assert "defaultConfiguration" not in file
+
+
+def test_sarif_names_the_program_and_helps_with_every_rule() -> None:
+    """SARIF 2.1.0 §3.19.4, §3.49.12; GitHub shows the markdown."""
+    findings = tuple(Finding(Position("f.yaml", 1, 1), ERROR, rule, "...") for rule in (*CODES, *TITLES))
+    log = json.loads(sarif.render(Report(findings=findings, files=1, objects=1, judged=1), version="1"))
+    driver = log["runs"][0]["tool"]["driver"]
+    assert driver["informationUri"].startswith("https://")
+    assert len(driver["rules"]) == len(CODES) + len(TITLES)
+    for rule in driver["rules"]:
+        assert rule["fullDescription"]["text"]
+        assert f"`nadmit explain {rule['id']}`" in rule["help"]["text"]
+        assert "**Fix:** " in rule["help"]["markdown"]
+        assert "```" in rule["help"]["markdown"]
