@@ -34,8 +34,9 @@ MESSAGES_HEAD = """\
 # Messages
 The messages of the webhook and of `nadmit check`. First those about configurations of CNI plugins, and about what pods
 ask of their networks; [rules without a code](#rules-without-a-code) are below. Each message has a code, whose meaning
-never changes. The code is the rule in the log, in metrics, in JSON and in SARIF. `nadmit explain CODE` prints the same text. [plugins.md](plugins.md) says what is checked, and how to describe
-plugins of your own. `make golden` writes this page.
+never changes. The code is the rule in the log, in metrics, in JSON and in SARIF. `nadmit explain CODE` prints the same
+text. [plugins.md](plugins.md) says what is checked, and how to describe plugins of your own. `make golden` writes this
+page.
 
 What would happen on the node decides the severity. An **error** refuses the object: the pod would not start, would
 not get what it asks for, or may not have it. A **warning** allows it. "On the node" says what happens if the mistake

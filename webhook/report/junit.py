@@ -49,6 +49,7 @@ def _add_suite(root: ET.Element, file: str, cases: dict[str, list[Finding]], *, 
         elif notes and len(notes) == len(findings):
             ET.SubElement(case, "skipped", message=_text(notes[0].text))
             skipped += 1
+            continue
         if others := [one for one in findings if one not in failed]:
             ET.SubElement(case, "system-out").text = _lines(others)
     suite.attrib |= {"tests": str(len(cases)), "failures": str(failures), "errors": "0", "skipped": str(skipped)}
