@@ -1,8 +1,10 @@
 """Environments side by side: directories of one tree that have objects of the same name, such as `dev` and `prod`.
 
-They are for different clusters, so they are no duplicates. Where two directories with one parent have an object of the
-same name, each of them is an environment. It is judged with everything that is outside of the environments, and without
-its siblings. Two files of one directory with the same object stay a mistake.
+They are for different clusters, so they are no duplicates. Where two directories with one parent have different objects
+of one name, each of them is an environment. It is judged with everything that is outside of the environments, and
+without its siblings. So are directories that have more than half of their objects in common. Few equal objects, such as
+a namespace that two kustomizations of one cluster share, make no environments, and count once. Two files of one
+directory with objects of one name stay a mistake.
 
     envs/dev/lan.yaml      environment envs/dev
     envs/prod/lan.yaml     environment envs/prod
@@ -15,7 +17,8 @@ none, the first one is taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -30,9 +33,9 @@ OWN = ""
 
 
 class Environment(NamedTuple):
-    """What is judged together. `members`: indexes of documents; `judged`: those whose findings count.
+    """What is judged together. `members`: indexes of the documents that are the cluster.
 
-    `label`: its directory, "" if the tree has one environment only.
+    `judged`: those that are judged against it. `label`: its directory, "" if the tree has one environment only.
     """
 
     label: str
@@ -59,26 +62,61 @@ def split(
     for index, identity in enumerate(identities):
         if identity is not None:
             by_identity.setdefault(identity, []).append(index)
-    twice = [indexes for indexes in by_identity.values() if len(indexes) > 1]
+    several = [indexes for indexes in by_identity.values() if len(indexes) > 1]
     everything = range(len(documents))
     children: dict[Parts, set[str]] = {}
     examples: dict[Parts, int] = {}
-    if twice:
+    if several:
         parts = [unit_of(document) for document in documents]
-        for indexes in twice:
+        content = _Content(documents, parts)
+        for indexes in several:
+            is_equal = all(documents[one].object == documents[indexes[0]].object for one in indexes)
             for parent, names in _diverge([parts[index] for index in indexes], 0):
-                children.setdefault(parent, set()).update(names)
-                examples.setdefault(parent, indexes[0])
+                if not is_equal or content.is_alike(parent, names):
+                    children.setdefault(parent, set()).update(names)
+                    examples.setdefault(parent, indexes[0])
     if not children:
-        return [Environment("", everything, frozenset(everything))], []
+        members = _without_copies(everything, documents, identities) if several else everything
+        return [Environment("", members, frozenset(everything))], []
     choices = [_choice_of(one, children) for one in parts]
     keys = [key for key in dict.fromkeys(choices) if key]
-    found = [_environment(key, choices, children, identities) for key in keys]
+    found = [_environment(key, choices, children, documents, identities) for key in keys]
     groups = [
         Group(_show(parent), tuple(_show((*parent, name)) for name in sorted(names)), examples[parent])
         for parent, names in sorted(children.items())
     ]
     return found, groups
+
+
+class _Content:
+    """The names of the objects in directories, looked up when it is asked for."""
+
+    def __init__(self, documents: Sequence[Document], parts: Sequence[Parts]) -> None:
+        self._documents = documents
+        self._parts = parts
+        self._names: dict[Parts, dict[str, set[Hashable]]] = {}
+        self._alike: dict[tuple[Parts, frozenset[str]], bool] = {}
+
+    def is_alike(self, parent: Parts, names: Iterable[str]) -> bool:
+        """Say whether some two of the directories below a parent have more than half of their objects in common."""
+        key = parent, frozenset(names)
+        if key not in self._alike:
+            below = self._below(parent)
+            self._alike[key] = any(
+                2 * len(below[one] & below[other]) > min(len(below[one]), len(below[other]))
+                for one, other in combinations(sorted(key[1]), 2)
+            )
+        return self._alike[key]
+
+    def _below(self, parent: Parts) -> dict[str, set[Hashable]]:
+        if parent not in self._names:
+            depth, found = len(parent), self._names.setdefault(parent, {})
+            for document, path in zip(self._documents, self._parts, strict=True):
+                if path[:depth] == parent:
+                    name = OWN if len(path) == depth + 1 else path[depth]
+                    key = (document.group, document.kind, document.namespace, document.name)
+                    found.setdefault(name, set()).add(key)
+        return self._names[parent]
 
 
 def unit_of(document: Document) -> Parts:
@@ -114,6 +152,7 @@ def _environment(
     key: Choice,
     choices: Sequence[Choice],
     children: Mapping[Parts, set[str]],
+    documents: Sequence[Document],
     identities: Sequence[Hashable | None],
 ) -> Environment:
     own = {name for _, name in key if name != OWN}
@@ -125,7 +164,20 @@ def _environment(
         identity = identities[index]
         nearest[identity] = max(_depth(choices[index]), nearest.get(identity, 0))
     left = [one for one in members if identities[one] is None or _depth(choices[one]) == nearest[identities[one]]]
-    return Environment(_label(key), left, judged)
+    return Environment(_label(key), _without_copies(left, documents, identities), judged)
+
+
+def _without_copies(
+    members: Iterable[int], documents: Sequence[Document], identities: Sequence[Hashable | None]
+) -> Sequence[int]:
+    """Return the members without objects that another directory has as well."""
+    first: dict[Hashable, int] = {}
+    left: list[int] = []
+    for one in members:
+        known = first.setdefault(identities[one], one) if identities[one] is not None else one
+        if known == one or unit_of(documents[one])[:-1] == unit_of(documents[known])[:-1]:
+            left.append(one)
+    return left
 
 
 def _depth(choice: Choice) -> int:

@@ -7,7 +7,7 @@ user names is always read as it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from os.path import normpath
+from os.path import normpath, realpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,13 +48,17 @@ Progress = Callable[[Sequence[str]], Iterable[str]]
 """Files -> the same files, while something shows how many are read."""
 
 
-def gather(paths: Sequence[str], *, exclude: Sequence[str] = (), progress: Progress = iter) -> Gathered:
+def gather(
+    paths: Sequence[str], *, exclude: Sequence[str] = (), own: Path | None = None, progress: Progress = iter
+) -> Gathered:
     """Return the objects of files and directories.
 
-    `exclude`: patterns of `treefiles.is_excluded`. Raises ManifestError for a path that does not exist, and a directory
-    that cannot be listed.
+    `exclude`: patterns of `treefiles.is_excluded`. `own`: a file of nadmit's that may be in the tree. Raises
+    ManifestError for a path that does not exist, and a directory that cannot be listed.
     """
     found = treefiles.find(paths, exclude=exclude)
+    if own is not None:
+        found = found._replace(files=[file for file in found.files if not _is_same(file, own)])
     gathered = Gathered(sorted_with(found.files, found.kustomizations), found.passed_over)
     reader = _Reader(gathered, found.named)
     plain = found.files
@@ -72,6 +76,10 @@ def gather(paths: Sequence[str], *, exclude: Sequence[str] = (), progress: Progr
 def _not_filled_in(templates: Sequence[PassedOver]) -> Problem:
     text = f"{_names([one.where for one in templates])} not judged, because a template is not filled in; {RENDER}"
     return Problem(Position(templates[0].where.partition(":")[0]), "template", text)
+
+
+def _is_same(file: str, own: Path) -> bool:
+    return file.endswith(own.name) and realpath(file) == realpath(own)
 
 
 def sorted_with(files: Sequence[str], others: Sequence[str]) -> list[str]:
@@ -133,18 +141,20 @@ def _take_kustomizations(reader: _Reader, files: Sequence[str], kustomizations: 
     gathered.passed_over += [PassedOver("component", one.file) for one in loose]
     taken = {normpath(file) for one in loose for file in (*one.resources, *one.others)}
     unbuilt: list[tuple[Closure, str]] = []
+    free = [root for root in roots if program and not root.obstacle]
+    built = dict(zip(map(id, free), kustomize.build_all(program, free), strict=True))
     for root in roots:
-        why = root.obstacle or ("" if program else "there is no kubectl on PATH")
-        if not why:
-            try:
-                gathered.documents += kustomize.build(program, root, reader.read_part, gathered.problems)
-            except programs.ProgramError as error:
-                gathered.warnings.append(_not_built(root, str(error)))
-                why = "it cannot be built"
         taken |= root.files
-        if why:
-            unbuilt.append((root, why))
-            gathered.documents += kustomize.read_unbuilt(root, reader.read_part, gathered.problems)
+        made = built.get(id(root))
+        if made is not None and not made.error:
+            gathered.documents += kustomize.read_built(root, made, reader.read_part, gathered.problems)
+            continue
+        why = root.obstacle or "there is no kubectl on PATH"
+        if made is not None:
+            gathered.warnings.append(_not_built(root, made.error))
+            why = "it cannot be built"
+        unbuilt.append((root, why))
+        gathered.documents += kustomize.read_unbuilt(root, reader.read_part, gathered.problems)
     for root, why in unbuilt:
         left = sorted(root.files - set(root.resources) - {normpath(part.file) for part in root.parts})
         gathered.passed_over.append(PassedOver("kustomization", root.root.file, why))

@@ -16,9 +16,10 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from webhook.admission.model.kinds import CLUSTER_SCOPED, GroupKind
 from webhook.files import load_file
@@ -31,6 +32,7 @@ from .treefiles import KUSTOMIZATIONS, is_kustomization
 
 FILE_BYTES_MAX = 1024 * 1024
 """A kustomization has some hundred lines."""
+PROCESSES_MAX = 4
 FOLDERS_MAX = 1000
 """Folders that one kustomization may name, directly and by way of others."""
 
@@ -50,8 +52,8 @@ BUILD = "<build>"
 class Kustomization:
     """One file. `folders`: of other kustomizations. `resources`: files of objects. `others`: patches and data.
 
-    Paths are as the user would write them. `missing`: resources that are no file here, such as the address of a
-    repository.
+    `tools`: folders of generators and the like, which make no objects by themselves. Paths are as the user would write
+    them. `missing`: what is no file here, such as the address of a repository.
     """
 
     file: str
@@ -63,6 +65,7 @@ class Kustomization:
     others: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     namespace: str = ""
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -128,7 +131,17 @@ def of_value(file: str, value: Mapping[str, Any]) -> Kustomization:
             resources.append(path)
         elif "\n" not in text:
             missing.append(text)
-    others = [_below(folder, text) for text in _other_paths(value) if "\n" not in text]
+    others, tools = [], []
+    for text in _other_paths(value):
+        path = _below(folder, text)
+        if "\n" in text:
+            continue  # a patch or a generator in place of its file
+        if _is(Path.is_file, path):
+            others.append(path)
+        elif _is(Path.is_dir, path):
+            tools.append(path)
+        else:
+            missing.append(text)
     return Kustomization(
         file,
         folder,
@@ -136,9 +149,10 @@ def of_value(file: str, value: Mapping[str, Any]) -> Kustomization:
         uses_helm=any(value.get(key) for key in _CHARTS),
         folders=tuple(folders),
         resources=tuple(resources),
-        others=tuple(path for path in others if _is(Path.is_file, path)),
+        others=tuple(others),
         missing=tuple(missing),
         namespace=value["namespace"] if isinstance(value.get("namespace"), str) else "",
+        tools=tuple(tools),
     )
 
 
@@ -204,7 +218,7 @@ def _close(root: Kustomization, known: dict[str, Kustomization | None]) -> Closu
     while waiting and len(seen) < FOLDERS_MAX:
         one = waiting.pop(0)
         closure.parts.append(one)
-        for folder in one.folders:
+        for folder in (*one.folders, *one.tools):
             if folder not in seen:
                 seen.add(folder)
                 if folder not in known:
@@ -287,18 +301,41 @@ ReadFile = Callable[[str, list[Problem]], Iterable[Document]]
 """(path, problems to add to) -> the documents of a file."""
 
 
-def build(program: str, closure: Closure, read_file: ReadFile, problems: list[Problem]) -> list[Document]:
-    """Return the objects that a kustomization makes. Raises ProgramError. `program`: kubectl or kustomize."""
+class Built(NamedTuple):
+    """The output of a build, and the folder to which the paths in it are relative; or why it failed."""
+
+    text: str
+    folder: str
+    error: str = ""
+
+
+def build_all(program: str, closures: Sequence[Closure]) -> list[Built]:
+    """Return the output of kustomizations, in order. `program`: kubectl or kustomize; several run at a time."""
+    if not closures:
+        return []
+    with ThreadPoolExecutor(max_workers=min(len(closures), PROCESSES_MAX)) as pool:
+        return list(pool.map(lambda closure: _build(program, closure), closures))
+
+
+def _build(program: str, closure: Closure) -> Built:
     with tempfile.TemporaryDirectory(prefix="nadmit-") as folder:
         base = os.path.relpath(os.path.realpath(closure.root.folder), os.path.realpath(folder))
         Path(folder, "kustomization.yaml").write_text(
             json.dumps({"resources": [base], "buildMetadata": ["originAnnotations"]}), encoding="utf-8"
         )
         verb = "build" if Path(program).name == "kustomize" else "kustomize"
-        text = programs.run([program, verb, folder]).decode(errors="replace")
-        source = BuiltSource(closure, text, _written(closure, read_file))
-        found = list(documents.parse(text, file=closure.root.file, problems=problems))
-        return [_placed(document, source, os.path.realpath(folder)) for document in found]
+        try:
+            text = programs.run([program, verb, folder]).decode(errors="replace")
+        except programs.ProgramError as error:
+            return Built("", "", str(error))
+        return Built(text, os.path.realpath(folder))
+
+
+def read_built(closure: Closure, built: Built, read_file: ReadFile, problems: list[Problem]) -> list[Document]:
+    """Return the objects that a kustomization makes, each placed in the files of the kustomization."""
+    source = BuiltSource(closure, built.text, _written(closure, read_file))
+    found = list(documents.parse(built.text, file=closure.root.file, problems=problems))
+    return [_placed(document, source, built.folder) for document in found]
 
 
 def _written(closure: Closure, read_file: ReadFile) -> dict[str, list[Document]]:

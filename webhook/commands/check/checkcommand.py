@@ -113,8 +113,8 @@ def check(
 
     Kustomizations that no other one names are built, if kubectl is on PATH; else their resources are read without
     patches. Helm charts are rendered with their own values, if helm is on PATH; else they are passed over. Directories
-    side by side with objects of the same name, such as dev and prod, are environments, each judged for itself. Files of
-    other programs and node_modules are passed over, unless a PATH names the file.
+    side by side with the same objects, such as dev and prod, are environments, each judged for itself. Files of other
+    programs and node_modules are passed over, unless a PATH names the file.
 
     A comment keeps a finding out: "# nadmit: ignore NAD105 reason", at the end of the line or above it. --baseline
     keeps out what was there before. The last line counts everything that was kept out or passed over.

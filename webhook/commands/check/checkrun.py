@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 PROGRESS_FILES_MIN = 300
 """Files above which reading takes so long that a progress bar helps."""
 
-CLUSTER = "<cluster>"
+CLUSTER = "cluster"
+"""In place of a file; `clusterobjects.PLACE`."""
 
 
 class Run:
@@ -116,7 +117,10 @@ class Run:
         exclude = self.given["exclude"]
         try:
             gathered = gathering.gather(
-                [path for path in self.paths if path != STDIN], exclude=exclude, progress=_show_progress
+                [path for path in self.paths if path != STDIN],
+                exclude=exclude,
+                own=self.given["baseline"],
+                progress=_show_progress,
             )
         except ManifestError as error:
             fail_unreadable(error.problems)

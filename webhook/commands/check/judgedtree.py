@@ -102,7 +102,7 @@ def _judge(
         rules_for=None if judging.is_author_known else _for_any_author(cluster, passed_over),
     )
     broken = _broken_policies(cluster)
-    chosen = [documents[index] for index in environment.members if index in environment.judged]
+    chosen = [documents[index] for index in sorted(environment.judged)]
     for judgement in judge(chosen, webhook, problems):
         judged.setdefault(id(judgement.document), judgement)
         made = list(_findings(judgement, broken))

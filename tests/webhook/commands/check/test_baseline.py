@@ -85,6 +85,12 @@ def test_what_is_gone_is_a_warning() -> None:
     assert again() == ["unused-baseline"]
 
 
+def test_the_baseline_in_the_tree_is_no_file_of_it() -> None:
+    result = check("--baseline", "known.json", ".")
+    assert "passed over" not in result.stdout
+    assert check("--baseline", "./known.json", str(Path.cwd())).stdout.count("passed over") == 0
+
+
 def test_files_that_were_not_read_are_not_gone() -> None:
     assert rules("--baseline", "known.json", "d/lan.yaml") == []
 

@@ -132,6 +132,19 @@ def test_a_file_beside_a_build_is_no_duplicate() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_with_kubectl")
+def test_two_roots_that_share_a_namespace_are_one_cluster() -> None:
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: blue}\n"
+    write({
+        "common/kustomization.yaml": "resources: [ns.yaml]\n", "common/ns.yaml": namespace,
+        "apps/kustomization.yaml": "resources: [../common, a.yaml]\n", "apps/a.yaml": pod("a", "lan"),
+        "infra/kustomization.yaml": "resources: [../common, lan.yaml]\n", "infra/lan.yaml": network("lan"),
+    })  # fmt: skip
+    result = check("--strict", ".")
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 1), result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_with_kubectl")
 def test_a_kustomization_that_cannot_be_built_is_a_warning_and_its_resources_are_read() -> None:
     write({**TREE, "overlays/prod/web.yaml": PATCH.replace("name: web", "name: nothing")})
     result = check("overlays/prod")
@@ -158,14 +171,23 @@ def test_without_kubectl_patches_and_data_are_left_out() -> None:
     [
         ("resources: [a.yaml, 'github.com/some/where?ref=v1']\n", "names github.com/some/where?ref=v1, which is not"),
         ("resources: [a.yaml]\nhelmCharts: [{name: x}]\n", "asks for Helm charts"),
+        (
+            "resources: [a.yaml]\npatches: [{path: 'https://some.where/p.yaml'}]\n",
+            "names https://some.where/p.yaml, which",
+        ),
+        ("resources: [a.yaml]\ntransformers: ['github.com/some/where']\n", "names github.com/some/where, which is not"),
+        ("resources: [a.yaml]\nsecretGenerator: [{name: s, envs: [secret.env]}]\n", "names secret.env, which is not"),
+        ("resources: [a.yaml, base]\n", "names https://some.where/b.yaml, which is not"),
     ],
 )
 def test_nothing_is_fetched(text: str, why: str) -> None:
-    write({"kustomization.yaml": text, "a.yaml": pod("a")})
-    result = check("--strict", ".")
+    write({"k/kustomization.yaml": text, "k/a.yaml": pod("a")})
+    if "base" in text:
+        write({"k/base/kustomization.yaml": "resources: ['https://some.where/b.yaml']\n"})
+    result = check("--strict", "k")
     assert result.exit_code == 0
     assert why in result.stdout
-    assert summary(result).startswith("1 object in 2 files (1 judged)")
+    assert summary(result).startswith("1 object in ")
 
 
 @pytest.mark.usefixtures("_without_kubectl")

@@ -1,0 +1,61 @@
+"""The work of a run grows with the tree: each object is judged once in each environment."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import pytest
+
+from .trees import check, network, pod, write
+
+
+@contextmanager
+def calls() -> Iterator[Counter[str]]:
+    """Count the calls of Python functions by name."""
+    counted: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            counted[frame.f_code.co_name] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield counted
+    finally:
+        sys.setprofile(before)
+
+
+def judged(directories: int, objects: int) -> Counter[str]:
+    write({
+        f"e{number}/all.yaml": "---\n".join([network("lan"), *(pod(f"p{one}", "lan") for one in range(objects))])
+        for number in range(directories)
+    })  # fmt: skip
+    write({"shared.yaml": "---\n".join(pod(f"s{one}", "lan") for one in range(objects))})
+    with calls() as counted:
+        assert check(".").exit_code == 0
+    return counted
+
+
+@pytest.mark.slow
+def test_calls_grow_with_objects_and_environments() -> None:
+    small, large = judged(2, 10), judged(2, 20)
+    assert (small["answer_mutation"], large["answer_mutation"]) == (2 * 21, 2 * 41)
+    assert sum(large.values()) < 2.5 * sum(small.values())
+
+
+@pytest.mark.slow
+def test_a_text_of_comments_is_read_once() -> None:
+    def total(number: int) -> int:
+        lines = "# nadmit: ignore NAD303 x\n" * number
+        write({"a.yaml": f"{lines}{pod('a')}"})
+        with calls() as counted:
+            check("a.yaml")
+        return sum(counted.values())
+
+    base = total(1)
+    assert total(400) - base < 3 * (total(200) - base)
