@@ -55,6 +55,9 @@ FORMATS: dict[str, Callable[[Report], str]] = {
 READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
 """Rules of problems in readable files."""
 
+MISSING = frozenset({"network-not-found"})
+"""Rules of warnings that are problems here: a webhook cannot know what is applied next, and a tree has everything."""
+
 
 @click.command(short_help="Find the problems in a tree of YAML, with file, line and column.")
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
@@ -240,4 +243,7 @@ def _findings(judgement: Judgement) -> Iterator[Finding]:
             yield Finding(judgement.locate(cause.field), ERROR, cause.rule, cause.message, subject, cause.field)
     for warning in decision.warnings:
         place = judgement.locate(warning.field or "metadata.name")
-        yield Finding(place, WARNING, warning.rule or "warning", str(warning), subject)
+        if warning.rule in MISSING:
+            yield Finding(place, ERROR, warning.rule, warning.message, subject, warning.field)
+        else:
+            yield Finding(place, WARNING, warning.rule or "warning", str(warning), subject)

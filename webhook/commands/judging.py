@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cniplugin.access.model.decision import NamespaceLabels
+from webhook.admission.checks.otherworkloads import has_pods
 from webhook.admission.checks.unknownnamespaces import warn_of_unknown
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.kinds import CLUSTER_SCOPED, JUDGED, NAMESPACE, GroupKind
 from webhook.admission.model.requests import Decision, Operation, Request, User
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.templates.workloadtable import CLUSTER_KINDS, KNOWN, Workloads
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.review import wire
 from webhook.review.wire import UnreadableError
@@ -76,11 +78,32 @@ def is_review(document: Document) -> bool:
     return document.kind == wire.KIND and document.group == "admission.k8s.io"
 
 
-def is_judged(document: Document) -> bool:
-    """Whether a document is judged: an object of a judged kind, an AdmissionReview, or a namespace with labels."""
-    if document.kind == NAMESPACE.kind and document.group == NAMESPACE.group:
+def is_judged(document: Document, workloads: Workloads = KNOWN) -> bool:
+    """Whether a document is judged.
+
+    That is an object of a judged kind, an AdmissionReview, a namespace with labels, or an object of any other kind that
+    has a pod template. `workloads`: the kinds whose templates are known.
+    """
+    kind = GroupKind(document.group, document.kind)
+    if kind == NAMESPACE:
         return bool(document.object["metadata"].get("labels"))
-    return is_review(document) or GroupKind(document.group, document.kind) in JUDGED
+    if is_review(document) or kind in JUDGED:
+        return True
+    if not isinstance(document.object.get("metadata"), dict):  # for a program, not for an API server
+        return False
+    known = workloads.get(kind)
+    if known is None and _is_global(document):
+        return False
+    return has_pods(document.object, known)
+
+
+def _is_global(document: Document) -> bool:
+    """Say whether an object is in no namespace: a known kind, or one whose name says so."""
+    kind = GroupKind(document.group, document.kind)
+    if kind in CLUSTER_SCOPED or kind in CLUSTER_KINDS:
+        return True
+    is_known = kind in JUDGED or kind in KNOWN
+    return not is_known and document.kind.startswith("Cluster") and not document.object["metadata"].get("namespace")
 
 
 def admission_review(written: Mapping[str, Any], *, namespace: str, user: User = NOBODY) -> bytes:
@@ -108,8 +131,9 @@ def admission_review(written: Mapping[str, Any], *, namespace: str, user: User =
 
 def judge(documents: Iterable[Document], webhook: Webhook, problems: list[Problem]) -> Iterable[Judgement]:
     """Yield the judgement of each document that is judged; unreadable documents add to `problems`."""
+    workloads = webhook.context.configuration.workloads
     for document in documents:
-        if not is_judged(document):
+        if not is_judged(document, workloads):
             continue
         try:
             yield webhook.judge(document)
@@ -164,5 +188,4 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
 def _body(document: Document, user: User) -> bytes:
     if is_review(document):
         return json.dumps(document.object).encode()
-    is_global = GroupKind(document.group, document.kind) in CLUSTER_SCOPED
-    return admission_review(document.object, namespace="" if is_global else document.namespace, user=user)
+    return admission_review(document.object, namespace="" if _is_global(document) else document.namespace, user=user)

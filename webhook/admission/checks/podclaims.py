@@ -102,7 +102,7 @@ def _decide(request: Request, judged: Decision, found: ClaimAttachments, context
         *(accesstext.trial(request, refusal, config) for mode, refusal in decided.trials if mode == "Warn"),
     ]
     if request.kind.kind != "Pod":
-        warnings += [networktext.not_yet(error) for error in decided.problems]
+        warnings += [networktext.not_yet(request, error) for error in decided.problems]
         problems = list(found.problems)
         if config.workload_templates == "Warn":
             warnings += [accesstext.would_be_refused(request, refusal, config) for refusal in refusals]

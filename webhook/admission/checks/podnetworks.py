@@ -216,7 +216,7 @@ def _judge(
     warnings += [usetext.address_warning(request, error) for error in surprises]
     if request.kind.kind != "Pod":
         warnings += [
-            networktext.not_yet(error, how.hint if how else NO_HINT)
+            networktext.not_yet(request, error, how.hint if how else NO_HINT)
             for error, how in zip(errors, advice, strict=True)
             if error.rule == "network-not-found"
         ]

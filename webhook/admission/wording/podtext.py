@@ -34,6 +34,12 @@ def misplaced(request: Request, place: str, key: str) -> AdmissionWarning:
     )
 
 
+def replaced(field: str) -> AdmissionWarning:
+    """Warn of an annotation of a machine in whose place its controller writes another one."""
+    text = "KubeVirt writes this annotation of the pod from spec.networks, so nobody reads yours; remove it"
+    return AdmissionWarning(field, text, MISPLACED)
+
+
 def pods_refused(request: Request, problem: SpecError) -> AdmissionWarning:
     """Warn of a problem for which the pods of a template will be refused."""
     field = f"{template_path(request)}{problem.source}" if problem.source.startswith(_OF_PODS) else ""
