@@ -32,6 +32,7 @@ from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.policyrules import AuthorMatch
 from cniplugin.netspec.attachers import MULTUS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.templates.workloadtable import own_kinds
 from webhook.admission.view.decisioncontext import OFF, CompiledRules
 from webhook.configuration.current import CurrentConfiguration
 from webhook.configuration.filesource import ConfigurationFile
@@ -371,6 +372,7 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
             settings,
             cluster.webhook_configuration,
             source,
+            configuration,
             is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
             ca_bundle=ca_bundle,
             path_token=tokens.to_register,
@@ -401,6 +403,7 @@ def _registrar(
     settings: Settings,
     name: str,
     source: ClusterSource,
+    configuration: CurrentConfiguration,
     *,
     is_ready: Callable[[], bool],
     ca_bundle: Callable[[], bytes | None],
@@ -434,6 +437,7 @@ def _registrar(
         ca_bundle=ca_bundle,
         protection=protection,
         labels=labels,
+        own_kinds=lambda: own_kinds(configuration.value.workloads),
         path_token=path_token,
         random=random.random,
     )

@@ -92,14 +92,15 @@ class Registrar(Collector):
         ca_bundle: Callable[[], bytes | None],
         protection: Callable[[], StatusProtection],
         labels: Callable[[], LabelProtection] = LabelProtection,
+        own_kinds: Callable[[], Sequence[tuple[str, str]]] = tuple,
         path_token: Callable[[Sequence[str]], str | None],
         random: Callable[[], float],
         period_s: float = PERIOD_S,
     ) -> None:
         """`ca_bundle`: PEM, None if not known yet; it may raise ClusterError. `random`: returns 0 to 1.
 
-        `path_token`: from the tokens of the present webhooks to the token to register, "" for none; None if not known
-        yet.
+        `own_kinds`: group and plural of the kinds that an admin describes. `path_token`: from the tokens of the present
+        webhooks to the token to register, "" for none; None if not known yet.
         """
         self._registered = registered
         self._target = target
@@ -107,6 +108,7 @@ class Registrar(Collector):
         self._ca_bundle = ca_bundle
         self._protection = protection
         self._labels = labels
+        self._own_kinds = own_kinds
         self._path_token = path_token
         self._random = random
         self._period_s = period_s
@@ -202,6 +204,7 @@ class Registrar(Collector):
             stage=stage.name,
             protection=self._protection(),
             labels=self._labels(),
+            own_kinds=self._own_kinds(),
         )
         desired = make(ca_bundle=None)
         differing = differences(present, desired)

@@ -156,3 +156,8 @@ KNOWN: Workloads = {one.kind: one for one in (*TEMPLATED, *MACHINES, *PREFERENCE
 
 CLUSTER_KINDS = frozenset(one.kind for one in PREFERENCES if "Cluster" in one.kind.kind)
 """Known kinds that are not in a namespace."""
+
+
+def own_kinds(workloads: Workloads) -> tuple[tuple[str, str], ...]:
+    """Return group and plural of the kinds that are not known without a setting, or that a setting describes anew."""
+    return tuple((one.kind.group, one.plural) for kind, one in workloads.items() if KNOWN.get(kind) is not one)
