@@ -52,7 +52,7 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "sarif": lambda report: sarif.render(report, version=installed_version()),
 }
 
-READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
+READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type", "unknown-kind"})
 """Rules of problems in readable files."""
 
 MISSING = frozenset({"network-not-found"})
