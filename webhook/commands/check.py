@@ -16,9 +16,10 @@ from webhook.admission.wording.answers import who
 from webhook.kube.apierrors import ClusterError
 from webhook.report import lint, sarif
 from webhook.report.lint import ERROR, WARNING, Finding, Report
-from webhook.trees import builder, manifests
+from webhook.trees import builder, manifests, unknownnames
 from webhook.trees.documents import NO_OBJECT, Document
 from webhook.trees.problems import ManifestError, Problem
+from webhook.trees.unknownnames import UnknownName
 
 from .judging import Judgement, Webhook, judge
 from .options import (
@@ -156,7 +157,14 @@ def _report_of_files(paths: Sequence[str], judging: Judging) -> tuple[Report, li
     judgements = judging(documents, problems)
     findings = [Finding(one.position, ERROR, one.rule, one.text) for one in problems]
     findings += [Finding(one.position, WARNING, one.rule, one.text) for one in skipped]
+    findings += [_of_unknown_name(one) for one in unknownnames.find(documents)]
     return _report(files, documents, judgements, findings), problems
+
+
+def _of_unknown_name(found: UnknownName) -> Finding:
+    document = found.document
+    subject = f"{document.kind.lower()} {document.name}"
+    return Finding(document.locate(found.field), WARNING, unknownnames.RULE, found.text, subject, found.field)
 
 
 def _read_cluster(kubeconfig: Path | None) -> ClusterDocuments:
