@@ -12,6 +12,9 @@ COMMANDS = {
     "serve": Entry("webhook.commands.serve", "serve", "Answer AdmissionReviews over HTTPS."),
     "review": Entry("webhook.commands.review", "review", "Say what the webhook would answer to objects in files."),
     "check": Entry("webhook.commands.check", "check", "Find the problems in a tree of YAML, with their lines."),
+    "test": Entry(
+        "webhook.commands.policytests.testcommand", "policy_test", "Run the tests of access policies in a directory."
+    ),
     "can-attach": Entry(
         "webhook.commands.permissions", "can_attach", "Say whether pods may attach to a network, and who decides."
     ),

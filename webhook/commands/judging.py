@@ -106,10 +106,13 @@ def _is_global(document: Document) -> bool:
     return not is_known and document.kind.startswith("Cluster") and not document.object["metadata"].get("namespace")
 
 
-def admission_review(written: Mapping[str, Any], *, namespace: str, user: User = NOBODY) -> bytes:
-    """Return the AdmissionReview for the creation of an object (S/api/admission/v1/types.go).
+def admission_review(
+    written: Mapping[str, Any], *, namespace: str, user: User = NOBODY, old: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the AdmissionReview for the creation of an object (S/api/admission/v1/types.go), or for its change.
 
-    The object has apiVersion, kind and metadata. The uid follows from the object, so runs are repeatable.
+    The object has apiVersion, kind and metadata. `old` is the object before. The uid follows from the object, so runs
+    are repeatable.
     """
     group, _, version = written["apiVersion"].rpartition("/")
     kind, name = written["kind"], written["metadata"].get("name") or ""
@@ -120,10 +123,10 @@ def admission_review(written: Mapping[str, Any], *, namespace: str, user: User =
         "resource": {"group": group, "version": version, "resource": resource},
         "name": name,
         "namespace": namespace,
-        "operation": "CREATE",
+        "operation": "CREATE" if old is None else "UPDATE",
         "userInfo": {"username": user.name, "groups": user.groups},
         "object": written,
-        "oldObject": None,
+        "oldObject": old,
         "dryRun": True,
     }
     return json.dumps({"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": request}).encode()
@@ -148,9 +151,12 @@ class Webhook:
     context: DecisionContext
     user: User = NOBODY
 
-    def judge(self, document: Document) -> Judgement:
-        """Return the judgement of one document. Raises RequestError for one that cannot be read."""
-        request = wire.decode(_body(document, self.user))
+    def judge(self, document: Document, *, old: Mapping[str, Any] | None = None) -> Judgement:
+        """Return the judgement of one document; `old` is the object before a change.
+
+        Raises RequestError for one that cannot be read.
+        """
+        request = wire.decode(_body(document, self.user, old))
         context = self.context
         if request.kind == NAMESPACE and request.user.name == NOBODY.name:
             rules = context.rules
@@ -160,7 +166,7 @@ class Webhook:
         if not mutated.is_allowed:
             return Judgement(document, request, mutated, is_mutation=True)
         if mutated.operations:
-            request = wire.decode(_body(_patched(document, mutated.operations), self.user))
+            request = wire.decode(_body(_patched(document, mutated.operations), self.user, old))
         decision = warn_of_unknown(evaluate(request, context))
         if mutated.warnings:
             decision = decision._replace(warnings=(*mutated.warnings, *decision.warnings))
@@ -185,7 +191,8 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
     return Problem(document.locate(), "unreadable-object", f"{error.text}; correct it")
 
 
-def _body(document: Document, user: User) -> bytes:
+def _body(document: Document, user: User, old: Mapping[str, Any] | None = None) -> bytes:
     if is_review(document):
         return json.dumps(document.object).encode()
-    return admission_review(document.object, namespace="" if _is_global(document) else document.namespace, user=user)
+    namespace = "" if _is_global(document) else document.namespace
+    return admission_review(document.object, namespace=namespace, user=user, old=old)
