@@ -15,6 +15,9 @@ COMMANDS = {
     "test": Entry(
         "webhook.commands.policytests.testcommand", "policy_test", "Run the tests of access policies in a directory."
     ),
+    "diff": Entry(
+        "webhook.commands.accessdiff.diffcommand", "diff", "Say who gains and who loses access between two trees."
+    ),
     "can-attach": Entry(
         "webhook.commands.permissions", "can_attach", "Say whether pods may attach to a network, and who decides."
     ),

@@ -9,6 +9,7 @@ from cniplugin.access.judging.reasons import Refusal
 from cniplugin.access.model.contentfields import FIELDS
 from cniplugin.access.model.decision import Config, Verdict
 from cniplugin.access.model.labels import Requirement
+from cniplugin.access.model.limits import SPELLINGS
 from cniplugin.access.model.policyrules import AttachmentRule, NetworkMatch
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
@@ -194,6 +195,13 @@ def unattachable(verdict: Verdict) -> AdmissionWarning:
 
 
 # The networks of a rule
+
+
+def describe_requests(rule: AttachmentRule) -> str:
+    """Return the requests that a Deny refuses, as users write them."""
+    asked = [spelling for kind, spelling in SPELLINGS.items() if kind in rule.on_requests]
+    return ", ".join(asked) or "the network"
+
 
 _SCOPES = {"OwnNamespace": "of the pod's own namespace", "OtherNamespace": "of other namespaces"}
 
