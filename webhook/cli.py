@@ -57,6 +57,8 @@ def nadmit(context: click.Context) -> None:
       nadmit review --manifests examples/cluster pod.yaml  the webhook's answer to one file
       nadmit can-attach -n blue infra/storage --cluster    may pods of "blue" attach to it, and who decides
       nadmit rules -n blue --cluster                       everything that pods of "blue" may attach to
+      nadmit test policies/                                tests of access policies
+      nadmit diff --cluster policies/                      who gains and who loses access
       nadmit explain NAD101                                what a code of a message means
       nadmit serve --manifests examples/cluster            the webhook itself, without a cluster
 

@@ -82,8 +82,9 @@ def review(  # noqa: PLR0913 - one parameter per option
 
     A FILE is YAML or JSON with pods, NetworkAttachmentDefinitions, workloads (Deployment, StatefulSet, DaemonSet,
     ReplicaSet, ReplicationController, Job, CronJob, PodTemplate), access policies (NetworkAttachmentPolicy,
-    NetworkAttachmentPolicyConfig), Namespaces with labels, ResourceClaims, their templates and DeviceClasses, Lists of
-    them, or whole AdmissionReviews as an API server sends them; "-" is standard input. Other kinds are skipped.
+    NetworkAttachmentPolicyConfig), Namespaces with labels, ResourceClaims, their templates and DeviceClasses, other
+    kinds with a pod template, such as Rollout, machines of KubeVirt, Lists of them, or whole AdmissionReviews as an API
+    server sends them; "-" is standard input. Other kinds are skipped.
 
     Verdicts go to standard output in the words of kubectl, warnings to standard error. The changes that /mutate makes
     to a pod are shown as a unified diff of its YAML.
