@@ -99,9 +99,9 @@ def check(
     A PATH is a file, "-" for standard input, or a directory, which means all .yaml, .yml and .json files in it. All
     files together are the cluster: a pod is judged against the networks, namespaces and access policies in any of them.
     Pod templates are found in every kind, and machines of KubeVirt are judged as their pods. A network that does not
-    exist is a problem, also in a template. Other objects are skipped. In a directory, files that are not objects of Kubernetes and the templates of Helm charts
-    are skipped with a warning. A patch of kustomize looks like the object that it changes: check the output of
-    kustomize instead.
+    exist is a problem, also in a template. Other objects are skipped. In a directory, files that are not objects of
+    Kubernetes and the templates of Helm charts are skipped with a warning. A patch of kustomize looks like the object
+    that it changes: check the output of kustomize instead.
 
     With --cluster it reads the definitions, policies, workloads, claims and running pods of a cluster, and reports
     those that would be refused if they were created again now. Of the pods of a controller that have the same

@@ -80,6 +80,18 @@ def test_what_runs_and_would_be_refused_by_rule(world: World) -> None:
     assert {"read networks: 1", "read pods: 5", "read jobs: not installed"} <= set(done.stderr.splitlines())
 
 
+def test_a_machine_that_is_halted_is_judged(world: World) -> None:
+    machines = "/apis/kubevirt.io/v1/virtualmachines"
+    world.api.serve(machines)
+    networks = [{"name": "net", "multus": {"networkName": "nowhere"}}]
+    spec = {"runStrategy": "Halted", "template": {"spec": {"networks": networks, "domain": {}}}}
+    world.api.put(machines, {"metadata": {"namespace": "team-a", "name": "db"}, "spec": spec})
+    done = world.check()
+    assert done.exit_code == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("cluster: ")]
+    assert line.startswith("cluster: error: virtualmachine team-a/db: spec.template.spec.networks[0].multus.networkName: ")
+
+
 @pytest.mark.parametrize(
     ("place", "key", "value"),
     [
