@@ -14,6 +14,12 @@ COMMANDS = {
     "check": Entry(
         "webhook.commands.check.checkcommand", "check", "Find the problems in a tree of YAML, with their lines."
     ),
+    "test": Entry(
+        "webhook.commands.policytests.testcommand", "policy_test", "Run the tests of access policies in a directory."
+    ),
+    "diff": Entry(
+        "webhook.commands.accessdiff.diffcommand", "diff", "Say who gains and who loses access between two trees."
+    ),
     "can-attach": Entry(
         "webhook.commands.permissions", "can_attach", "Say whether pods may attach to a network, and who decides."
     ),
@@ -53,6 +59,8 @@ def nadmit(context: click.Context) -> None:
       nadmit review --manifests examples/cluster pod.yaml  the webhook's answer to one file
       nadmit can-attach -n blue infra/storage --cluster    may pods of "blue" attach to it, and who decides
       nadmit rules -n blue --cluster                       everything that pods of "blue" may attach to
+      nadmit test policies/                                tests of access policies
+      nadmit diff --cluster policies/                      who gains and who loses access
       nadmit explain NAD101                                what a code of a message means
       nadmit serve --manifests examples/cluster            the webhook itself, without a cluster
 

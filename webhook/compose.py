@@ -32,6 +32,7 @@ from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.policyrules import AuthorMatch
 from cniplugin.netspec.attachers import MULTUS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.templates.workloadtable import own_kinds
 from webhook.admission.view.decisioncontext import OFF, CompiledRules
 from webhook.configuration.current import CurrentConfiguration
 from webhook.files import advice, within
@@ -378,9 +379,9 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     if cluster.webhook_configuration is not None and tokens is not None:
         registrar = _registrar(
             settings,
-            cluster.webhook_configuration,
             source,
             watches,
+            configuration,
             is_ready=lambda: listening.is_set() and _first_problem(parts) is None,
             ca_bundle=ca_bundle,
             path_token=tokens.to_register,
@@ -409,9 +410,9 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
 
 def _registrar(
     settings: Settings,
-    name: str,
     source: ClusterSource,
     watches: ObjectWatches,
+    configuration: CurrentConfiguration,
     *,
     is_ready: Callable[[], bool],
     ca_bundle: Callable[[], bytes | None],
@@ -437,6 +438,7 @@ def _registrar(
         )
 
     cluster = settings.cluster
+    name = cluster.webhook_configuration or ""  # it is given, or there is no registrar
     target: Target = Service(own_namespace(cluster.namespace), cluster.service)
     return Registrar(
         RegisteredWebhooks(source.connection, name),
@@ -445,6 +447,7 @@ def _registrar(
         ca_bundle=ca_bundle,
         protection=protection,
         labels=labels,
+        own_kinds=lambda: own_kinds(configuration.value.workloads),
         path_token=path_token,
         random=random.random,
         changes=watches.follow(*(path_of(kind, name) for kind in KINDS)),

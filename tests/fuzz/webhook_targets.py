@@ -15,18 +15,23 @@ from certs import authority, cabundle, secretdata
 from cniplugin.access.model.decision import Config, Rules
 from cniplugin.netspec import cniconfig
 from cniplugin.netspec.errors import SpecErrors
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from tests.webhook.admission.world import FakeCluster
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import injection, podspec
 from webhook.admission.model.injection import Injection
+from webhook.admission.model.kinds import GroupKind
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.plugins.engine import check_plugins
 from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.templates import podtemplates
+from webhook.admission.templates.workloadtable import KNOWN
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.commands import options, serve
 from webhook.commands.check import knownfindings, suppressions
+from webhook.commands.policytests import testfiles
 from webhook.configuration import parsing as configuration_text
 from webhook.configuration import schemafiles
 from webhook.configuration.texts import ConfigurationError
@@ -180,6 +185,40 @@ def _path(data: bytes) -> object:
     return len(positions.parse_path(text_of(data)))
 
 
+def _policy_test(data: bytes) -> object:
+    problems: list[Problem] = []
+    found = list(testfiles.read_tests(data, "f.yaml", problems))
+    return (len(found), sorted({problem.rule for problem in problems}))
+
+
+def _pod_templates(data: bytes) -> object:
+    """Read an object as each kind, and judge it; `path` has the path of a template."""
+    value = object_of(data)
+    text = str(value.get("path"))
+    path = podtemplates.parse_path(text)
+    if path is not None:
+        agree(podtemplates.render_path(path), text, "the text of a path")
+        podtemplates.find_by_paths(value, [path])
+    found = [*podtemplates.find_by_shape(value), *(one for known in KNOWN.values() for one in known.find(value))]
+    for one in found:
+        podtemplates.object_of(one, value, own={})
+        for key in (NETWORKS, DEFAULT_NETWORK):
+            one.place.field(key, "[0].mac" if key == NETWORKS and "[" in str(one.pod) else "")
+    context = DecisionContext(FakeCluster(), Rules(config=Config()), Configuration(injection=None, finds_by_shape=True))
+    for kind in (*KNOWN, GroupKind("example.com", "Other")):
+        sent = {
+            "uid": "u",
+            "kind": kind._asdict(),
+            "operation": "CREATE",
+            "namespace": "blue",
+            "name": "a",
+            "object": value,
+        }
+        review = {"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": sent}
+        evaluate(wire.decode(json.dumps(review).encode()), context)
+    return len(found)
+
+
 def _api_page(data: bytes) -> object:
     page = responses.decode(responses.PAGE, data, "page")
     for item in page.items or ():
@@ -311,6 +350,8 @@ TARGETS = (
     Target("kustomization", _kustomization, tokens=(*_YAML, "resources", "patches", "path", "configMapGenerator")),
     Target("json-stream", _jsonstream, (jsonstream.NotStrictJsonError,)),
     Target("field-path", _path),
+    Target("policy-test", _policy_test, tokens=_YAML, steps_per_byte=4000),
+    Target("pod-templates", _pod_templates, steps_per_byte=40_000),
     Target("api-page", _api_page, (ClusterError, responses.MalformedError)),
     Target("api-event", _api_event, (ClusterError, responses.MalformedError)),
     Target("quantity", _quantity),

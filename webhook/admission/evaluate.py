@@ -10,6 +10,7 @@ from webhook.admission.checks import (
     hostports,
     namespaces,
     networkuse,
+    otherworkloads,
     podclaims,
     podnetworks,
     policies,
@@ -42,7 +43,7 @@ def evaluate(request: Request, context: DecisionContext) -> Decision:
     """
     if request.operation in {"CREATE", "UPDATE"} and request.object is not None:
         check = _CHECKS.get(request.kind)
-        return check(request, context) if check is not None else ALLOWED
+        return check(request, context) if check is not None else otherworkloads.check(request, context, _check_workload)
     if request.operation == "DELETE" and request.kind == NETWORK:
         return networkuse.check_deletion(request, context)
     return ALLOWED

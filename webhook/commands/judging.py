@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cniplugin.access.model.decision import NamespaceLabels, Rules
+from webhook.admission.checks.otherworkloads import has_pods
 from webhook.admission.checks.unknownnamespaces import warn_of_unknown
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.kinds import CLUSTER_SCOPED, JUDGED, NAMESPACE, GroupKind
 from webhook.admission.model.requests import Decision, Operation, Request, User
 from webhook.admission.mutate import answer_mutation
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.templates.workloadtable import CLUSTER_KINDS, KNOWN, Workloads
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.review import wire
 from webhook.review.wire import UnreadableError
@@ -76,19 +78,41 @@ def is_review(document: Document) -> bool:
     return document.kind == wire.KIND and document.group == "admission.k8s.io"
 
 
-def is_judged(document: Document) -> bool:
-    """Whether a document is judged: an object of a judged kind, an AdmissionReview, or a namespace with labels."""
-    if document.kind == NAMESPACE.kind and document.group == NAMESPACE.group:
+def is_judged(document: Document, workloads: Workloads = KNOWN) -> bool:
+    """Whether a document is judged.
+
+    That is an object of a judged kind, an AdmissionReview, a namespace with labels, or an object of any other kind that
+    has a pod template. `workloads`: the kinds whose templates are known.
+    """
+    kind = GroupKind(document.group, document.kind)
+    if kind == NAMESPACE:
         return bool(document.object["metadata"].get("labels"))
-    return is_review(document) or GroupKind(document.group, document.kind) in JUDGED
+    if is_review(document) or kind in JUDGED:
+        return True
+    if not isinstance(document.object.get("metadata"), dict):  # for a program, not for an API server
+        return False
+    known = workloads.get(kind)
+    if known is None and _is_global(document):
+        return False
+    return has_pods(document.object, known)
+
+
+def _is_global(document: Document) -> bool:
+    """Say whether an object is in no namespace: a known kind, or one whose name says so."""
+    kind = GroupKind(document.group, document.kind)
+    if kind in CLUSTER_SCOPED or kind in CLUSTER_KINDS:
+        return True
+    is_known = kind in JUDGED or kind in KNOWN
+    return not is_known and document.kind.startswith("Cluster") and not document.object["metadata"].get("namespace")
 
 
 def admission_review(
     written: Mapping[str, Any], *, namespace: str, user: User = NOBODY, old: Mapping[str, Any] | None = None
 ) -> bytes:
-    """Return the AdmissionReview for the creation of an object, or its update (S/api/admission/v1/types.go).
+    """Return the AdmissionReview for the creation of an object (S/api/admission/v1/types.go), or for its change.
 
-    The object has apiVersion, kind and metadata. The uid follows from the object, so runs are repeatable.
+    The object has apiVersion, kind and metadata. `old` is the object before. The uid follows from the object, so runs
+    are repeatable.
     """
     group, _, version = written["apiVersion"].rpartition("/")
     kind, name = written["kind"], written["metadata"].get("name") or ""
@@ -110,8 +134,9 @@ def admission_review(
 
 def judge(documents: Iterable[Document], webhook: Webhook, problems: list[Problem]) -> Iterable[Judgement]:
     """Yield the judgement of each document that is judged; unreadable documents add to `problems`."""
+    workloads = webhook.context.configuration.workloads
     for document in documents:
-        if not is_judged(document):
+        if not is_judged(document, workloads):
             continue
         try:
             yield webhook.judge(document)
@@ -134,8 +159,8 @@ class Webhook:
     user: User = NOBODY
     rules_for: RulesFor | None = None
 
-    def judge(self, document: Document, old: Document | None = None) -> Judgement:
-        """Return the judgement of one document, as an update if there is an `old` one.
+    def judge(self, document: Document, *, old: Mapping[str, Any] | None = None) -> Judgement:
+        """Return the judgement of one document; `old` is the object before a change.
 
         Raises RequestError for one that cannot be read.
         """
@@ -151,7 +176,7 @@ class Webhook:
         if not mutated.is_allowed:
             return Judgement(document, request, mutated, is_mutation=True)
         if mutated.operations:
-            request = wire.decode(_body(_patched(document, mutated.operations), self.user))
+            request = wire.decode(_body(_patched(document, mutated.operations), self.user, old))
         decision = warn_of_unknown(evaluate(request, context))
         if mutated.warnings:
             decision = decision._replace(warnings=(*mutated.warnings, *decision.warnings))
@@ -176,9 +201,8 @@ def _unreadable(document: Document, error: RequestError) -> Problem:
     return Problem(document.locate(), "unreadable-object", f"{error.text}; correct it")
 
 
-def _body(document: Document, user: User, old: Document | None = None) -> bytes:
+def _body(document: Document, user: User, old: Mapping[str, Any] | None = None) -> bytes:
     if is_review(document):
         return json.dumps(document.object).encode()
-    is_global = GroupKind(document.group, document.kind) in CLUSTER_SCOPED
-    namespace = "" if is_global else document.namespace
-    return admission_review(document.object, namespace=namespace, user=user, old=old.object if old else None)
+    namespace = "" if _is_global(document) else document.namespace
+    return admission_review(document.object, namespace=namespace, user=user, old=old)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -116,7 +117,10 @@ def schemas_option(command: Command) -> Command:
 
 
 def configuration_of(config: Path | None, plugin_schemas: Path | None, attached_by: str) -> Configuration:
-    """Return the configuration that the values of `config_option` name; ends the command if a file cannot be used."""
+    """Return the configuration that the values of `config_option` name, for objects in files.
+
+    In files, pod templates are found in every kind. Ends the command if a file cannot be used.
+    """
     # NB: imported here, because some commands have neither YAML nor schemas.
     from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415
     from webhook.admission.view.decisioncontext import Configuration  # noqa: PLC0415
@@ -131,11 +135,12 @@ def configuration_of(config: Path | None, plugin_schemas: Path | None, attached_
             own = load_directory(plugin_schemas)
         if config is None:
             plugins = PluginChecks(schemas={**load_schemas(), **own}, attached_by=attached_by)
-            return Configuration(plugins=plugins, drivers=default_drivers(), attached_by=attached_by)
+            drivers = default_drivers()
+            return Configuration(plugins=plugins, drivers=drivers, attached_by=attached_by, finds_by_shape=True)
         from webhook.configuration.filesource import read_file  # noqa: PLC0415
         from webhook.configuration.parsing import read  # noqa: PLC0415
 
-        return read(read_file(config), where=str(config)).to_value(own, attached_by)
+        return replace(read(read_file(config), where=str(config)).to_value(own, attached_by), finds_by_shape=True)
     except ManifestError as error:
         fail_unreadable(error.problems)
 

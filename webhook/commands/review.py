@@ -83,8 +83,9 @@ def review(  # noqa: PLR0913 - one parameter per option
 
     A FILE is YAML or JSON with pods, NetworkAttachmentDefinitions, workloads (Deployment, StatefulSet, DaemonSet,
     ReplicaSet, ReplicationController, Job, CronJob, PodTemplate), access policies (NetworkAttachmentPolicy,
-    NetworkAttachmentPolicyConfig), Namespaces with labels, ResourceClaims, their templates and DeviceClasses, Lists of
-    them, or whole AdmissionReviews as an API server sends them; "-" is standard input. Other kinds are skipped.
+    NetworkAttachmentPolicyConfig), Namespaces with labels, ResourceClaims, their templates and DeviceClasses, other
+    kinds with a pod template, such as Rollout, machines of KubeVirt, Lists of them, or whole AdmissionReviews as an API
+    server sends them; "-" is standard input. Other kinds are skipped.
 
     Verdicts go to standard output in the words of kubectl. Warnings go to standard error and name their object. The
     changes that /mutate makes to a pod are shown as a unified diff of its YAML.
@@ -109,10 +110,10 @@ def review(  # noqa: PLR0913 - one parameter per option
         cluster = builder.build((document for document in documents if _is_known(document)), problems)
     else:
         cluster = _load_cluster(directory, network_namespace, problems, warnings)
-    if not problems and not any(map(is_judged, documents)):
+    rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas, attached_by)
+    if not problems and not any(is_judged(document, configuration.workloads) for document in documents):
         text = "no file has a pod, network, workload or policy, and nothing else is judged; name a file that has one"
         problems.append(Problem(Position(" ".join(files)), "nothing-to-judge", text))
-    rules, configuration = rules_in_force(rules_given, cluster), configuration_of(config, plugin_schemas, attached_by)
     context = DecisionContext(cluster, rules, configuration, network_namespace)
     webhook = Webhook(context=context, user=User(user_name, (*groups, *NOBODY.groups)))
     judgements = list(judge(documents, webhook, problems))

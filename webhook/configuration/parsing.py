@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.names import nearest
@@ -76,7 +76,8 @@ def _describe_unknown(_detail: Mapping[str, Any], steps: Steps) -> str:
 
 
 def _describe_missing(_detail: Mapping[str, Any], steps: Steps) -> str:
-    return f"it is missing; write {steps[-1]}: {_choices(steps)[0]}"
+    choices = _choices(steps)
+    return f"it is missing; write {steps[-1]}: {choices[0]}" if choices else "it is missing; add it"
 
 
 def _describe_choice(detail: Mapping[str, Any], steps: Steps) -> str:
@@ -97,9 +98,12 @@ def _choices(steps: Steps) -> list[str]:
 
 def _type_of(steps: Steps) -> Any:
     """Return the type of a field of the configuration; a mapping of fields is a BaseModel."""
-    section: type[BaseModel] = NadmitConfiguration
+    section: Any = NadmitConfiguration
     for step in steps:
-        section = next(field.annotation for field in section.model_fields.values() if field.alias == step)  # type: ignore[assignment] # a scalar is the last step
+        if isinstance(step, int):
+            section = get_args(section)[0]
+        else:
+            section = next(field.annotation for field in section.model_fields.values() if field.alias == step)
     return section
 
 

@@ -6,6 +6,7 @@ of `NadmitConfiguration`, and a line in its `to_value`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Protocol
 
@@ -26,13 +27,16 @@ from cniplugin.access.model.labels import is_key
 from cniplugin.netspec import annotation
 from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import SpecErrors, show
+from cniplugin.netspec.names import ALLOWED_LABEL, ALLOWED_SUBDOMAIN, is_label, is_subdomain
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.dra.drivers import Drivers
 from webhook.admission.model.injection import Injection, Mode
-from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.model.kinds import JUDGED, NETWORK_NAMESPACE, GroupKind
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+from webhook.admission.templates.podtemplates import EACH_ITEM, EACH_VALUE, find_by_shape, parse_path
+from webhook.admission.templates.workloadtable import KNOWN, Workload, Workloads, workload
 from webhook.admission.view.decisioncontext import Configuration
 from webhook.driverdata.admindrivers import read_drivers
 from webhook.driverdata.driverfiles import default_drivers, load_drivers
@@ -222,6 +226,62 @@ class LimitsSection(Section):
     policy_values: Count = DEFAULTS.policy_values
 
 
+def _check_group(text: str) -> str:
+    if not is_subdomain(text):
+        raise _problem(f"not an API group: {show(text)}; allowed: {ALLOWED_SUBDOMAIN}")
+    return text
+
+
+def _check_kind(text: str) -> str:
+    if not _KIND.fullmatch(text):
+        raise _problem(f"not a kind: {show(text)}; allowed: a name as in manifests, such as Rollout")
+    return text
+
+
+def _check_plural(text: str) -> str:
+    if not is_label(text):
+        raise _problem(f"not a resource: {show(text)}; allowed: {ALLOWED_LABEL}, as in kubectl get")
+    return text
+
+
+def _check_template(text: str) -> str:
+    if parse_path(text) is None:
+        raise _problem(
+            f"not a path: {show(text)}; allowed: names with dots, {EACH_ITEM} for each item of a list, and "
+            f"{EACH_VALUE} for each value of a map, such as spec.groups[*].template"
+        )
+    return text
+
+
+_KIND = re.compile("[A-Za-z][A-Za-z0-9]{0,62}")
+
+
+class WorkloadSection(Section):
+    """A kind of another program that makes pods."""
+
+    group: Annotated[str, AfterValidator(_check_group)]
+    kind: Annotated[str, AfterValidator(_check_kind)]
+    plural: Annotated[str, AfterValidator(_check_plural)] | None = None
+    templates: list[Annotated[str, AfterValidator(_check_template)]] = Field(default=[])
+
+    def to_value(self) -> Workload:
+        """Return the kind; without paths its templates are found by their shape."""
+        made = workload(self.group, self.kind, self.plural or f"{self.kind.lower()}s", self.templates)
+        return made if self.templates else made._replace(find=find_by_shape)
+
+
+def _check_workloads(written: list[WorkloadSection]) -> list[WorkloadSection]:
+    seen: set[GroupKind] = set()
+    for one in written:
+        kind = GroupKind(one.group, one.kind)
+        if kind in seen:
+            raise _problem(f"{one.kind} of {one.group} is listed twice; keep one of them")
+        if kind in JUDGED:
+            raise _problem(f"nadmit judges {one.kind} of {one.group} already; remove it")
+        seen.add(kind)
+    return written
+
+
 class ObserveSection(Section):
     """Stage Observe. By default users are not told of rules that do not refuse yet, and that an admin still adjusts."""
 
@@ -238,6 +298,7 @@ class NadmitConfiguration(Section):
     injection: InjectionSection = Field(default_factory=InjectionSection)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     drivers: DriversSection = Field(default_factory=DriversSection)
+    workloads: Annotated[list[WorkloadSection], AfterValidator(_check_workloads)] = Field(default=[])
     limits: LimitsSection = Field(default_factory=LimitsSection)
     observe: ObserveSection = Field(default_factory=ObserveSection)
 
@@ -256,7 +317,13 @@ class NadmitConfiguration(Section):
             attached_by=attached_by,
             hotplug=self.hotplug,
             warns_observed=self.observe.warnings,
+            workloads=self._workloads(),
         )
+
+    def _workloads(self) -> Workloads:
+        if not self.workloads:
+            return KNOWN
+        return {**KNOWN, **{made.kind: made for made in (one.to_value() for one in self.workloads)}}
 
     def shown(self) -> dict[str, Any]:
         """Return the configuration as an administrator would write it, without schemas, which are long."""

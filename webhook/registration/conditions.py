@@ -11,7 +11,7 @@ Conditions only save calls. The webhook allows every object that they filter out
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cniplugin.access.model.decision import NAME_LABEL
@@ -19,6 +19,7 @@ from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS, NETWORK
 from webhook.admission.dra.drivers import KNOWN_DRIVERS
 from webhook.admission.model.injection import INJECT, MIRROR
 from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
+from webhook.admission.templates.podtemplates import EACH_ITEM, EACH_VALUE, TemplatePath
 from webhook.admission.view.statuswriters import MULTUS_GROUP, NODE_NAME, NODES_GROUP, PLUGIN_ACCOUNTS, STATUS
 
 Condition = dict[str, str]
@@ -147,6 +148,48 @@ def workloads() -> tuple[Condition, ...]:
     is_changed = f"(request.operation == 'CREATE' || {spec} != {_template_of('oldObject')}.?spec)"
     terms += [f"({devices} && {is_changed})" for devices in _devices(spec)]
     return ({"name": "networks-in-template", "expression": _or(terms)}, NOT_COPIED)
+
+
+def other_workloads(paths: Iterable[TemplatePath]) -> tuple[Condition, ...]:
+    """Return the conditions of objects with pod templates at any of these paths: networks or claims, if they change.
+
+    Networks of the object itself are in the wrong place, and get a warning.
+    """
+    terms = [f"object{_NAMED}"]
+    for path in dict.fromkeys(paths):
+        terms += [_at("object", path, term) for term in (_NAMED, ".?spec.?resourceClaims.orValue([]).size() > 0")]
+    return (_SPEC_CHANGES, {"name": "networks-in-templates", "expression": _or(terms)}, NOT_COPIED)
+
+
+def own_workloads() -> tuple[Condition, ...]:
+    """Return the conditions of the kinds that an admin describes, which are written seldom."""
+    return (_SPEC_CHANGES, NOT_COPIED)
+
+
+def machines() -> tuple[Condition, ...]:
+    """Return the conditions of virtual machines with networks, and of what gives annotations to machines.
+
+    The machine of an instance is the object itself. NB: instances have no status subresource, so that each change of
+    their status is an UPDATE of the whole object.
+    """
+    new, old = _machine("object"), _machine("oldObject")
+    networks = f"{new}.?spec.or(object.?spec).?networks.orValue([]).exists(one, has(one.multus))"
+    annotated = [
+        f"{place('object', key)}.hasValue()" for place in _MACHINE_PLACES for key in (NETWORKS, DEFAULT_NETWORK)
+    ]
+    claims = f"{new}.?spec.or(object.?spec).?resourceClaims.orValue([]).size() > 0"
+    fields = (".?networks", ".?domain.?devices.?interfaces", ".?resourceClaims")
+    changed = [f"{new}.?spec.or(object.?spec){one} != {old}.?spec.or(oldObject.?spec){one}" for one in fields]
+    changed += [
+        f"{place('object', key)} != {place('oldObject', key)}"
+        for place in _MACHINE_PLACES
+        for key in (NETWORKS, DEFAULT_NETWORK)
+    ]
+    return (
+        {"name": "networks", "expression": _or([networks, *annotated, claims])},
+        {"name": "new-or-changed", "expression": _or(["request.operation == 'CREATE'", *changed])},
+        NOT_COPIED,
+    )
 
 
 def refused_labels(protection: LabelProtection) -> tuple[Condition, ...]:
@@ -319,6 +362,45 @@ def _jobs(of: str, key: str) -> str:
 
 def _template_of(of: str) -> str:
     return f"{of}.?spec.?template.or({of}.?template).or({of}.?spec.?jobTemplate.?spec.?template)"
+
+
+_NAMED = f".?metadata.?annotations.orValue({{}}).exists(key, key in {_list((NETWORKS, DEFAULT_NETWORK))})"
+"""Follows an object, or an optional: it names networks."""
+
+_SPEC_CHANGES: Condition = {
+    "name": "new-or-changed",
+    "expression": "request.operation == 'CREATE' || object.?spec != oldObject.?spec",
+}
+
+
+def _at(of: str, path: TemplatePath, term: str) -> str:
+    """Return an expression for: a place of a path has a property. `term` follows the place, which is an optional."""
+    place = of
+    for number, step in enumerate(path):
+        one, rest = f"one{number}", path[number + 1 :]
+        if step == EACH_ITEM:
+            return f"{place}.orValue([]).exists({one}, {_at(one, rest, term)})"
+        if step == EACH_VALUE:
+            return f"{place}.orValue({{}}).exists({one}, {_at(f'{place}[?{one}]', rest, term)})"
+        place += f".?{step}" if step.isidentifier() else f"[?'{step}']"
+    return f"{place}{term}"
+
+
+def _machine(of: str) -> str:
+    """Return the template of a machine, an optional that is empty for an instance."""
+    return f"{of}.?spec.?virtualMachineTemplate.?spec.?template.or({of}.?spec.?template)"
+
+
+def _of_machine(of: str, key: str) -> str:
+    return f"{_machine(of)}.?metadata.?annotations[?'{key}']"
+
+
+def _of_preference(of: str, key: str) -> str:
+    return f"{of}.?spec.?annotations[?'{key}']"
+
+
+_MACHINE_PLACES = (_of_machine, _workload, _of_preference)
+"""Where machines have annotations: their template, the object itself, and what they prefer."""
 
 
 def _devices(spec: str) -> list[str]:

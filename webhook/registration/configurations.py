@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .conditions import Condition, LabelProtection, StatusProtection
-from .tables import DOMAIN, KINDS, NAMES, OBSERVING, STAGED, Hook, Kind
+from .tables import DOMAIN, KINDS, NAMES, OBSERVING, OWN_KINDS, STAGED, Hook, Kind, rules_of
 
 GROUP, VERSION = "admissionregistration.k8s.io", "v1"
 API_VERSION = f"{GROUP}/{VERSION}"
@@ -55,7 +55,7 @@ UNPROTECTED = LabelProtection()
 _OWN_PATH = re.compile(f"(?:{'|'.join(kind.path for kind in KINDS)})({OBSERVING})?(?:/([a-z0-9]{{16,63}}))?$")
 
 
-def webhooks(
+def webhooks(  # noqa: PLR0913 - one argument for each setting of the webhooks
     kind: Kind,
     target: Target,
     *,
@@ -63,22 +63,34 @@ def webhooks(
     stage: str,
     protection: StatusProtection,
     labels: LabelProtection = UNPROTECTED,
+    own_kinds: Sequence[tuple[str, str]] = (),
     token: str = "",
 ) -> list[Webhook]:
     """Return the `webhooks` of a configuration of this kind, with every field.
 
     `ca_bundle` is PEM; None omits it, so that another program can add it. `stage` is one of STAGES.
-    `protection`: who may write `network-status`; `labels`: who may change labels of namespaces. `token` is the last
-    part of the path; "" for none.
+    `protection`: who may write `network-status`; `labels`: who may change labels of namespaces. `own_kinds`: group and
+    plural of the kinds that an admin describes. `token` is the last part of the path; "" for none.
     """
     callee = client_config(kind, target, ca_bundle, token=token, is_observing=stage == OBSERVE)
     return [
         {
-            **_webhook(hook, callee, policy_of(stage), (*hook.match(protection), *hook.match_labels(labels))),
+            **_webhook(
+                hook._replace(rules=rules_of(own_kinds)) if hook.has_own_kinds else hook,
+                callee,
+                policy_of(stage),
+                (*hook.match(protection), *hook.match_labels(labels)),
+            ),
             **kind.fields,
         }
         for hook in kind.hooks
     ]
+
+
+def own_kinds_of(hooks: Sequence[Webhook]) -> tuple[tuple[str, str], ...]:
+    """Return group and plural of the kinds of an admin for which webhooks are registered."""
+    rules = [rule for hook in hooks if hook.get("name") == OWN_KINDS for rule in hook.get("rules") or ()]
+    return tuple((group, plural) for rule in rules for group in rule["apiGroups"] for plural in rule["resources"])
 
 
 def policy_of(stage: str) -> str:

@@ -45,6 +45,7 @@ class MigrationStep(NamedTuple):
         stage: str,
         protection: StatusProtection,
         labels: LabelProtection,
+        own_kinds: Sequence[tuple[str, str]] = (),
     ) -> list[Webhook]:
         """Return the list: see `configurations.webhooks`."""
         made = configurations.webhooks(
@@ -54,6 +55,7 @@ class MigrationStep(NamedTuple):
             stage=stage,
             protection=protection,
             labels=labels,
+            own_kinds=own_kinds,
             token=self.token,
         )
         if self.probe is None:

@@ -75,6 +75,7 @@ class _Sources(NamedTuple):
 
     protection: StatusProtection
     labels: LabelProtection
+    own_kinds: Sequence[tuple[str, str]]
     token: str | None
 
 
@@ -108,6 +109,7 @@ class Registrar(Collector):
         ca_bundle: Callable[[], bytes | None],
         protection: Callable[[], StatusProtection],
         labels: Callable[[], LabelProtection] = LabelProtection,
+        own_kinds: Callable[[], Sequence[tuple[str, str]]] = tuple,
         path_token: Callable[[Sequence[str]], str | None],
         random: Callable[[], float],
         changes: Changes | None = None,
@@ -115,8 +117,9 @@ class Registrar(Collector):
     ) -> None:
         """`ca_bundle`: PEM, None if not known yet; it may raise ClusterError. `random`: returns 0 to 1.
 
-        `path_token`: from the tokens of the present webhooks to the token to register, "" for none; None if not known
-        yet. `changes`: of the configurations; None if nobody watches them.
+        `own_kinds`: group and plural of the kinds that an admin describes. `path_token`: from the tokens of the present
+        webhooks to the token to register, "" for none; None if not known yet. `changes`: of the configurations; None if
+        nobody watches them.
         """
         self._registered = registered
         self._target = target
@@ -124,6 +127,7 @@ class Registrar(Collector):
         self._ca_bundle = ca_bundle
         self._protection = protection
         self._labels = labels
+        self._own_kinds = own_kinds
         self._path_token = path_token
         self._random = random
         self._changes = changes or NoChanges()
@@ -191,7 +195,7 @@ class Registrar(Collector):
 
     def _sources(self, present: Sequence[Webhook]) -> _Sources:
         token = self._path_token([token_of(hook) for hook in present if is_ours(hook)])
-        return _Sources(self._protection(), self._labels(), token)
+        return _Sources(self._protection(), self._labels(), tuple(self._own_kinds()), token)
 
     def _is_calm(self) -> bool:
         """Say whether a round would write nothing as long as no configuration changes."""
@@ -245,6 +249,7 @@ class Registrar(Collector):
             stage=stage.name,
             protection=sources.protection,
             labels=sources.labels,
+            own_kinds=sources.own_kinds,
         )
         desired = make(ca_bundle=None)
         differing = differences(present, desired)

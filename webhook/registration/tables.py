@@ -13,13 +13,14 @@ networks after ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.netattachdef import GROUP as NETWORK_GROUP
 from webhook.admission.dra.claims import GROUP as DEVICE_GROUP
+from webhook.admission.templates.workloadtable import MACHINES, PREFERENCES, TEMPLATED, Workload
 
 from . import conditions
 from .conditions import Condition, LabelProtection, StatusProtection
@@ -40,6 +41,7 @@ class Hook(NamedTuple):
     """A row of a table. `is_staged`: its failurePolicy follows the stage, else it is always Ignore.
 
     `match`, `match_labels`: its conditions, from who may write network-status and who may change labels of namespaces.
+    `has_own_kinds`: its rules are the kinds of the configuration's section `workloads`.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Hook(NamedTuple):
     match: Callable[[StatusProtection], tuple[Condition, ...]] = lambda _protection: ()
     match_labels: Callable[[LabelProtection], tuple[Condition, ...]] = lambda _protection: ()
     timeout_s: int = 5
+    has_own_kinds: bool = False
 
 
 def _rule(group: str, version: str, resources: Sequence[str], operations: Sequence[str]) -> Rule:
@@ -70,6 +73,22 @@ _NAMESPACES = (
 )
 _NEW_PODS = _rule("", "v1", ["pods"], ["CREATE"])
 _CLAIMS = (_rule(DEVICE_GROUP, "*", ["resourceclaims", "resourceclaimtemplates", "deviceclasses"], _WRITES),)
+
+
+def rules_of(resources: Iterable[tuple[str, str]]) -> tuple[Rule, ...]:
+    """Return the rules for writes of resources, given by group and plural, in any version.
+
+    The API server ignores a rule about a kind that is not installed, and heeds it from the moment that the kind is.
+    """
+    by_group: dict[str, list[str]] = {}
+    for group, plural in resources:
+        by_group.setdefault(group, []).append(plural)
+    return tuple(_rule(group, "*", sorted(plurals), _WRITES) for group, plurals in sorted(by_group.items()))
+
+
+def _rules_for(workloads: Iterable[Workload]) -> tuple[Rule, ...]:
+    return rules_of((one.kind.group, one.plural) for one in workloads)
+
 
 VALIDATING = (
     Hook("pods" + ACCESS, _PODS, is_staged=True, match=conditions.pods),
@@ -113,6 +132,26 @@ VALIDATING = (
     # was judged when it was written.
     Hook("devices" + ACCESS, (_NEW_PODS,), is_staged=False, match=lambda _protection: conditions.devices()),
     Hook("other-claims" + ACCESS, _CLAIMS, is_staged=False, match=lambda _protection: conditions.other_claims()),
+    # Nearly all of these objects are written by controllers and deployed by programs, which must not fail with us.
+    Hook(
+        "other-workloads" + ACCESS,
+        _rules_for(TEMPLATED),
+        is_staged=False,
+        match=lambda _protection: conditions.other_workloads(path for one in TEMPLATED for path in one.paths),
+    ),
+    Hook(
+        "machines" + ACCESS,
+        _rules_for((*MACHINES, *PREFERENCES)),
+        is_staged=False,
+        match=lambda _protection: conditions.machines(),
+    ),
+    Hook(
+        "own-workloads" + ACCESS,
+        (),
+        is_staged=False,
+        match=lambda _protection: conditions.own_workloads(),
+        has_own_kinds=True,
+    ),
 )
 
 MUTATING = (
@@ -159,6 +198,9 @@ KINDS = (MUTATING_KIND, VALIDATING_KIND)
 
 NAMES = frozenset(hook.name for kind in KINDS for hook in kind.hooks)
 """The names of all webhooks."""
+
+OWN_KINDS = next(hook.name for hook in VALIDATING if hook.has_own_kinds)
+"""The name of the webhook for kinds that an admin describes."""
 
 STAGED = frozenset(hook.name for kind in KINDS for hook in kind.hooks if hook.is_staged)
 """The names of the webhooks whose failurePolicy follows the stage."""

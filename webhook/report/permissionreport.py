@@ -13,7 +13,7 @@ from cniplugin.access.model.limits import SPELLINGS
 from cniplugin.access.model.policyrules import ENFORCE, AttachmentRule
 from cniplugin.netspec.errors import render
 from webhook.admission.view.permissions import Answer, Permission, Permissions, Trial
-from webhook.admission.wording.accesstext import describe_networks
+from webhook.admission.wording.accesstext import describe_networks, describe_requests
 from webhook.report.plaintext import columns
 
 Paint = Callable[[str, str], str]
@@ -66,7 +66,7 @@ def _facts(answer: Answer) -> Iterator[str]:
     for other in others:
         yield f"  or:      {other.asks}: {other.decided}"
     for rule in permission.denies:
-        yield f"  but not: {_requests(rule)}: {decided_by_rule(rule, 'Deny')}"
+        yield f"  but not: {describe_requests(rule)}: {decided_by_rule(rule, 'Deny')}"
 
 
 def _trial_text(trial: Trial) -> str:
@@ -150,13 +150,8 @@ def _mode_of(rule: AttachmentRule) -> str:
 
 
 def _deny_table(rules: Sequence[AttachmentRule]) -> list[str]:
-    rows = [(_rule_name(rule), _mode_of(rule), describe_networks(rule), _requests(rule)) for rule in rules]
+    rows = [(_rule_name(rule), _mode_of(rule), describe_networks(rule), describe_requests(rule)) for rule in rules]
     return columns([("REFUSED BY", "ACTION", "NETWORKS", "WHEN A POD ASKS FOR"), *rows]) if rows else []
-
-
-def _requests(rule: AttachmentRule) -> str:
-    asked = [spelling for kind, spelling in SPELLINGS.items() if kind in rule.on_requests]
-    return ", ".join(asked) or "the network"
 
 
 def _posture(permissions: Permissions, *, is_configured: bool) -> Iterator[str]:

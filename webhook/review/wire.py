@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -188,11 +188,21 @@ class _WholeReview(msgspec.Struct, frozen=True, gc=False):
     request: _WholeRequest
 
 
+class _BothObjects(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    object: dict[str, Any]
+    old_object: dict[str, Any] | None = None
+
+
+class _ReviewOfBoth(msgspec.Struct, frozen=True, gc=False):
+    request: _BothObjects
+
+
 _review = msgspec.json.Decoder(_Review[_Object])
 _definition_review = msgspec.json.Decoder(_Review[_Definition])
 _unread_review = msgspec.json.Decoder(_Review[_Unread])
 _spec_review = msgspec.json.Decoder(_Review[_WithSpec])
 _whole_review = msgspec.json.Decoder(_WholeReview)
+_review_of_both = msgspec.json.Decoder(_ReviewOfBoth)
 _decode_status = msgspec.json.Decoder(_Status).decode
 _decode_claims = msgspec.json.Decoder(tuple[_ResourceClaim, ...] | None).decode
 _decode_requesting = msgspec.json.Decoder(tuple[_Requesting, ...] | None).decode
@@ -265,20 +275,26 @@ def decode(body: bytes) -> Request:
     if not sent.uid:
         raise UnreadableError("request.uid is empty")
     group, kind = sent.kind.group, sent.kind.kind
+    judged = JUDGED.get((group, kind))
     user = sent.user_info
     # By position: keywords cost a microsecond for each review.
     return Request(
         sent.uid,
-        JUDGED.get((group, kind)) or GroupKind(group, kind),
+        judged or GroupKind(group, kind),
         sent.operation,
         sent.namespace,
         sent.name,
         sent.sub_resource,
         User(user.username, tuple(user.groups or ()), user.node()),
-        None if sent.object is None else _object(sent.object, kind, body),
-        None if sent.old_object is None else _object(sent.old_object, kind),
+        None if sent.object is None else _object(sent.object, kind, body) if judged else _other(body),
+        None if sent.old_object is None or not judged else _object(sent.old_object, kind),
         bool(sent.dry_run),
     )
+
+
+def _other(body: bytes) -> Object:
+    """Return the object of a kind that is not decoded here."""
+    return Object(unread=_SentObject(body))
 
 
 class _SentPod:
@@ -327,6 +343,33 @@ class _SentTemplate:
 
     def sketch_requests(self) -> None:
         """Return None."""
+
+
+class _SentObject:
+    """Implements `SentObject`."""
+
+    __slots__ = ("_body", "_read")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._read: _BothObjects | None = None
+
+    def mentions(self, texts: Sequence[str]) -> bool:
+        """Look for texts in the bytes. NB: the API server escapes no letter."""
+        return any(text.encode() in self._body for text in texts)
+
+    def read(self) -> dict[str, Any]:
+        """Return the object. Raises UnreadableError."""
+        return self._both().object
+
+    def read_old(self) -> dict[str, Any] | None:
+        """Return the object before. Raises UnreadableError."""
+        return self._both().old_object
+
+    def _both(self) -> _BothObjects:
+        if self._read is None:
+            self._read = _decode(_review_of_both, self._body).request
+        return self._read
 
 
 class _SentDevices:

@@ -13,7 +13,7 @@ from typing import Any
 
 from cniplugin.netspec.errors import show
 
-from . import jsonstream, positions, yamlstream
+from . import jsonstream, ownkinds, positions, yamlstream
 from .positions import Source
 from .problems import Position, Problem
 
@@ -140,6 +140,9 @@ def _expand(holder: Document, value: object, problems: list[Problem]) -> Iterato
         problems.append(Problem(document.locate(), rule, f"not a Kubernetes object: {what}"))
     elif document.kind.endswith("List") and isinstance(value.get("items"), list):
         yield from _expand_list(document, value["items"], problems)
+    elif mistake := ownkinds.find_mistake(document.group, document.version, document.kind):
+        field, text = mistake
+        problems.append(Problem(document.locate(field), ownkinds.RULE, f"{field}: {text}"))
     elif wrong := list(_check_metadata(document)):
         problems.extend(wrong)
     else:

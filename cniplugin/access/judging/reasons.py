@@ -7,12 +7,13 @@ never reveals whether such a network exists.
 
 from __future__ import annotations
 
-from cniplugin.access.model.decision import Verdict
+from cniplugin.access.model.decision import THIS_ITEM, Verdict
 from cniplugin.access.model.levels import with_basis
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.errors import render as render_error
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.record import Record
+from cniplugin.netspec.selection import DEFAULT_NETWORK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,9 +108,16 @@ def refuse_replacing_default(item: Item, config: Config) -> Verdict:
         config,
         "PostureReplaceDefault",
         "the pod asks to replace the cluster's default network",
-        "remove the annotation v1.multus-cni.io/default-network, or ask "
+        f"remove {_source_of(item)}, or ask "
         f"{config.whom_to_ask} for an Allow rule with replaceDefaultNetwork for {item.reference}",
     )
+
+
+def _source_of(item: Item) -> str:
+    """Name what asks for a network."""
+    if item.replaces_default and item.source == THIS_ITEM:
+        return f"the annotation {DEFAULT_NETWORK}"
+    return item.source
 
 
 def refuse_device(item: Item, config: Config) -> Verdict:
@@ -193,7 +201,7 @@ def refuse_by_deny(
         keys = " and ".join(f'"{request}"' for request in requests)
         fix = f"remove {keys} from {item.source}"
         if item.replaces_default:
-            fix = "remove the annotation v1.multus-cni.io/default-network"
+            fix = f"remove {_source_of(item)}"
     else:
         reason = f"the network uses {', '.join(facts)}" if facts else "a rule keeps this pod from the network"
         fix = f"remove {item.source}"
@@ -205,7 +213,7 @@ def refuse_beyond(
     item: Item, rule: AttachmentRule, config: Config, problems: Sequence[str], *, allowed: str
 ) -> Verdict:
     """No Allow rule accepts everything that is asked for; `rule` is the nearest one."""
-    change = "the annotation" if item.replaces_default else item.source
+    change = "the annotation" if item.replaces_default and item.source == THIS_ITEM else item.source
     what = "Allow, unreadable" if rule.is_broken else "Allow, limits"
     fix = f"change {change} to fit, or ask {whom_to_ask(rule, config)}"
     return refuse_by_rule(rule, "NotWithinRule", what, reasons=problems, fix=fix, allowed=allowed)

@@ -9,6 +9,9 @@
 | `everything` | `*` alone also selects objects that are made later |
 | `grants-nothing` | an Allow of a policy that is not enforced |
 | `any-master` | an Allow for definitions lets their author choose any interface of the node |
+| `every-network` | an Allow that names no network opens those of every tenant |
+| `limits-void` | another Allow accepts what the limits of this one refuse |
+| `denies-everything` | a Deny refuses every network to every pod, or every definition |
 
 Access policy, "Lints". A rule with problems has no lints, and neither has a rule beyond RULES_MAX.
 """
@@ -21,7 +24,7 @@ from cniplugin.access.model.policyrules import ALLOW, DENY, ENFORCE, RULES_MAX, 
 from cniplugin.netspec.errors import show
 from cniplugin.netspec.record import Record
 
-from .shadowing import Denies
+from .shadowing import OtherRules, selects_every_attachment, selects_every_definition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,13 +32,17 @@ if TYPE_CHECKING:
 
     from cniplugin.access.model.labels import Selector
     from cniplugin.access.model.matchers import Names
-    from cniplugin.access.model.policyrules import DefinitionRule, PodMatch, Policy, WrittenRule
+    from cniplugin.access.model.policyrules import DefinitionRule, NetworkMatch, PodMatch, Policy, WrittenRule
 
 TYPES_SHOWN = 5
 """Plugin types that a remark names; there are some 20 that take an interface of the node."""
 
 SHOWN_MAX = 40
 """Characters of a name that are shown; a remark and its place must fit into 256."""
+
+
+EVERY_NETWORK = "every-network"
+"""The lint that means nothing under posture Open."""
 
 
 class Lint(Record):
@@ -58,19 +65,19 @@ class Lint(Record):
 
 def lint(policy: Policy, others: Iterable[Policy]) -> tuple[Lint, ...]:
     """Return the remarks about one policy among the others, in the order of the object."""
-    return lint_among(policy, Denies((policy, *others)))
+    return lint_among(policy, OtherRules((policy, *others)))
 
 
-def lint_among(policy: Policy, denies: Denies) -> tuple[Lint, ...]:
-    """Return the remarks about one policy; `denies` are those of all policies, this one included."""
-    denies.begin_policy()
+def lint_among(policy: Policy, others: OtherRules) -> tuple[Lint, ...]:
+    """Return the remarks about one policy; `others` has the rules of all policies, this one included."""
+    others.begin_policy()
     rules = [rule for rule in permitted_rules(policy) if not rule.problems]
     lints = [*_lint_mode(policy, rules), *_lint_pods(policy, rules)]
     for rule in rules:
         if isinstance(rule.value, AttachmentRule):
-            lints += _lint_attachment(rule, rule.value, denies)
+            lints += _lint_attachment(rule, rule.value, others)
         else:
-            lints += _lint_definition(rule, rule.value, denies)
+            lints += _lint_definition(rule, rule.value, others)
     return tuple(lints)
 
 
@@ -162,13 +169,12 @@ def _lint_star(
 # Attachments
 
 
-def _lint_attachment(rule: WrittenRule, value: AttachmentRule, denies: Denies) -> Iterator[Lint]:
+def _lint_attachment(rule: WrittenRule, value: AttachmentRule, others: OtherRules) -> Iterator[Lint]:
     for index, entry in enumerate(value.networks):
         path = f"{rule.path}.networks[{index}]"
         yield from _lint_star(entry.namespaces, path, "namespaces", [rule])
         yield from _lint_star(entry.names, path, "names", [rule], what="network")
-        is_anywhere = entry.namespaces is None or "*" in entry.namespaces.texts
-        if value.action == ALLOW and entry.selector is not None and is_anywhere and entry.scope != "OwnNamespace":
+        if value.action == ALLOW and entry.selector is not None and _is_anywhere(entry):
             yield Lint(
                 name="nad-labels",
                 path=f"{path}.selector",
@@ -176,7 +182,66 @@ def _lint_attachment(rule: WrittenRule, value: AttachmentRule, denies: Denies) -
                 detail="it allows networks of any namespace by their labels, which their authors set",
                 fix="name the namespaces of the networks as well",
             )
-    yield from _lint_shadowed(rule, denies.covering(value))
+    if value.action == DENY and selects_every_attachment(value):
+        yield _denies_everything(rule, "it refuses every network to every pod of the cluster")
+    shadowing = others.covering(value)
+    yield from _lint_shadowed(rule, shadowing)
+    if value.action == ALLOW and shadowing is None:
+        yield from _lint_every_network(rule, value)
+        yield from _lint_limits(rule, others.loosening(value))
+
+
+def _is_anywhere(entry: NetworkMatch) -> bool:
+    return (entry.namespaces is None or "*" in entry.namespaces.texts) and entry.scope != "OwnNamespace"
+
+
+def _lint_every_network(rule: WrittenRule, value: AttachmentRule) -> Iterator[Lint]:
+    """NB: with `requireConsent` the owners decide."""
+    if value.require_consent:
+        return
+    open_entries = [
+        f"{rule.path}.networks[{index}]"
+        for index, entry in enumerate(value.networks)
+        if _is_anywhere(entry) and not entry.has_content and (entry.names is None or "*" in entry.names.texts)
+    ]
+    for path in open_entries if value.networks else [rule.path]:
+        yield Lint(
+            name=EVERY_NETWORK,
+            path=path,
+            rules=_about([rule]),
+            detail="it allows the networks of every namespace, those of all tenants and those made later",
+            fix="name namespaces, or write scope: OwnNamespace for those of the pod's own",
+        )
+
+
+def _denies_everything(rule: WrittenRule, detail: str) -> Lint:
+    return Lint(
+        name="denies-everything",
+        path=rule.path,
+        rules=_about([rule]),
+        detail=f"{detail}, and no Allow lifts it",
+        fix="select what it is about; posture Strict and definitions.default Deny refuse what no rule allows",
+    )
+
+
+def _lint_limits(rule: WrittenRule, loosening: tuple[AttachmentRule, tuple[str, ...]] | None) -> Iterator[Lint]:
+    if loosening is not None:
+        other, requests = loosening
+        more = f" and {len(requests) - REQUESTS_SHOWN} more" if len(requests) > REQUESTS_SHOWN else ""
+        yield Lint(
+            name="limits-void",
+            path=f"{rule.path}.limits",
+            rules=_about([rule]),
+            detail=(
+                f"they do not hold: Allow rule {_show(other.name)} of {_show(other.policy)} accepts more: "
+                f"{', '.join(requests[:REQUESTS_SHOWN])}{more}"
+            ),
+            fix="limit or narrow that rule",
+        )
+
+
+REQUESTS_SHOWN = 3
+"""Kinds of requests that a remark names."""
 
 
 def _lint_shadowed(rule: WrittenRule, deny: AttachmentRule | DefinitionRule | None) -> Iterator[Lint]:
@@ -194,12 +259,14 @@ def _lint_shadowed(rule: WrittenRule, deny: AttachmentRule | DefinitionRule | No
 # Definitions
 
 
-def _lint_definition(rule: WrittenRule, value: DefinitionRule, denies: Denies) -> Iterator[Lint]:
+def _lint_definition(rule: WrittenRule, value: DefinitionRule, others: OtherRules) -> Iterator[Lint]:
     yield from _lint_star(value.namespaces, rule.path, "namespaces", [rule])
     yield from _lint_labels(value.namespace_selector, f"{rule.path}.namespaceSelector", [rule])
     if value.action == ALLOW:
         yield from _lint_masters(rule, value)
-    yield from _lint_shadowed(rule, denies.covering_definition(value))
+    if value.action == DENY and selects_every_definition(value):
+        yield _denies_everything(rule, "it keeps everybody but exempt users from writing networks")
+    yield from _lint_shadowed(rule, others.covering_definition(value))
 
 
 def _lint_masters(rule: WrittenRule, value: DefinitionRule) -> Iterator[Lint]:

@@ -26,7 +26,7 @@ from cniplugin.access.model.policyrules import ALLOW, ENFORCE
 from cniplugin.netspec.errors import render
 
 from .lints import lint_among, permitted_rules
-from .shadowing import Denies
+from .shadowing import OtherRules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def statuses(
     `namespaces`: labels by name. `loaded`: the generation of each policy that decides. `previous`: the status objects
     before. `now`: RFC 3339, such as 2026-11-23T19:00:00Z.
     """
-    denies = Denies(policies)
+    others = OtherRules(policies)
     return {
         policy.name: {
             "observedGeneration": policy.generation,
@@ -71,7 +71,7 @@ def statuses(
                 previous.get(policy.name) or {},
                 now,
             ),
-            "rules": _rules(policy, denies),
+            "rules": _rules(policy, others),
         }
         for policy in policies
     }
@@ -195,8 +195,8 @@ def _since(previous: Mapping[str, Any], kind: str, status: str) -> str | None:
 # Rules
 
 
-def _rules(policy: Policy, denies: Denies) -> list[Object]:
-    lints = lint_among(policy, denies)
+def _rules(policy: Policy, others: OtherRules) -> list[Object]:
+    lints = lint_among(policy, others)
     states: dict[str, tuple[str, list[str]]] = {}
     is_sound = not policy.own_problems
     for rule in permitted_rules(policy):

@@ -1,15 +1,24 @@
-"""Which rules are pointless: a Deny matches everything that they select.
+"""Which rules are pointless: a Deny matches everything that they select, or another Allow accepts what they refuse.
 
-Every reported rule is shadowed, but not every shadowed rule is found. Selectors are compared by their requirements, not
-by the labels that exist. A field of content is not compared with names. Long comparisons are left out, because the
+Every reported rule is pointless, but not every pointless rule is found. Selectors are compared by their requirements,
+not by the labels that exist. A field of content is not compared with names. Long comparisons are left out, because the
 author of a policy waits, and a policy may have 64 rules of 32 entries with hundreds of patterns.
 """
 
 from __future__ import annotations
 
 from cniplugin.access.model.contentfields import FIELDS
+from cniplugin.access.model.limits import Limits, accepts_more
 from cniplugin.access.model.matchers import Names
-from cniplugin.access.model.policyrules import DENY, MODES, NetworkMatch, PodMatch
+from cniplugin.access.model.policyrules import (
+    ALLOW,
+    DENY,
+    MODES,
+    AttachmentRule,
+    DefinitionRule,
+    NetworkMatch,
+    PodMatch,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +27,7 @@ if TYPE_CHECKING:
 
     from cniplugin.access.model.contentfields import Content
     from cniplugin.access.model.labels import Selector
-    from cniplugin.access.model.policyrules import AttachmentRule, AuthorMatch, ConfigMatch, DefinitionRule, Policy
+    from cniplugin.access.model.policyrules import AuthorMatch, ConfigMatch, Policy
 
     Rule = TypeVar("Rule", AttachmentRule, DefinitionRule)
     Covers: TypeAlias = Callable[[Rule, Rule], bool]
@@ -33,13 +42,13 @@ PAIR_COST = 25
 """Comparisons that a pair of rules counts as at least."""
 
 
-class Denies:
-    """The Deny rules of some policies, found by a namespace that they name."""
+class OtherRules:
+    """The rules of some policies, with which each rule is compared; found by a namespace that they name."""
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         self._definitions: list[DefinitionRule] = []
-        self._named: dict[str, list[AttachmentRule]] = {}
-        self._others: list[AttachmentRule] = []
+        self._named: dict[tuple[str, str], list[AttachmentRule]] = {}
+        self._others: dict[str, list[AttachmentRule]] = {ALLOW: [], DENY: []}
         self._sizes: dict[int, int] = {}
         self._left = COMPARISONS_MAX
         for policy in policies:
@@ -48,43 +57,62 @@ class Denies:
                     self._definitions.append(definition)
                     self._sizes[id(definition)] = _definition_size(definition)
             for rule in policy.attachments:
-                if rule.action == DENY:
-                    self._add(rule)
+                self._add(rule)
 
     def _add(self, rule: AttachmentRule) -> None:
         self._sizes[id(rule)] = _size(rule)
         exact = [entry.namespaces for entry in rule.pods if entry.namespaces and not entry.namespaces.prefixes]
         if not rule.pods or len(exact) < len(rule.pods):
-            self._others.append(rule)
+            self._others[rule.action].append(rule)
             return
         for name in {name for names in exact for name in names.exact}:
-            self._named.setdefault(name, []).append(rule)
+            self._named.setdefault((rule.action, name), []).append(rule)
 
     def covering(self, rule: AttachmentRule) -> AttachmentRule | None:
         """Return a Deny that matches everything an attachment rule selects, None if none is found."""
-        return _first(rule, self._affordable(_size(rule), (*self._others, *self._naming(rule))), _covers)
+        return _first(rule, self._affordable(_size(rule), self._candidates(rule, DENY)), _covers)
+
+    def loosening(self, rule: AttachmentRule) -> tuple[AttachmentRule, tuple[str, ...]] | None:
+        """Return an Allow that accepts more of everything an Allow selects, and the requests; None if none is found."""
+        for other in self._affordable(_size(rule), self._candidates(rule, ALLOW)):
+            if other.is_broken or (other.require_consent and not rule.require_consent):
+                continue
+            more = accepts_more(other.limits, rule.limits) if _counts_for(other, rule) else ()
+            if more and _covers(other, rule):
+                return other, more
+        return None
 
     def begin_policy(self) -> None:
         """Renew the allowance of comparisons: from here on, the rules of another policy are compared."""
         self._left = COMPARISONS_MAX
 
-    def _affordable(self, size: int, denies: Iterable[Rule]) -> Iterator[Rule]:
-        """Yield Denies until the allowance for comparing them with a rule of this size is used up."""
-        for deny in denies:
-            self._left -= max(size * self._sizes[id(deny)], PAIR_COST)
+    def _affordable(self, size: int, rules: Iterable[Rule]) -> Iterator[Rule]:
+        """Yield rules until the allowance for comparing them with a rule of this size is used up."""
+        for rule in rules:
+            self._left -= max(size * self._sizes[id(rule)], PAIR_COST)
             if self._left < 0:
                 return
-            yield deny
+            yield rule
 
-    def _naming(self, rule: AttachmentRule) -> Sequence[AttachmentRule]:
+    def _candidates(self, rule: AttachmentRule, action: str) -> Iterable[AttachmentRule]:
         """NB: a rule that covers another one covers its first entry, and so the first name there."""
         names = rule.pods[0].namespaces if rule.pods else None
         name = min(names.exact, default="") if names else ""
-        return self._named.get(name, ())
+        return (*self._others[action], *self._named.get((action, name), ()))
 
     def covering_definition(self, rule: DefinitionRule) -> DefinitionRule | None:
         """Return a Deny that matches everything a definitions rule selects, None if none is found."""
         return _first(rule, self._affordable(_definition_size(rule), self._definitions), _covers_definition)
+
+
+def selects_every_attachment(rule: AttachmentRule) -> bool:
+    """Say whether a Deny refuses every network to every pod."""
+    return _covers(rule, EVERY_ATTACHMENT)
+
+
+def selects_every_definition(rule: DefinitionRule) -> bool:
+    """Say whether a Deny refuses every definition to everybody."""
+    return _covers_definition(rule, EVERY_DEFINITION)
 
 
 def _size(rule: AttachmentRule) -> int:
@@ -140,6 +168,8 @@ def _counts_for(deny: AttachmentRule | DefinitionRule, rule: AttachmentRule | De
 # Attachments
 
 _EVERY_NETWORK, _EVERY_POD = (NetworkMatch(),), (PodMatch(),)
+EVERY_ATTACHMENT = AttachmentRule(policy="", name="", action=DENY, limits=Limits())
+EVERY_DEFINITION = DefinitionRule(policy="", name="", action=DENY)
 
 
 def _covers(deny: AttachmentRule, rule: AttachmentRule) -> bool:

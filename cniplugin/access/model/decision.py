@@ -166,6 +166,10 @@ class Subject(Record):
     service_account: str = "default"
 
 
+THIS_ITEM = "this item"
+"""An item of a network annotation; for the default network, its annotation is meant."""
+
+
 class Item(Record):
     """One network that the subject asks for. `network` is None when no such definition is known.
 
@@ -178,7 +182,7 @@ class Item(Record):
     network: NetworkAttachmentDefinition | None = None
     network_labels: Mapping[str, str]  # never changed
     replaces_default: bool = False
-    source: str = "this item"
+    source: str = THIS_ITEM
 
     @property
     def reference(self) -> str:

@@ -14,6 +14,7 @@ from cniplugin.netspec.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
 
     from cniplugin.netspec.selection import Bandwidth, NetworkSelectionElement
 
@@ -146,6 +147,52 @@ def exceeded(limits: Limits, usage: Usage) -> tuple[str, ...]:
         if not permits(limits, kind)
     ]
     return (*foreign, *_beyond(limits, usage))
+
+
+def is_limiting(limits: Limits) -> bool:
+    """Say whether the author of a rule has written any limit."""
+    return limits != Limits()
+
+
+def accepts_more(broad: Limits, narrow: Limits) -> tuple[str, ...]:
+    """Return the requests for which a rule makes the limits of another one void, as users write the requests.
+
+    That is so if the rule accepts all that the other one does, and more; or if it accepts values beyond a limit of the
+    other one, of a request that is not BASIC. Two rules that accept different requests are alternatives, and neither is
+    void. () for a `narrow` rule in which no limit is written.
+    """
+    if not is_limiting(narrow):
+        return ()
+    more = [kind for kind in SPELLINGS if permits(broad, kind) and not _accepts_all(narrow, broad, kind)]
+    if not all(_accepts_all(broad, narrow, kind) for kind in SPELLINGS if permits(narrow, kind)):
+        more = [kind for kind in more if permits(narrow, kind) and kind not in BASIC]
+    return tuple(SPELLINGS[kind] for kind in more)
+
+
+def _accepts_all(limits: Limits, other: Limits, kind: str) -> bool:
+    """Say whether a rule accepts all that another one permits in a kind of request."""
+    return permits(limits, kind) and _is_as_wide(limits, other, kind)
+
+
+def _is_as_wide(limits: Limits, other: Limits, kind: str) -> bool:
+    """Say whether the values that one rule permits in a kind of request include those of another rule."""
+    if kind == "bandwidth":
+        is_free = other.is_bandwidth_required or not limits.is_bandwidth_required
+        pairs = ((limits.ingress_max, other.ingress_max), (limits.egress_max, other.egress_max))
+        return is_free and all(own is None or (theirs is not None and theirs <= own) for own, theirs in pairs)
+    if kind == "ips" and limits.ips_max is not None and (other.ips_max is None or other.ips_max > limits.ips_max):
+        return False
+    fields = [_DETAILS[kind][0]] if kind in _DETAILS else []
+    fields += ["protocols"] if kind == "portMappings" else []
+    return all(_includes(getattr(limits, field), getattr(other, field)) for field in fields)
+
+
+def _includes(own: Any, theirs: Any) -> bool:
+    if own is None:
+        return True
+    if theirs is None:
+        return False
+    return bool(theirs <= own if isinstance(own, frozenset) else own.covers(theirs))
 
 
 def _beyond(limits: Limits, usage: Usage) -> Iterator[str]:

@@ -83,7 +83,7 @@ def test_observe_then_refuse(world: RealApiServer, server: Served) -> None:
     done = run_webhooks(world, "stage", "Ignore", *LIST)
     assert (done.exit_code, done.output.splitlines()[-1]) == (
         0,
-        "nadmit: stage Ignore, failurePolicy Ignore, for 14 webhooks (was Observe)",
+        "nadmit: stage Ignore, failurePolicy Ignore, for 17 webhooks (was Observe)",
     )
     began = time.monotonic()
     wait_until(lambda: create(world, pod("missing2", "nowhere"), "--dry-run=server").returncode == 1)

@@ -144,7 +144,7 @@ def test_without_its_configuration_pods_are_judged_only(world: RealApiServer, tm
         staged = run_webhooks(world, "stage", "Fail")
         assert (staged.exit_code, staged.stdout) == (
             0,
-            "nadmit: stage Fail, failurePolicy Fail, for 12 webhooks (was Ignore)\n",
+            "nadmit: stage Fail, failurePolicy Fail, for 15 webhooks (was Ignore)\n",
         )
         assert run_webhooks(world, "status").exit_code == 1
         world.put(empty_configuration(MUTATING_KIND))

@@ -81,6 +81,9 @@ def test_a_server_registers_only_when_it_is_ready(world: RealApiServer, tmp_path
         "claims.access.nadmit.io",
         "devices.access.nadmit.io",
         "other-claims.access.nadmit.io",
+        "other-workloads.access.nadmit.io",
+        "machines.access.nadmit.io",
+        "own-workloads.access.nadmit.io",
     ]
     assert {hook["failurePolicy"] for hook in seen["webhooks"]} == {"Ignore"}
     assert "written, stage Ignore: pods.access.nadmit.io: absent; " in server.errors
@@ -274,14 +277,13 @@ def test_staged_fail_closed_and_open_again(server: Served, world: RealApiServer)
     staged = run_webhooks(world, "stage", "Fail")
     assert (staged.exit_code, staged.output) == (
         0,
-        "nadmit: stage Fail, failurePolicy Fail, for 14 webhooks (was Ignore)\n",
+        "nadmit: stage Fail, failurePolicy Fail, for 17 webhooks (was Ignore)\n",
     )
     fails = dict.fromkeys(("pods", "bindings", "networks", "policies", "namespaces", "claims"), "Fail")
     assert policies(world) == {
         **fails,
-        **dict.fromkeys(
-            ("networks-in-use", "workloads", "network-status", "namespace-labels", "devices", "other-claims"), "Ignore"
-        ),
+        **dict.fromkeys(("networks-in-use", "network-status", "namespace-labels", "devices", "other-claims"), "Ignore"),
+        **dict.fromkeys(("workloads", "other-workloads", "machines", "own-workloads"), "Ignore"),
     }
     assert policies(world, INJECTION) == {"pods": "Fail", "defaults": "Ignore"}
     assert run_webhooks(world, "status").exit_code == 0

@@ -1,42 +1,53 @@
-"""Each recipe of the admin's manual, docs/access.md, has the effect that its tables list."""
+"""The recipes of the admin's manual, docs/access.md, are the policy tests in examples/policies."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from cniplugin.access.model.decision import Config
 from cniplugin.netspec.selection import NETWORKS
 from tests.paths import ROOT
-from webhook.admission.evaluate import evaluate
-from webhook.admission.model.requests import Decision
-from webhook.admission.view.decisioncontext import CompiledRules, DecisionContext
 from webhook.cli import nadmit
-from webhook.review import wire
-from webhook.snapshot.snapshot import Snapshot
-from webhook.trees import builder, documents
+from webhook.commands.policytests.running import Run, run
+from webhook.commands.policytests.testfiles import Case, PolicyTest, find_tests
+from webhook.trees.problems import Problem
 
 PAGE = (ROOT / "docs" / "access.md").read_text()
+FOLDER = ROOT / "examples" / "policies"
 HEADS = {("pod", "asks for", "answer"): "pod", ("user (groups)", "writes in blue", "answer"): "definition"}
 POD = re.compile(r"(?P<namespace>[a-z]+)(?::(?P<account>[a-z-]+))?(?: (?P<key>[a-z]+)=(?P<value>\w+))?")
 USER = re.compile(r"(?P<name>\w+) \((?P<group>[\w:-]+)\)")
+EXPECTED = {"yes": "allow", "no": "deny", "warns": "warn"}
+TITLES = [
+    "Isolate tenants",
+    "Share one network with one team",
+    "Reserve VLANs and masters",
+    "Let tenants write their own networks",
+    "Forbid default-route takeover",
+    "Limit static IPs",
+    "Trial run",
+    "The owner's consent",
+    "Break-glass",
+]
 
 
-class Line(NamedTuple):
-    """One line of a table: the recipe's title and YAML, the kind of the table, and its cells."""
+class Recipe(NamedTuple):
+    """One recipe of the page: its YAML, and the lines of its tables with the kind of each table."""
 
     title: str
     text: str
-    kind: str
-    who: str
-    what: str
-    answer: str
+    lines: tuple[tuple[str, tuple[str, str, str]], ...]
+
+    @property
+    def folder(self) -> Path:
+        return FOLDER / re.sub("[^a-z]+", "-", self.title.lower().replace("'", ""))
 
 
 def blocks(section: str) -> str:
@@ -53,94 +64,93 @@ def rows(section: str) -> Iterator[tuple[str, tuple[str, str, str]]]:
             yield kind, (cells[0], cells[1].strip("`"), cells[2])
 
 
-def lines() -> Iterator[Line]:
-    recipes = PAGE.partition("## Recipes\n")[2].partition("\n## ")[0]
-    for section in recipes.split("\n### ")[1:]:
-        title, _, body = section.partition("\n")
-        for kind, cells in rows(body):
-            yield Line(title, blocks(body), kind, *cells)
+def recipes() -> Iterator[Recipe]:
+    section = PAGE.partition("## Recipes\n")[2].partition("\n## ")[0]
+    for part in section.split("\n### ")[1:]:
+        title, _, body = part.partition("\n")
+        yield Recipe(title, blocks(body), tuple(rows(body)))
 
 
-LINES = list(lines())
-CLUSTER = blocks(PAGE.partition("## The cluster of the recipes")[2].partition("\n## ")[0])
+RECIPES = list(recipes())
 
 
-def snapshot(text: str) -> Snapshot:
-    problems: list[Any] = []
-    made = builder.build(documents.parse(f"{CLUSTER}\n---\n{text}", file="access.md", problems=problems), problems)
+def read(recipe: Recipe) -> PolicyTest:
+    problems: list[Problem] = []
+    (found,) = find_tests([str(recipe.folder / "test.yaml")], problems)
     assert problems == []
-    for policy in made.policies.policies:
-        assert policy.problems == (), policy.name
-    assert made.policies.config_problems == ()
-    return made
+    return found
 
 
-def decide(line: Line) -> Decision:
-    cluster = snapshot(line.text)
-    return evaluate(
-        wire.decode(json.dumps(review(line)).encode()), DecisionContext(cluster, CompiledRules(Config())(cluster))
+def test_every_recipe_is_there() -> None:
+    assert [recipe.title for recipe in RECIPES] == TITLES
+    assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == {recipe.folder.name for recipe in RECIPES}
+    shown = sum(PAGE.count(f" | {answer}") for answer in ("yes |", "no: ", "warns |"))
+    assert sum(len(recipe.lines) for recipe in RECIPES) == shown == 48
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.title)
+def test_the_page_shows_the_policy_that_is_tested(recipe: Recipe) -> None:
+    assert (recipe.folder / "policy.yaml").read_text() == recipe.text
+
+
+def test_the_page_shows_the_cluster_of_the_tests() -> None:
+    assert (FOLDER / "cluster.yaml").read_text() == blocks(
+        PAGE.partition("## The cluster of the recipes")[2].partition("\n## ")[0]
     )
 
 
-def review(line: Line) -> dict[str, Any]:
-    return {"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": request(line)}
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.title)
+def test_each_line_of_the_tables_is_a_test(recipe: Recipe) -> None:
+    """And the other way around: a line says who asks for what, the verdict, and of a refusal the code."""
+    found = read(recipe)
+    problems: list[Problem] = []
+    done: Run = run([found], problems, wants=lambda _name: True)
+    assert problems == []
+    assert [result.failure for result in done.results] == [""] * len(recipe.lines)
+    for (kind, (who, what, answer)), case, result in zip(recipe.lines, found.cases, done.results, strict=True):
+        asked = of_pod(case) if kind == "pod" else of_definition(case)
+        assert asked == (subject_of_pod(who) if kind == "pod" else subject_of_user(who), plain(what)), case.name
+        verdict, _, code = answer.partition(": ")
+        assert EXPECTED[verdict] == case.expect
+        assert f"({code})" in result.decided or not code, result.decided
+        assert len("\n".join(result.answer).encode()) <= 1024
 
 
-def request(line: Line) -> dict[str, Any]:
-    user: dict[str, Any]
-    if line.kind == "pod":
-        pod = POD.fullmatch(line.who)
-        assert pod, line.who
-        labels = {pod["key"]: pod["value"]} if pod["key"] else {}
-        metadata = {"name": "web", "annotations": {NETWORKS: line.what}, "labels": labels}
-        thing = {"metadata": metadata, "spec": {"serviceAccountName": pod["account"] or "default"}}
-        kind, user, namespace = {"group": "", "version": "v1", "kind": "Pod"}, {"username": "x"}, pod["namespace"]
-    else:
-        author = USER.fullmatch(line.who)
-        assert author, line.who
-        thing = {"metadata": {"name": "made"}, "spec": {"config": line.what}}
-        kind = {"group": "k8s.cni.cncf.io", "version": "v1", "kind": "NetworkAttachmentDefinition"}
-        user, namespace = {"username": author["name"], "groups": [author["group"]]}, "blue"
-    return {
-        "uid": "u",
-        "kind": kind,
-        "operation": "CREATE",
-        "namespace": namespace,
-        "name": thing["metadata"]["name"],
-        "userInfo": user,
-        "object": thing,
-    }
+def subject_of_pod(who: str) -> tuple[Any, ...]:
+    pod = POD.fullmatch(who)
+    assert pod, who
+    return pod["namespace"], pod["account"] or "default", {pod["key"]: pod["value"]} if pod["key"] else {}
 
 
-@pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.title}: {line.who} {line.what[:40]}")
-def test_each_line_of_each_recipe(line: Line) -> None:
-    decision = decide(line)
-    answer, _, code = line.answer.partition(": ")
-    assert {"yes": "allow", "no": "deny", "warns": "warn"}[answer] == decision.verdict, decision
-    if code:
-        assert decision.rules == (code,)
-        assert len(decision.message.encode()) <= 1024
+def subject_of_user(who: str) -> tuple[Any, ...]:
+    user = USER.fullmatch(who)
+    assert user, who
+    return user["name"], (user["group"],), "blue"
 
 
-def test_every_recipe_is_there_and_tried() -> None:
-    titles = [
-        "Isolate tenants",
-        "Share one network with one team",
-        "Reserve VLANs and masters",
-        "Let tenants write their own networks",
-        "Forbid default-route takeover",
-        "Limit static IPs",
-        "Trial run",
-        "The owner's consent",
-        "Break-glass",
-    ]
-    assert list(dict.fromkeys(line.title for line in LINES)) == titles
-    assert len(LINES) == PAGE.count(" | yes |") + PAGE.count(" | no: ") + PAGE.count(" | warns |")
+def of_pod(case: Case) -> tuple[tuple[Any, ...], Any]:
+    metadata = case.object["metadata"]
+    account = case.object["spec"]["serviceAccountName"]
+    return (metadata["namespace"], account, metadata["labels"]), plain(metadata["annotations"][NETWORKS])
+
+
+def of_definition(case: Case) -> tuple[tuple[Any, ...], Any]:
+    subject = (case.user, case.groups, case.object["metadata"]["namespace"])
+    return subject, plain(case.object["spec"]["config"])
+
+
+def plain(text: str) -> Any:
+    return json.loads(text) if text[:1] in "[{" else text
+
+
+def test_the_command_of_the_page() -> None:
+    done = CliRunner().invoke(nadmit, ["test", "--coverage", str(FOLDER)])
+    assert (done.exit_code, done.output) == (0, "48 tests in 9 files, 0 failed\n")
 
 
 def test_the_cluster_of_the_recipes_is_one_that_plugins_accept() -> None:
     """A reader who tries the recipes begins with this cluster."""
-    result = CliRunner().invoke(nadmit, ["check", "-"], input=CLUSTER)
+    result = CliRunner().invoke(nadmit, ["check", str(FOLDER / "cluster.yaml")])
     assert result.stdout == "8 objects in 1 file (7 judged), 0 problems, 0 warnings\n"
 
 

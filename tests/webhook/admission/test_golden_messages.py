@@ -30,6 +30,13 @@ STATUS_DENIED = rules(network_status_mode="Deny")
 LONG = "n" * 250
 
 
+BROAD: dict[str, Any] = {
+    "attachments": [
+        {"name": "all", "action": "Allow", "limits": {"default": "Allow"}},
+        {"name": "san", "action": "Allow", "networks": [{"namespaces": ["infra"]}], "limits": {"ips": {"max": 1}}},
+    ],
+    "definitions": [{"name": "nobody", "action": "Deny"}],
+}
 EVERY_LINT: dict[str, Any] = {
     "mode": "Warn",
     "pods": [
@@ -305,6 +312,7 @@ CASES: dict[str, Callable[[], Decision]] = {
     "policy-empty": lambda: decide(policy(None)),
     "policy-name": lambda: decide(policy({"attachments": [{"name": "a", "action": "Deny"}]}, name="Net_1")),
     "policy-lints": lambda: decide(policy(EVERY_LINT)),
+    "policy-lints-broad": lambda: decide(policy(BROAD)),
     "policy-config": lambda: decide(
         policy(
             {"posture": "strict", "globalNamespace": ["a"], "node": {"onUnavailable": "Deny "}, "multusGate": {}},

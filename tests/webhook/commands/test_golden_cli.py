@@ -72,6 +72,8 @@ CASES = {
     "review-broken-manifests": "review --manifests inputs/unreadable inputs/self-contained.yaml",
     "help-can-attach": "can-attach --help",
     "help-rules": "rules --help",
+    "help-test": "test --help",
+    "help-diff": "diff --help",
     "can-attach-rule": "can-attach -n blue infra/storage --ips 10.1.4.7/16 --manifests guarded",
     "can-attach-beyond-the-limits": "can-attach -n blue infra/storage --ips 10.9.4.7 --manifests guarded",
     "can-attach-needs-a-bandwidth": "can-attach -n blue infra/backup --manifests guarded",

@@ -168,6 +168,7 @@ def test_the_configuration_is_shown_as_it_is_written(current: CurrentConfigurati
             },
             "plugins": {"unknownTypes": "Warn", "exempt": []},
             "drivers": {"exempt": []},
+            "workloads": [],
             "limits": {
                 "networksPerPod": 64,
                 "valuesPerPod": 4096,

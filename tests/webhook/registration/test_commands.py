@@ -63,15 +63,16 @@ STAGED = [
     "Fail",
     "Ignore",
     *["Fail", "Fail", "Fail", "Ignore", "Ignore", "Fail", "Ignore", "Fail", "Ignore", "Fail", "Ignore", "Ignore"],
+    *["Ignore", "Ignore", "Ignore"],
 ]
-OPEN = ["Ignore"] * 14
+OPEN = ["Ignore"] * 17
 
 
 def test_stage_fail_and_back(world: World) -> None:
     done = world.run("stage", "Fail")
     assert (done.exit_code, done.output) == (
         0,
-        "nadmit: stage Fail, failurePolicy Fail, for 14 webhooks (was Ignore)\n",
+        "nadmit: stage Fail, failurePolicy Fail, for 17 webhooks (was Ignore)\n",
     )
     assert world.policies() == STAGED
     for stored in (world.api.mutating, world.api.validating):
@@ -81,7 +82,7 @@ def test_stage_fail_and_back(world: World) -> None:
     done = world.run("stage", "Ignore")
     assert (done.exit_code, done.output) == (
         0,
-        "nadmit: stage Ignore, failurePolicy Ignore, for 14 webhooks (was Fail)\n",
+        "nadmit: stage Ignore, failurePolicy Ignore, for 17 webhooks (was Fail)\n",
     )
     assert world.policies() == OPEN
 
@@ -166,7 +167,7 @@ NO_INJECTION = (
 def test_the_configuration_of_injection_is_optional(world: World) -> None:
     world.api.mutating.delete()
     done = world.run("stage", "Fail")
-    said = "nadmit: stage Fail, failurePolicy Fail, for 12 webhooks (was Ignore)\n"
+    said = "nadmit: stage Fail, failurePolicy Fail, for 15 webhooks (was Ignore)\n"
     assert (done.exit_code, done.output) == (0, NO_INJECTION + said)
     assert [hook["failurePolicy"] for hook in world.api.validating.hooks()] == STAGED[2:]
     done = world.run("status")
@@ -240,6 +241,9 @@ def test_status_lists_what_is_registered(world: World) -> None:
             "claims.access.nadmit.io            -               -              -                      absent",
             "devices.access.nadmit.io           -               -              -                      absent",
             "other-claims.access.nadmit.io      -               -              -                      absent",
+            "other-workloads.access.nadmit.io   -               -              -                      absent",
+            "machines.access.nadmit.io          -               -              -                      absent",
+            "own-workloads.access.nadmit.io     -               -              -                      absent",
             "other.example.com                  Ignore                         2036-11-21             (foreign)",
             "old.nadmit.io                      Ignore          /validate/...  2036-11-21             unknown",
             "stage Ignore: while no replica answers, everything is allowed",
@@ -251,7 +255,7 @@ def test_status_compares_with_what_is_given(world: World) -> None:
     assert world.run("status").exit_code == 0
     assert world.run("status", "--service", "a/b", *WORDS).exit_code == 0
     assert "matchConditions" in world.run("status", "--status-writer", "x").output
-    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 14
+    assert world.run("status", "--url", "https://x").output.count("clientConfig") == 17
     world.api.validating.edit(lambda value: value["metadata"].update(annotations={"nadmit.io/failure-policy": "no"}))
     done = world.run("status")
     assert done.exit_code == 1
@@ -293,12 +297,12 @@ def test_from_observe_to_ignore_and_back(world: World) -> None:
                 "how much would have been refused is not known: there is no ConfigMap nadmit-system/nadmit-would-refuse; "
                 "apply the manifests, or name another with --would-refuse-map"
             ),
-            "nadmit: stage Ignore, failurePolicy Ignore, for 14 webhooks (was Observe)",
+            "nadmit: stage Ignore, failurePolicy Ignore, for 17 webhooks (was Observe)",
         ],
     )
     assert world.run("status").output.splitlines()[1].split()[2] == "/mutate"
     done = world.run("stage", "Observe")
-    assert done.output == "nadmit: stage Observe, failurePolicy Ignore, for 14 webhooks (was Ignore)\n"
+    assert done.output == "nadmit: stage Observe, failurePolicy Ignore, for 17 webhooks (was Ignore)\n"
     assert world.run("status").exit_code == 0
     assert world.policies() == OPEN
 

@@ -216,7 +216,7 @@ def test_an_edit_is_a_difference_and_is_repaired(case: str) -> None:
     assert without_bundle(present, desired) == (["pods.access.nadmit.io"] if "caBundle" in fields[0] else [])
     mended = completed(present, desired)
     assert differences(mended, desired) == {}
-    assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 11
+    assert [bundle_of(hook) for hook in mended[1:]] == [b"pem"] * 14
     assert bundle_of(mended[0]) == (b"new" if "caBundle" in fields[0] else b"pem")
 
 

@@ -79,11 +79,15 @@ def test_the_pod_of_every_kind_is_found(kind: str, group: str, obj: dict[str, An
 @pytest.mark.parametrize(("value", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
 def test_the_network_namespace_of_the_node(value: object, *, expected: bool) -> None:
     pod = {"spec": {"hostNetwork": value}}
-    objects = [("Pod", pod), ("DaemonSet", {"spec": {"template": pod}})]
-    objects += [("CronJob", {"spec": {"jobTemplate": {"spec": {"template": pod}}}}), ("PodTemplate", {"template": pod})]
-    for kind, obj in objects:
-        assert read(kind, "", obj).is_host_network is expected
-    assert not read("DaemonSet", "", {"spec": {"hostNetwork": True, "template": {}}}).is_host_network
+    objects = [
+        ("Pod", "", pod),
+        ("DaemonSet", "apps", {"spec": {"template": pod}}),
+        ("PodTemplate", "", {"template": pod}),
+    ]
+    objects += [("CronJob", "batch", {"spec": {"jobTemplate": {"spec": {"template": pod}}}})]
+    for kind, group, obj in objects:
+        assert read(kind, group, obj).is_host_network is expected
+    assert not read("DaemonSet", "apps", {"spec": {"hostNetwork": True, "template": {}}}).is_host_network
 
 
 def test_annotations_that_no_pod_gets() -> None:
@@ -126,7 +130,20 @@ def test_a_template_is_only_read_where_its_kind_keeps_it(kind: str) -> None:
 
 def test_a_kind_that_is_not_judged_may_have_fields_of_other_types() -> None:
     request = wire.decode(review("Other", "x.example", {"metadata": 5, "spec": {"template": "x"}}))
-    assert request.object == Object()
+    assert request.object is not None
+    assert request.object._replace(unread=None) == Object()
+
+
+def test_an_object_of_another_kind_is_read_on_request() -> None:
+    obj, old = {"metadata": {"name": "a"}, "spec": {"x": [1]}}, {"metadata": {"name": "a"}}
+    created, updated = (wire.decode(review("Other", "x.example", obj, oldObject=one)) for one in (None, old))
+    for request, before in ((created, None), (updated, old)):
+        assert request.object is not None
+        assert request.object.unread is not None
+        assert request.old_object is None
+        assert (request.object.unread.read(), request.object.unread.read_old()) == (obj, before)
+        assert request.object.unread.mentions(["none", '"x"'])
+        assert not request.object.unread.mentions(["none"])
 
 
 @pytest.mark.parametrize(
@@ -286,7 +303,8 @@ def test_labels_of_a_large_pod_are_read() -> None:
 def test_a_large_object_of_another_kind_is_not_read() -> None:
     kind = {"group": "example.com", "kind": "Widget"}
     read = wire.decode(_large(kind, {"metadata": {"name": 5, "labels": {**LABELS, "z": 1}}}))
-    assert (read.kind.kind, read.object) == ("Widget", Object())
+    assert read.object is not None
+    assert (read.kind.kind, read.object._replace(unread=None)) == ("Widget", Object())
 
 
 def test_a_large_body_that_cannot_be_read_says_why() -> None:

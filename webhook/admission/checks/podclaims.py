@@ -61,7 +61,7 @@ def check(request: Request, judged: Decision, context: DecisionContext) -> Decis
     claims, resources = _asked(new, request.old_object, cluster)
     if not (claims or resources) or (is_template and skips_template(request, context.rules)):
         return judged
-    spec_path = f"{answers.template_path(request.kind)}spec"
+    spec_path = f"{answers.template_path(request)}spec"
     finder = Finder(cluster.devices, drivers, request.namespace)
     found = finder.find_for_pod(claims, resources, spec_path=spec_path)
     if not (found.attachments or found.unknown or found.problems):
@@ -102,7 +102,7 @@ def _decide(request: Request, judged: Decision, found: ClaimAttachments, context
         *(accesstext.trial(request, refusal, config) for mode, refusal in decided.trials if mode == "Warn"),
     ]
     if request.kind.kind != "Pod":
-        warnings += [networktext.not_yet(error) for error in decided.problems]
+        warnings += [networktext.not_yet(request, error) for error in decided.problems]
         problems = list(found.problems)
         if config.workload_templates == "Warn":
             warnings += [accesstext.would_be_refused(request, refusal, config) for refusal in refusals]

@@ -31,12 +31,12 @@ from webhook.admission.checks.podrequests import PodClaim
 from webhook.admission.checks.unknownnamespaces import unknown_to_attach
 from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
 from webhook.admission.model.limitsettings import ReviewLimits, exceeds_limits, relax
-from webhook.admission.model.requests import ALLOWED, Decision, Object, Request
+from webhook.admission.model.requests import ALLOWED, Decision, Object, PodPlace, Request
 from webhook.admission.model.ruleids import rule_severity
 from webhook.admission.plugins.outcomes import ERROR
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.parsecache import read_pod
-from webhook.admission.wording import accesstext, injectiontext, networktext, usetext
+from webhook.admission.wording import accesstext, answers, injectiontext, networktext, usetext
 from webhook.admission.wording.answers import CAUSES_MAX, distinct, invalid
 from webhook.admission.wording.networktext import NO_HINT, Hint
 
@@ -76,7 +76,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
         return ALLOWED if new is None or old is not None or not is_template else _check_unread(request, new)
     if is_template and skips_template(request, context.rules):
         return ALLOWED
-    key = _key_of(request, new, context) if old is None else None
+    key = _key_of(request, new, context) if old is None and request.place is None else None
     known: _Decided | None = context.memory.get(key) if key is not None else None
     if known is not None:
         return _with_other_pods(request, context.cluster, known) if known.claims else known.decision
@@ -103,7 +103,7 @@ def skips_template(request: Request, rules: Rules) -> bool:
 
 def _check_unread(request: Request, template: Object) -> Decision:
     """Allow a template without networks. NB: /mutate gets every pod, and looks at the pod's own annotations."""
-    unread = injectiontext.unread_annotations(template.annotations, request.kind)
+    unread = injectiontext.unread_annotations(template.annotations, answers.template_path(request))
     return Decision(warnings=unread) if unread else ALLOWED
 
 
@@ -201,7 +201,7 @@ def _judge(
 ) -> _Decided:
     config = context.rules.config
     subject = subject_of(request, pod, context.cluster)
-    refusals, trials, verdicts = _judge_items(asked, items, subject, context)
+    refusals, trials, verdicts = _judge_items(asked, items, subject, context, request.place)
     to_plan = items.difference(refusal.item for refusal in refusals)
     planned, remarks = _plan(asked, context) if to_plan else ((), ())
     errors = [error for error in planned if error.item in to_plan]
@@ -216,7 +216,7 @@ def _judge(
     warnings += [usetext.address_warning(request, error) for error in surprises]
     if request.kind.kind != "Pod":
         warnings += [
-            networktext.not_yet(error, how.hint if how else NO_HINT)
+            networktext.not_yet(request, error, how.hint if how else NO_HINT)
             for error, how in zip(errors, advice, strict=True)
             if error.rule == "network-not-found"
         ]
@@ -243,7 +243,11 @@ def _judge(
 
 
 def _judge_items(
-    asked: PodSelections, items: frozenset[int | None], subject: Subject, context: DecisionContext
+    asked: PodSelections,
+    items: frozenset[int | None],
+    subject: Subject,
+    context: DecisionContext,
+    place: PodPlace | None,
 ) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[Verdict]]:
     """Return the refused items, the refusals of policies on trial (with their mode), and each item's verdict."""
     cluster, rules = context.cluster, context.rules
@@ -264,6 +268,8 @@ def _judge_items(
                 network_labels=cluster.namespace_labels(element.namespace),
                 replaces_default=position is None,
             )
+            if place is not None and (source := place.source(position)):
+                item = item.replace(source=source)
             verdict = judge(subject, item, rules)
             known = verdict, judge_trial(subject, item, rules) if verdict.is_allowed else None
             if asks_for_nothing(element):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cniplugin.access.lints.lints import lint
+from cniplugin.access.lints.lints import EVERY_NETWORK, lint
 from cniplugin.access.model.policyrules import RULES_MAX
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
@@ -36,7 +36,9 @@ def check(request: Request, context: DecisionContext) -> Decision:
         return answers.invalid(request, [too_large])
     policy = read_policy(_plain(request))
     others = (other for other in context.cluster.policies.policies if other.name != policy.name)
-    warnings = [policytext.lint_warning(one) for one in lint(policy, others)]
+    is_open = context.rules.config.posture == "Open"  # then an Allow opens nothing, and only limits
+    lints = (one for one in lint(policy, others) if not (is_open and one.name == EVERY_NETWORK))
+    warnings = [policytext.lint_warning(one) for one in lints]
     problems = [*_name_problems(request), *_placed(policy.problems)]
     if problems:
         return answers.invalid(request, problems, warnings=warnings)

@@ -6,7 +6,7 @@ rather than frozen dataclasses, because a review makes several of them, and a fr
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -75,6 +75,39 @@ class SentDevices(Protocol):
         """
 
 
+class SentObject(Protocol):
+    """An object of a kind whose form an admin describes, or a table of ours: nothing of it is decoded yet."""
+
+    def mentions(self, texts: Sequence[str]) -> bool:
+        """Say whether the request has one of these texts anywhere; cheap."""
+
+    def read(self) -> dict[str, Any]:
+        """Return the object as plain JSON."""
+
+    def read_old(self) -> dict[str, Any] | None:
+        """Return the object before an UPDATE; None if there is none."""
+
+
+class PodPlace(Protocol):
+    """Where an object has the pod that it is judged as, if its kind has no fixed place for a pod template.
+
+    An annotation of the pod may be written as other fields of the object, as in a virtual machine.
+    """
+
+    @property
+    def path(self) -> str:
+        """The path of the pod template with a dot at its end; "" if the object itself has the pod's metadata."""
+
+    def field(self, annotation: str, path: str) -> str:
+        """Return the field of the object that holds a part of an annotation of the pod; `path`: inside its value."""
+
+    def item(self, position: int | None) -> str:
+        """Name one network in a refusal, None for the default network; "" for the usual name."""
+
+    def source(self, position: int | None) -> str:
+        """Name what the author changes or removes; "" for the item of the annotation."""
+
+
 class Object(NamedTuple):
     """The parts of an API object that decisions need.
 
@@ -87,7 +120,8 @@ class Object(NamedTuple):
     a pod. `own_annotations` are those of a workload that no pod gets, by their path; `is_host_network`: the pod uses
     the node's network namespace; `has_started`: a pod that was stored has a sandbox with its networks. `namespace` is
     the one that the object itself names; "" in a file that leaves it to kubectl.
-    `has_capital_config`: a definition has `spec.Config` and not `spec.config`.
+    `has_capital_config`: a definition has `spec.Config` and not `spec.config`. `unread`: the object, if its kind is not
+    one of those that `webhook.review.wire` decodes.
     """
 
     name: str = ""
@@ -106,10 +140,14 @@ class Object(NamedTuple):
     is_host_network: bool = False
     has_started: bool = False
     has_capital_config: bool = False
+    unread: SentObject | None = None
 
 
 class Request(NamedTuple):
-    """One admission request (`admission.k8s.io/v1`, AdmissionRequest)."""
+    """One admission request (`admission.k8s.io/v1`, AdmissionRequest).
+
+    `place`: where the object has the pod that is judged; None for kinds with a fixed place.
+    """
 
     uid: str
     kind: GroupKind
@@ -121,6 +159,7 @@ class Request(NamedTuple):
     object: Object | None = None
     old_object: Object | None = None
     is_dry_run: bool = False
+    place: PodPlace | None = None
 
     @property
     def object_name(self) -> str:

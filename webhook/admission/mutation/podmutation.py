@@ -23,7 +23,6 @@ from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import INJECT, MIRROR, Injection, is_marked, is_unclear, opts_out
-from webhook.admission.model.kinds import POD
 from webhook.admission.model.limitsettings import containers_problem
 from webhook.admission.model.podspec import Json
 from webhook.admission.model.requests import AdmissionWarning, Operation
@@ -151,7 +150,7 @@ def _fill(
 
 def _notes(pod: Json) -> tuple[AdmissionWarning, ...]:
     annotations = podspec.annotations_of(pod)
-    unread = injectiontext.unread_annotations(annotations, POD)
+    unread = injectiontext.unread_annotations(annotations)
     return (injectiontext.opt_out_unclear(annotations[INJECT]), *unread) if is_unclear(annotations) else unread
 
 

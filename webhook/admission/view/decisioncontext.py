@@ -20,6 +20,7 @@ from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.model.limitsettings import DEFAULTS, ReviewLimits
 from webhook.admission.model.requests import NetworkUsers
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.templates.workloadtable import KNOWN, Workloads
 
 T = TypeVar("T")
 
@@ -96,7 +97,8 @@ class Configuration:
     the envelope of CNI configurations is checked, and requests of pods are not compared with their networks. `drivers`:
     None if claims are not checked. `limits`: how much one object may ask for. `attached_by`: who attaches, one of
     `netspec.attachers.ATTACHERS`. `hotplug`: a controller of the cluster attaches networks to pods that run.
-    `warns_observed`: whether users are warned in stage Observe of what would be refused.
+    `warns_observed`: whether users are warned in stage Observe of what would be refused. `workloads`: the kinds of
+    other programs that make pods. `finds_by_shape`: templates are looked for in all other kinds as well, as in files.
     """
 
     injection: Injection | None = field(default_factory=Injection)
@@ -106,6 +108,8 @@ class Configuration:
     attached_by: str = MULTUS
     hotplug: bool = False
     warns_observed: bool = False
+    workloads: Workloads = field(default_factory=lambda: KNOWN)
+    finds_by_shape: bool = False
 
 
 class DecisionMemory(Protocol):

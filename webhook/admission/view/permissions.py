@@ -95,7 +95,7 @@ def answer(subject: Subject, element: NetworkSelectionElement, context: Decision
     network = cluster.network(element.namespace, element.name)
     labels = cluster.namespace_labels(element.namespace)
     item = Item(element=element, network=network, network_labels=labels, replaces_default=default)
-    permission = _permission(subject, item, context)
+    permission = permission_of(subject, item, context)
     allowed, more = ((), False) if permission.verdict.is_allowed else list_allowed(subject, rules, cluster)
     near = nearest(element.name, cluster.network_names(element.namespace)) if network is None else None
     return Answer(subject, permission, allowed, more, near or "", _problems(item, cluster))
@@ -104,7 +104,7 @@ def answer(subject: Subject, element: NetworkSelectionElement, context: Decision
 def list_permissions(subject: Subject, context: DecisionContext) -> Permissions:
     """Return the answer for each existing network, requested without options, and the rules behind it."""
     rules = context.rules
-    networks = tuple(_permission(subject, item, context) for item in _items(context.cluster))
+    networks = tuple(permission_of(subject, item, context) for item in items_of(context.cluster))
     is_exempt = subject.namespace in rules.config.exempt_namespaces
     index = rules.audited or rules.warned or rules.enforced
     about = index.rules_in(subject) if index is not None and not is_exempt else ()
@@ -121,7 +121,8 @@ def list_permissions(subject: Subject, context: DecisionContext) -> Permissions:
     )
 
 
-def _items(cluster: Cluster) -> Iterator[Item]:
+def items_of(cluster: Cluster) -> Iterator[Item]:
+    """Yield every network of a cluster, requested without options."""
     for namespace in cluster.network_namespaces():
         labels = cluster.namespace_labels(namespace)
         for name in cluster.network_names(namespace):
@@ -129,7 +130,8 @@ def _items(cluster: Cluster) -> Iterator[Item]:
             yield Item(element=element, network=cluster.network(namespace, name), network_labels=labels)
 
 
-def _permission(subject: Subject, item: Item, context: DecisionContext) -> Permission:
+def permission_of(subject: Subject, item: Item, context: DecisionContext) -> Permission:
+    """Return the answer about one network, requested without options, and the rules behind it."""
     rules = context.rules
     verdict = judge(subject, item, rules)
     trials = tuple(_trials(subject, item, context)) if verdict.is_allowed else ()

@@ -9,20 +9,20 @@ from cniplugin.access.judging.reasons import Refusal
 from cniplugin.access.model.contentfields import FIELDS
 from cniplugin.access.model.decision import Config, Verdict
 from cniplugin.access.model.labels import Requirement
+from cniplugin.access.model.limits import SPELLINGS
 from cniplugin.access.model.policyrules import AttachmentRule, NetworkMatch
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
-from webhook.admission.model.kinds import GroupKind
 from webhook.admission.model.requests import AdmissionWarning, Cause, Decision, Request
 from webhook.admission.wording.answers import (
     CAUSES_MAX,
+    annotation_field,
     cause_of,
     distinct,
     field_of,
     forbid,
     invalid,
     placed_name,
-    template_path,
     user_of,
     who,
 )
@@ -68,15 +68,15 @@ def refused(
     warnings: Sequence[AdmissionWarning] = (),
 ) -> Decision:
     """Refuse attachments by the access rules; `also` are other problems of the same object."""
-    placed = [error.replace(path=field_of(request.kind, error)) for error in also]
+    placed = [error.replace(path=field_of(request, error)) for error in also]
     return Decision(
         is_allowed=False,
         code=403,
         reason="Forbidden",
-        message=reasons.render(refusals, who=who(request), judged=judged, also=placed),
+        message=reasons.render(_placed(request, refusals), who=who(request), judged=judged, also=placed),
         causes=(
-            *(_refusal_cause(request.kind, refusal) for refusal in refusals[:CAUSES_MAX]),
-            *(cause_of(request.kind, error) for error in also[:CAUSES_MAX]),
+            *(_refusal_cause(request, refusal) for refusal in refusals[:CAUSES_MAX]),
+            *(cause_of(request, error) for error in also[:CAUSES_MAX]),
         ),
         warnings=tuple(warnings),
         rules=distinct([*(refusal.verdict.code for refusal in refusals), *(error.rule for error in also)]),
@@ -85,12 +85,20 @@ def refused(
     )
 
 
-def _refusal_cause(kind: GroupKind, refusal: Refusal) -> Cause:
+def _refusal_cause(request: Request, refusal: Refusal) -> Cause:
     verdict = refusal.verdict
     text = f"{refusal.reference}: {verdict.reason}; decided by {verdict.decided}; {verdict.fix}"
-    base = f"{template_path(kind)}metadata.annotations"
-    item = f"[{DEFAULT_NETWORK}]" if refusal.item is None else f"[{NETWORKS}][{refusal.item}]"
-    return Cause(field=refusal.field or f"{base}{item}", message=text, reason=verdict.code, rule=verdict.code)
+    item = (DEFAULT_NETWORK, "") if refusal.item is None else (NETWORKS, f"[{refusal.item}]")
+    field = refusal.field or annotation_field(request, *item)
+    return Cause(field=field, message=text, reason=verdict.code, rule=verdict.code)
+
+
+def _placed(request: Request, refusals: Sequence[Refusal]) -> Sequence[Refusal]:
+    """Return refusals with the names that the place of the pod has for its networks; claims have theirs."""
+    place = request.place
+    if place is None:
+        return refusals
+    return [one if one.where else one.replace(where=place.item(one.item)) for one in refusals]
 
 
 def would_be_refused(request: Request, refusal: Refusal, config: Config) -> AdmissionWarning:
@@ -190,6 +198,13 @@ def unattachable(verdict: Verdict) -> AdmissionWarning:
 
 
 # The networks of a rule
+
+
+def describe_requests(rule: AttachmentRule) -> str:
+    """Return the requests that a Deny refuses, as users write them."""
+    asked = [spelling for kind, spelling in SPELLINGS.items() if kind in rule.on_requests]
+    return ", ".join(asked) or "the network"
+
 
 _SCOPES = {"OwnNamespace": "of the pod's own namespace", "OtherNamespace": "of other namespaces"}
 

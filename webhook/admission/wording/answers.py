@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from cniplugin.access.judging.reasons import TEXT_BYTES_MAX, cut
 from cniplugin.netspec.errors import SpecError, describe, show
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
-from webhook.admission.model.kinds import GroupKind, template_steps
+from webhook.admission.model.kinds import template_steps
 from webhook.admission.model.requests import AdmissionWarning, Cause, Decision, Request
 
 MESSAGE_BYTES_MAX = 32_768
@@ -25,18 +25,26 @@ NAME_MAX = 63
 """Characters of a name that a warning shows: a label has at most so many, a name may have 253."""
 
 
-def template_path(kind: GroupKind) -> str:
-    """Return the path of the pod template in an object of a kind; "" for a pod itself."""
-    return "" if kind.kind in {"Pod", "Binding"} else "".join(f"{key}." for key in template_steps(kind.kind))
+def template_path(request: Request) -> str:
+    """Return the path of the pod template in the object of a request, with a dot at its end; "" for a pod itself."""
+    if request.place is not None:
+        return request.place.path
+    kind = request.kind.kind
+    return "" if kind in {"Pod", "Binding"} else "".join(f"{key}." for key in template_steps(kind))
 
 
-def field_of(kind: GroupKind, error: SpecError) -> str:
+def field_of(request: Request, error: SpecError) -> str:
     """Return the field of an object that a problem is about, as the API server writes paths."""
     if error.source in {NETWORKS, DEFAULT_NETWORK}:
-        base = f"{template_path(kind)}metadata.annotations[{error.source}]"
-    else:
-        base = error.source or "spec.config"
-    return join_path(base, error.path)
+        return annotation_field(request, error.source, error.path)
+    return join_path(error.source or "spec.config", error.path)
+
+
+def annotation_field(request: Request, annotation: str, path: str = "") -> str:
+    """Return the field that holds a part of an annotation of the pod, or of the pod that a template makes."""
+    if request.place is not None:
+        return request.place.field(annotation, path)
+    return join_path(f"{template_path(request)}metadata.annotations[{annotation}]", path)
 
 
 def join_path(base: str, path: str) -> str:
@@ -86,15 +94,15 @@ def object_name(name: str, kind: str) -> SpecError:
     )
 
 
-def cause_of(kind: GroupKind, error: SpecError) -> Cause:
+def cause_of(request: Request, error: SpecError) -> Cause:
     """Return a problem as a cause; a syntax error shows its line as well."""
     lines = [describe(error), *(f"    {line}" for line in error.excerpt.split("\n") if line)]
-    return Cause(field=field_of(kind, error), message="\n".join(lines), rule=error.rule)
+    return Cause(field=field_of(request, error), message="\n".join(lines), rule=error.rule)
 
 
 def invalid(request: Request, problems: Sequence[SpecError], *, warnings: Sequence[AdmissionWarning] = ()) -> Decision:
     """Refuse an object whose text breaks the standard, with all its problems in input order."""
-    causes = [cause_of(request.kind, error) for error in problems[:CAUSES_MAX]]
+    causes = [cause_of(request, error) for error in problems[:CAUSES_MAX]]
     if len(problems) > CAUSES_MAX:
         causes.append(Cause(field=causes[-1].field, message=f"and {len(problems) - CAUSES_MAX} more problems"))
     head = f'{request.kind.kind} "{request.object_name}" is invalid:'

@@ -17,11 +17,10 @@ from webhook.admission.model.injection import (
     find_misspelt,
     is_marked,
 )
-from webhook.admission.model.kinds import GroupKind
 from webhook.admission.model.requests import AdmissionWarning, Decision, Object, Request
 from webhook.admission.view.decisioncontext import Cluster
 from webhook.admission.view.needs import Shortfall
-from webhook.admission.wording.answers import did_you_mean, template_path
+from webhook.admission.wording.answers import did_you_mean
 
 SHOWN_NAMES_MAX = 20
 """Names of containers in one message."""
@@ -167,9 +166,9 @@ def opt_out_unclear(value: str) -> AdmissionWarning:
     return AdmissionWarning(f"metadata.annotations[{INJECT}]", text, rule="inject-value")
 
 
-def unread_annotations(annotations: Iterable[str], kind: GroupKind) -> tuple[AdmissionWarning, ...]:
-    """Warn of unused annotations that resemble one that asks for networks."""
-    base = f"{template_path(kind)}metadata.annotations"
+def unread_annotations(annotations: Iterable[str], path: str = "") -> tuple[AdmissionWarning, ...]:
+    """Warn of unused annotations that resemble one that asks for networks. `path`: of the pod template."""
+    base = f"{path}metadata.annotations"
     return tuple(
         AdmissionWarning(
             f"{base}[{key}]",

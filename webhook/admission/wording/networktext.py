@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cniplugin.netspec.errors import SpecError, describe, show
 from webhook.admission.model.requests import AdmissionWarning, Cause, Decision, Request
 from webhook.admission.plugins.findings import PluginFinding
-from webhook.admission.wording.answers import did_you_mean, join_path, refuse_for_now, who
+from webhook.admission.wording.answers import did_you_mean, field_of, join_path, refuse_for_now, who
 
 
 def config_type(value: object) -> SpecError:
@@ -86,11 +86,12 @@ def missing_fix(hint: Hint) -> str:
     return did_you_mean(hint.near) if hint.near else "create it first"
 
 
-def not_yet(error: SpecError, hint: Hint = NO_HINT) -> AdmissionWarning:
+def not_yet(request: Request, error: SpecError, hint: Hint = NO_HINT) -> AdmissionWarning:
     """Warn that a template names a missing network. The pods of the template are judged when they are created."""
     fix = "" if hint == NO_HINT else f"; {missing_fix(hint)}"
     end = " " if hint.near and not hint.elsewhere else "; "
-    return AdmissionWarning("", f"{error.detail}{fix}{end}pods will be refused until it exists", error.rule)
+    text = f"{error.detail}{fix}{end}pods will be refused until it exists"
+    return AdmissionWarning(field_of(request, error), text, error.rule)
 
 
 def networks_unread(request: Request) -> Decision:

@@ -17,7 +17,7 @@ def host_network(request: Request) -> AdmissionWarning:
     """Warn that the networks of a pod with hostNetwork are not attached."""
     whose = "the pod has" if request.kind == POD else "its pods have"
     return AdmissionWarning(
-        f"{template_path(request.kind)}metadata.annotations",
+        f"{template_path(request)}metadata.annotations",
         f"{whose} hostNetwork, so no CNI plugin runs and none of these networks is attached; "
         "remove hostNetwork or the annotation",
         HOST_NETWORK,
@@ -29,15 +29,21 @@ def misplaced(request: Request, place: str, key: str) -> AdmissionWarning:
     return AdmissionWarning(
         f"{place}[{key}]",
         "pods get the annotations of their template only, so nobody reads this; "
-        f"move it to {template_path(request.kind)}metadata.annotations",
+        f"move it to {template_path(request)}metadata.annotations",
         MISPLACED,
     )
 
 
+def replaced(field: str) -> AdmissionWarning:
+    """Warn of an annotation of a machine in whose place its controller writes another one."""
+    text = "KubeVirt writes this annotation of the pod from spec.networks, so nobody reads yours; remove it"
+    return AdmissionWarning(field, text, MISPLACED)
+
+
 def pods_refused(request: Request, problem: SpecError) -> AdmissionWarning:
     """Warn of a problem for which the pods of a template will be refused."""
-    field = f"{template_path(request.kind)}{problem.source}" if problem.source.startswith(_OF_PODS) else ""
-    field = f"{field}{problem.path}" if field else field_of(request.kind, problem)
+    field = f"{template_path(request)}{problem.source}" if problem.source.startswith(_OF_PODS) else ""
+    field = f"{field}{problem.path}" if field else field_of(request, problem)
     return AdmissionWarning(field, f"its pods will be refused: {describe(problem)}", PODS_REFUSED)
 
 

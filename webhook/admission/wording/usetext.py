@@ -116,7 +116,7 @@ def _names(users: NetworkUsers) -> str:
 
 def address_warning(request: Request, error: SpecError) -> AdmissionWarning:
     """Warn of a request that has no effect, or that may fail elsewhere."""
-    return AdmissionWarning(field_of(request.kind, error), describe(error), error.rule)
+    return AdmissionWarning(field_of(request, error), describe(error), error.rule)
 
 
 def place(finding: PluginFinding, item: int | None) -> SpecError:

@@ -109,7 +109,8 @@ def check(
 
     A PATH is a file, "-" for standard input, or a directory, which means all .yaml, .yml and .json files in it. All
     files together are the cluster: a pod is judged against the networks, namespaces and access policies in any of them,
-    and of --manifests or --cluster. Other kinds are skipped.
+    and of --manifests or --cluster. Pod templates are found in every kind, and machines of KubeVirt are judged as their
+    pods. A network that does not exist is a problem, also in a template. Other objects are skipped.
 
     Kustomizations that no other one names are built, if kubectl is on PATH; else their resources are read without
     patches. Helm charts are rendered with their own values, if helm is on PATH; else they are passed over. Directories

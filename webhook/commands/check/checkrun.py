@@ -91,7 +91,8 @@ class Run:
 
     def not_judged(self) -> list[str]:
         """Return how many objects of each kind were read that are not judged, as lines."""
-        kinds = Counter(one.kind for one in self.gathered.documents if not is_judged(one))
+        workloads = self.judging.configuration.workloads
+        kinds = Counter(one.kind for one in self.gathered.documents if not is_judged(one, workloads))
         if not kinds:
             return []
         head = f"not judged: {counted(sum(kinds.values()), 'object')} of kinds that say nothing about networks"

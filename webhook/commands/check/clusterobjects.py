@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from webhook.admission.model.kinds import POD, GroupKind
+from webhook.admission.templates.workloadtable import KUBEVIRT
 from webhook.kube.apierrors import ForbiddenError, GoneError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
@@ -56,6 +57,8 @@ KINDS: tuple[tuple[Resource, GroupKind], ...] = (
     (_workload("batch", "v1", "jobs"), GroupKind("batch", "Job")),
     (_workload("", "v1", "replicationcontrollers"), GroupKind("", "ReplicationController")),
     (_workload("", "v1", "podtemplates"), GroupKind("", "PodTemplate")),
+    # A machine that is halted has no pod; the pods of other programs' workloads run, and are judged themselves.
+    (_workload(KUBEVIRT, "v1", "virtualmachines"), GroupKind(KUBEVIRT, "VirtualMachine")),
     (PODS._replace(is_metadata_only=False), POD),
 )
 """What is listed, with the kind of its objects, which the items of a list do not have."""

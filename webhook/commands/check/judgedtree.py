@@ -16,7 +16,7 @@ from webhook.commands.options import rules_in_force
 from webhook.report.lint import ERROR, WARNING, Finding
 from webhook.report.plaintext import counted
 from webhook.serving.http import RequestError
-from webhook.trees import builder, environments
+from webhook.trees import builder, environments, unknownnames
 from webhook.trees.documents import Document
 from webhook.trees.environments import Environment, Group
 from webhook.trees.passedover import PassedOver
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from webhook.admission.model.requests import User
     from webhook.snapshot.snapshot import Snapshot
 
-READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type"})
+READABLE_PROBLEMS = frozenset({"duplicate-object", "metadata", "metadata-type", "unknown-kind"})
 """Rules of problems in readable files."""
+
+MISSING = frozenset({"network-not-found"})
+"""Rules of warnings that are problems here: a webhook cannot know what is applied next, and a tree has everything."""
 
 POLICY_PROBLEMS = frozenset({"policy-field", "limit-policy-values"})
 NAMESPACE_UNKNOWN = "namespace-unknown"
@@ -110,6 +113,7 @@ def _judge(
         if old is not None:
             made = _with_update(webhook, judgement.document, old, made)
         yield from made
+    yield from _unknown_names([*members, *others], chosen)
     yield from map(of_problem, problems)
 
 
@@ -138,7 +142,20 @@ def _findings(judgement: Judgement, broken: Mapping[str, str]) -> Iterator[Findi
             yield Finding(place, ERROR, cause.rule, cause.message, subject, cause.field, because=because)
     for warning in decision.warnings:
         place = judgement.locate(warning.field or "metadata.name")
-        yield Finding(place, WARNING, warning.rule, str(warning), subject)
+        if warning.rule in MISSING:
+            yield Finding(place, ERROR, warning.rule, warning.message, subject, warning.field)
+        else:
+            yield Finding(place, WARNING, warning.rule, str(warning), subject)
+
+
+def _unknown_names(documents: Sequence[Document], judged: Sequence[Document]) -> Iterator[Finding]:
+    """Yield the names in judged policies that no document has."""
+    own = set(map(id, judged))
+    for found in unknownnames.find(documents):
+        document = found.document
+        if id(document) in own:
+            place, subject = document.locate(found.field), f"{document.kind.lower()} {document.name}"
+            yield Finding(place, WARNING, unknownnames.RULE, found.text, subject, found.field)
 
 
 def _with_update(webhook: Webhook, document: Document, old: Document, made: list[Finding]) -> list[Finding]:
@@ -150,7 +167,7 @@ def _with_update(webhook: Webhook, document: Document, old: Document, made: list
     if kind not in {NETWORK, NAMESPACE} or document.object == old.object:
         return made
     try:
-        changed = list(_findings(webhook.judge(document, old), {}))
+        changed = list(_findings(webhook.judge(document, old=old.object), {}))
     except RequestError:  # the old object is of a shape that no API server stores
         return made
     return changed if kind == NAMESPACE else [*made, *(one for one in changed if one.rule == IN_USE)]

@@ -11,7 +11,9 @@ from typing import Any
 import click
 import yaml
 
-from webhook.commands.options import EXIT_UNREADABLE
+from cniplugin.netspec.attachers import MULTUS
+from webhook.admission.templates.workloadtable import own_kinds
+from webhook.commands.options import EXIT_UNREADABLE, configuration_of
 from webhook.kube.apierrors import ClusterError
 from webhook.registration.configurations import DEFAULT_NAME, IGNORE, STAGES, Service, configuration, webhooks
 from webhook.registration.tables import KINDS
@@ -46,8 +48,22 @@ DEFAULT_SERVICE = Service("nadmit-system", "nadmit-webhook")
     metavar="FILE",
     help="End the paths with the first token of this file, the one of `nadmit serve --path-token-file`.",
 )
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A NadmitConfiguration: the kinds in its `workloads` are registered as well.",
+)
 @click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Name of both objects.")
-def show(*, stage: str, ca_file: Path | None, path_token_file: Path | None, name: str, **options: Any) -> None:
+def show(
+    *,
+    stage: str,
+    ca_file: Path | None,
+    path_token_file: Path | None,
+    config: Path | None,
+    name: str,
+    **options: Any,
+) -> None:
     """Print the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration as YAML, without a cluster.
 
     Without --service and --url the target is the Service nadmit-webhook in namespace nadmit-system. Give the same
@@ -69,6 +85,7 @@ def show(*, stage: str, ca_file: Path | None, path_token_file: Path | None, name
         stage=stage,
         protection=protection_of_options(options),
         token="" if path_token_file is None else _read_token(path_token_file),
+        own_kinds=() if config is None else own_kinds(configuration_of(config, None, MULTUS).workloads),
     )
     shown = [configuration(kind, name, make(kind), stage=stage) for kind in KINDS]
     click.echo(render(shown), nl=False)

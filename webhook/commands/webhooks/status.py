@@ -80,6 +80,7 @@ def status(**options: Any) -> None:
             stage=stage,
             protection=protection,
             labels=labels,
+            own_kinds=configurations.own_kinds_of(hooks),
             token=next((token_of(hook) for hook in hooks if is_ours(hook)), ""),
         )
         differences = configurations.differences([hook for hook in hooks if hook["name"] not in PROBES], desired)

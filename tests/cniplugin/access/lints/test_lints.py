@@ -12,6 +12,8 @@ from cniplugin.access.reading.policies import read_policy
 
 ALLOW: dict[str, Any] = {"name": "a", "action": "Allow"}
 DENY: dict[str, Any] = {"name": "d", "action": "Deny"}
+SAN: dict[str, Any] = {**ALLOW, "networks": [{"namespaces": ["infra"]}]}
+NO_SAN: dict[str, Any] = {**DENY, "networks": [{"namespaces": ["infra"]}]}
 BLUE = {"namespaces": ["blue"]}
 LABELLED = {"namespaceSelector": {"matchLabels": {"tenant": "blue"}}}
 BY_NAME = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "blue"}}}
@@ -36,7 +38,7 @@ def remarks(*others: Policy, **spec: Any) -> list[tuple[str, str]]:
         # labels of networks
         ({"attachments": [{**ALLOW, "networks": [NADS]}]}, [("nad-labels", "spec.attachments[0].networks[0].selector")]),
         (
-            {"attachments": [ALLOW, {**ALLOW, "name": "b", "networks": [BLUE, {**NADS, "scope": "OtherNamespace"}]}]},
+            {"attachments": [SAN, {**ALLOW, "name": "b", "networks": [BLUE, {**NADS, "scope": "OtherNamespace"}]}]},
             [("nad-labels", "spec.attachments[1].networks[1].selector")],
         ),
         ({"attachments": [{**ALLOW, "networks": [{**NADS, **BLUE}]}]}, []),
@@ -45,24 +47,24 @@ def remarks(*others: Policy, **spec: Any) -> list[tuple[str, str]]:
         # choices of the pod's author
         ({"pods": [PODS], "attachments": [DENY]}, [("pod-can-step-aside", "spec.pods[0].podSelector")]),
         (
-            {"pods": [BLUE, {**BLUE, **ACCOUNT}], "attachments": [ALLOW, DENY]},
+            {"pods": [BLUE, {**BLUE, **ACCOUNT}], "attachments": [SAN, NO_SAN]},
             [("pod-can-step-aside", "spec.pods[1].serviceAccounts"), ("shadowed", "spec.attachments[0]")],
         ),
-        ({"pods": [PODS], "attachments": [ALLOW]}, []),
+        ({"pods": [PODS], "attachments": [SAN]}, []),
         ({"pods": [{**BLUE, "podSelector": {}}], "attachments": [DENY]}, []),
         ({"exceptPods": [PODS], "attachments": [DENY]}, [("pod-can-step-aside", "spec.exceptPods[0].podSelector")]),
         ({"exceptPods": [{**BLUE, **ACCOUNT}], "attachments": [DENY]}, []),
         # labels of namespaces
-        ({"pods": [LABELLED], "attachments": [ALLOW]}, [("namespace-labels", "spec.pods[0].namespaceSelector")]),
-        ({"exceptPods": [LABELLED], "attachments": [ALLOW]}, [("namespace-labels", "spec.exceptPods[0].namespaceSelector")]),
-        ({"pods": [BY_NAME], "attachments": [ALLOW]}, []),
+        ({"pods": [LABELLED], "attachments": [SAN]}, [("namespace-labels", "spec.pods[0].namespaceSelector")]),
+        ({"exceptPods": [LABELLED], "attachments": [SAN]}, [("namespace-labels", "spec.exceptPods[0].namespaceSelector")]),
+        ({"pods": [BY_NAME], "attachments": [SAN]}, []),
         (
             {"definitions": [{**DENY, **LABELLED}]},
             [("namespace-labels", "spec.definitions[0].namespaceSelector")],
         ),
         # everything
-        ({"pods": [{"namespaces": ["a", "*"]}], "attachments": [ALLOW]}, [("everything", "spec.pods[0].namespaces[1]")]),
-        ({"pods": [{"namespaces": ["a*"]}], "attachments": [ALLOW]}, []),
+        ({"pods": [{"namespaces": ["a", "*"]}], "attachments": [SAN]}, [("everything", "spec.pods[0].namespaces[1]")]),
+        ({"pods": [{"namespaces": ["a*"]}], "attachments": [SAN]}, []),
         (
             {"attachments": [{**ALLOW, "networks": [{"names": ["*"], "namespaces": ["*"], **NADS}]}]},
             [
@@ -71,11 +73,11 @@ def remarks(*others: Policy, **spec: Any) -> list[tuple[str, str]]:
                 ("nad-labels", "spec.attachments[0].networks[0].selector"),
             ],
         ),
-        ({"definitions": [{**DENY, "namespaces": ["*"]}]}, [("everything", "spec.definitions[0].namespaces[0]")]),
+        ({"definitions": [{**DENY, "namespaces": ["a", "*"], "authors": {"groups": ["g"]}}]}, [("everything", "spec.definitions[0].namespaces[1]")]),
         # on trial
-        ({"mode": "Warn", "attachments": [ALLOW, DENY]}, [("grants-nothing", "spec.mode"), ("shadowed", "spec.attachments[0]")]),
-        ({"mode": "Audit", "attachments": [ALLOW]}, [("grants-nothing", "spec.mode")]),
-        ({"mode": "Warn", "attachments": [DENY]}, []),
+        ({"mode": "Warn", "attachments": [SAN, NO_SAN]}, [("grants-nothing", "spec.mode"), ("shadowed", "spec.attachments[0]")]),
+        ({"mode": "Audit", "attachments": [SAN]}, [("grants-nothing", "spec.mode")]),
+        ({"mode": "Warn", "attachments": [NO_SAN]}, []),
         # interfaces of the node
         ({"definitions": [ALLOW]}, [("any-master", "spec.definitions[0]")]),
         ({"definitions": [{**ALLOW, "config": {"pluginTypes": ["mac*", "tuning"]}}]}, [("any-master", "spec.definitions[0].config")]),
@@ -166,11 +168,11 @@ def test_a_deny_on_requests_shadows_denies_on_fewer(deny: Any, other: Any, is_sh
 
 
 def test_a_deny_on_requests_shadows_no_allow() -> None:
-    assert remarks(policy("guard", attachments=[{**DENY, "onRequests": ["ips"]}]), attachments=[ALLOW]) == []
+    assert remarks(policy("guard", attachments=[{**DENY, "onRequests": ["ips"]}]), attachments=[SAN]) == []
 
 
 def test_of_two_equal_denies_the_second_is_reported() -> None:
-    first, second = policy("a", attachments=[DENY]), policy("b", attachments=[DENY])
+    first, second = policy("a", attachments=[NO_SAN]), policy("b", attachments=[NO_SAN])
     assert lint(first, [second]) == ()
     assert [found.name for found in lint(second, [first])] == ["shadowed"]
 
@@ -255,3 +257,121 @@ def test_a_rule_beyond_the_number_that_there_may_be_is_not_compared() -> None:
     rules = [{**DENY, "name": f"d{number}"} for number in range(RULES_MAX + 10)]
     found = lint(read_policy({"metadata": {"name": "mine"}, "spec": {"attachments": rules}}), ())
     assert max(int(remark.path.partition("[")[2].partition("]")[0]) for remark in found) < RULES_MAX
+
+
+# An Allow that opens more than it says
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"attachments": [ALLOW]}, ["spec.attachments[0]"]),
+        ({"pods": [BLUE], "attachments": [SAN, {**ALLOW, "name": "b"}]}, ["spec.attachments[1]"]),
+        ({"attachments": [{**ALLOW, "networks": [BLUE, {}]}]}, ["spec.attachments[0].networks[1]"]),
+        ({"attachments": [{**ALLOW, "networks": [{"scope": "OtherNamespace"}]}]}, ["spec.attachments[0].networks[0]"]),
+        ({"attachments": [{**ALLOW, "networks": [{"names": ["*"]}]}]}, ["spec.attachments[0].networks[0]"]),
+        ({"attachments": [{**ALLOW, "networks": [{"namespaces": ["*"]}]}]}, ["spec.attachments[0].networks[0]"]),
+        ({"attachments": [{**ALLOW, "networks": [{"scope": "OwnNamespace"}]}]}, []),
+        ({"attachments": [{**ALLOW, "networks": [{"names": ["lan"]}]}]}, []),
+        ({"attachments": [{**ALLOW, "networks": [{"namespaces": ["team-*"]}]}]}, []),
+        ({"attachments": [{**ALLOW, "networks": [{"pluginTypes": ["bridge"]}]}]}, []),
+        ({"attachments": [{**ALLOW, "requireConsent": True}]}, []),
+        ({"attachments": [DENY]}, []),
+        ({"attachments": [ALLOW, DENY]}, []),
+    ],
+)
+def test_an_allow_without_networks_opens_those_of_every_tenant(spec: dict[str, Any], expected: list[str]) -> None:
+    assert [path for name, path in remarks(**spec) if name == "every-network"] == expected
+
+
+LIMITED = {"mac": {"prefixes": ["02:00"]}, "ips": {"cidrs": ["10.1.0.0/16"], "max": 2}}
+
+
+@pytest.mark.parametrize(
+    ("limits", "others", "requests"),
+    [
+        (LIMITED, {"default": "Allow"}, "ips, mac, infiniband-guid and 5 more"),
+        (LIMITED, {**LIMITED, "mac": {}}, "mac"),
+        (LIMITED, {**LIMITED, "ips": {"cidrs": ["10.0.0.0/8"], "max": 2}}, "ips"),
+        (LIMITED, {**LIMITED, "ips": {"cidrs": ["10.1.0.0/16"]}}, "ips"),
+        (LIMITED, {**LIMITED, "defaultRoute": {}}, "default-route"),
+        ({"default": "Deny"}, {}, "bandwidth, interface, ipam-claim-reference"),
+        ({"bandwidth": {"maxIngressBitsPerSecond": 5}}, {"bandwidth": {"maxIngressBitsPerSecond": 6}}, "bandwidth"),
+        ({"bandwidth": {"required": True}}, {}, "bandwidth"),
+        ({"portMappings": {"protocols": ["TCP"]}}, {"portMappings": {"protocols": ["TCP", "UDP"]}}, "portMappings"),
+        ({"portMappings": {"hostPorts": ["80"]}}, {"portMappings": {}}, "portMappings"),
+        ({"interface": {"names": ["net*"]}}, {}, "interface"),
+        ({"cniArgs": {"keys": ["a"]}}, {"cniArgs": {"keys": ["a", "b"]}}, "cni-args"),
+        ({"extraKeys": {"keys": ["a.b"]}}, {"extraKeys": {}}, "extra keys"),
+        # the other one accepts no more
+        ({}, {"default": "Allow"}, ""),
+        (LIMITED, LIMITED, ""),
+        (LIMITED, {}, ""),
+        (LIMITED, {"ips": {"cidrs": ["10.1.4.0/24"], "max": 1}}, ""),
+        ({"bandwidth": {}}, {"bandwidth": {"required": True}}, ""),
+        # alternatives: a pod that asks for one thing is within the one rule, and for another within the other
+        ({"ips": {"cidrs": ["10.1.0.0/16"]}}, {"default": "Deny", "mac": {}}, ""),
+        ({"default": "Deny", "mac": {}, "bandwidth": {"required": True}}, {"ips": {}}, ""),
+        ({"mac": {"prefixes": ["02:00"]}, "ips": {}}, {"mac": {}}, "mac"),
+        ({"bandwidth": {"maxEgressBitsPerSecond": 5}}, {"bandwidth": {"maxEgressBitsPerSecond": 5}}, ""),
+    ],
+)
+def test_a_broad_allow_voids_the_limits_of_another(limits: Any, others: Any, requests: str) -> None:
+    """Limits are not added: one rule must accept everything, so the broader rule of two decides."""
+    guard = policy("guard", attachments=[{**SAN, "name": "b", **({"limits": others} if others else {})}])
+    found = [one for one in lint(policy(attachments=[{**SAN, "limits": limits}]), [guard]) if one.name == "limits-void"]
+    assert [one.path for one in found] == (["spec.attachments[0].limits"] if requests else [])
+    for one in found:
+        assert one.detail == f'they do not hold: Allow rule "b" of "guard" accepts more: {requests}'
+
+
+@pytest.mark.parametrize(
+    ("broad", "narrow", "is_void"),
+    [
+        ({}, {"pods": [BLUE]}, True),
+        ({"pods": [BLUE]}, {}, False),
+        ({"pods": [{**BLUE, **ACCOUNT}]}, {"pods": [BLUE]}, False),
+        ({"exceptPods": [BLUE]}, {"pods": [BLUE]}, False),
+        (net(names=["lan"]), {}, False),
+        ({"requireConsent": True}, {}, False),
+        ({"requireConsent": True}, {"requireConsent": True}, True),
+    ],
+)
+def test_an_allow_voids_only_what_it_covers(broad: dict[str, Any], narrow: dict[str, Any], is_void: bool) -> None:  # noqa: FBT001
+    """A rule for one account that accepts more than the rule of its namespace is the usual way to grant more."""
+    guard = policy("guard", **spec_of(broad, {**ALLOW, "limits": {"default": "Allow"}}))
+    found = lint(policy(**spec_of(narrow, {**ALLOW, "limits": LIMITED})), [guard])
+    assert any(one.name == "limits-void" for one in found) is is_void
+
+
+def test_an_allow_on_trial_voids_nothing_and_neither_does_one_that_cannot_be_read() -> None:
+    for spec in ({"mode": "Warn", "attachments": [{**SAN, "limits": {"default": "Allow"}}]},
+                 {"attachments": [{**SAN, "limits": {"default": "Allow"}, "message": 5}]}):  # fmt: skip
+        other = read_policy({"metadata": {"name": "other"}, "spec": spec})
+        assert [one.name for one in lint(policy(attachments=[{**SAN, "limits": LIMITED}]), [other])] == []
+
+
+# A Deny of everything for everybody
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_everything"),
+    [
+        ({"attachments": [DENY]}, True),
+        ({"pods": [{"namespaces": ["*"]}], "attachments": [DENY]}, True),
+        ({"attachments": [{**DENY, "networks": [{"scope": "Any"}]}]}, True),
+        ({"definitions": [DENY]}, True),
+        ({"definitions": [{**DENY, "namespaces": ["*"]}]}, True),
+        ({"pods": [BLUE], "attachments": [DENY]}, False),
+        ({"exceptPods": [BLUE], "attachments": [DENY]}, False),
+        ({"attachments": [{**DENY, "onRequests": ["ips"]}]}, False),
+        ({"attachments": [{**DENY, "networks": [{"scope": "OtherNamespace"}]}]}, False),
+        ({"attachments": [{**DENY, "networks": [NADS]}]}, False),
+        ({"definitions": [{**DENY, "authors": {"groups": ["g"]}}]}, False),
+        ({"definitions": [{**DENY, "exceptAuthors": {"groups": ["g"]}}]}, False),
+        ({"definitions": [{**DENY, "config": {"pluginTypes": ["macvlan"]}}]}, False),
+        ({"attachments": [ALLOW]}, False),
+    ],
+)
+def test_a_deny_of_everything_for_everybody(spec: dict[str, Any], is_everything: bool) -> None:  # noqa: FBT001
+    assert any(name == "denies-everything" for name, _ in remarks(**spec)) is is_everything

@@ -21,6 +21,7 @@ NAMESPACES = {
     "infra": {"kubernetes.io/metadata.name": "infra"},
 }
 ALLOW: dict[str, Any] = {"name": "a", "action": "Allow"}
+SAN: dict[str, Any] = {**ALLOW, "networks": [{"namespaces": ["infra"]}]}
 DENY: dict[str, Any] = {"name": "d", "action": "Deny"}
 
 
@@ -71,7 +72,7 @@ def condition(found: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def test_a_readable_object_in_force() -> None:
-    assert status({"pods": [{"namespaces": ["blue"]}], "attachments": [ALLOW]}) == {
+    assert status({"pods": [{"namespaces": ["blue"]}], "attachments": [SAN]}) == {
         "observedGeneration": 3,
         "matchedNamespaces": 1,
         "conditions": [
@@ -180,7 +181,7 @@ def test_a_shadowed_rule_and_one_with_lints() -> None:
         "attachments": [
             {**ALLOW, "networks": [{"namespaces": ["infra"]}]},
             {**ALLOW, "name": "b", "networks": [{"selector": {}}]},
-            {**ALLOW, "name": "c"},
+            {**SAN, "name": "c", "networks": [{"namespaces": ["default"]}]},
         ]
     }
     guard = raw({"attachments": [{**DENY, "networks": [{"namespaces": ["infra"]}]}]}, name="guard")

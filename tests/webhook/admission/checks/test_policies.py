@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from cniplugin.access.compile import read_policies
-from tests.webhook.admission.world import FakeCluster, cluster, decide, request
+from tests.webhook.admission.world import FakeCluster, cluster, decide, request, rules
 from webhook.admission.model.kinds import POLICY, POLICY_CONFIG, GroupKind
 from webhook.admission.model.requests import Decision, Object, Request
 from webhook.admission.wording.answers import who
 from webhook.review import wire
 from webhook.serving.http import RequestError
 
-ALLOW: dict[str, Any] = {"name": "a", "action": "Allow"}
+ALLOW: dict[str, Any] = {"name": "a", "action": "Allow", "networks": [{"namespaces": ["infra"]}]}
 DENY: dict[str, Any] = {"name": "d", "action": "Deny"}
 RIGHT: dict[str, Any] = {"attachments": [ALLOW]}
 WRONG: dict[str, Any] = {"attachments": [{**ALLOW, "limits": {"ips": {"cidrs": ["10.1.0.0/16", "10.1.0.0"]}}}]}
@@ -137,7 +137,17 @@ def test_lints_come_with_a_refusal() -> None:
             ]
         }
     )
-    assert [warning.field for warning in decision.warnings] == ["spec.attachments[0].networks[0].names[0]"]
+    assert [warning.field for warning in decision.warnings] == [
+        "spec.attachments[0].networks[0].names[0]",
+        "spec.attachments[0].networks[0]",
+    ]
+
+
+def test_under_posture_open_an_allow_opens_nothing() -> None:
+    everywhere = written({"attachments": [{"name": "a", "action": "Allow", "limits": {"ips": {}}}]})
+    (warning,) = decide(everywhere).warnings
+    assert str(warning).startswith("spec.attachments[0]: it allows the networks of every namespace")
+    assert decide(everywhere, rules=rules(posture="Open")).warnings == ()
 
 
 def world_with(*policies: tuple[str, Any]) -> FakeCluster:

@@ -70,14 +70,28 @@ def test_what_runs_and_would_be_refused_by_rule(world: World) -> None:
     assert found >= {
         ("error", "pod team-a/bad"),
         ("error", "pod team-a/web-0 and 2 more of its controller"),
-        ("warning", "deployment team-a/web"),
-        ("warning", "deployment team-a/of-an-operator"),
+        ("error", "deployment team-a/web"),
+        ("error", "deployment team-a/of-an-operator"),
     }
     assert not any("web-1" in subject or "ended" in subject for _, subject in found)
     assert "network-status" not in done.stdout
-    assert lines[-1].startswith("7 objects in the cluster (6 judged), 2 problems, ")
-    assert [line.partition(": ")[2] for line in lines[-3:-1]] == ["1 problem", "1 problem"]
+    assert lines[-1].startswith("7 objects in the cluster (6 judged), 4 problems, ")
+    assert [line.partition(": ")[2] for line in lines[-3:-1]] == ["3 problems", "1 problem"]
     assert {"read networks: 1", "read pods: 5", "read jobs: not installed"} <= set(done.stderr.splitlines())
+
+
+def test_a_machine_that_is_halted_is_judged(world: World) -> None:
+    machines = "/apis/kubevirt.io/v1/virtualmachines"
+    world.api.serve(machines)
+    networks = [{"name": "net", "multus": {"networkName": "nowhere"}}]
+    spec = {"runStrategy": "Halted", "template": {"spec": {"networks": networks, "domain": {}}}}
+    world.api.put(machines, {"metadata": {"namespace": "team-a", "name": "db"}, "spec": spec})
+    done = world.check()
+    assert done.exit_code == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("cluster: ")]
+    assert line.startswith(
+        "cluster: error: virtualmachine team-a/db: spec.template.spec.networks[0].multus.networkName: "
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""`nadmit test`: tests of access policies as files. `testcommand` > `running` > `testfiles`, `deciders`."""
