@@ -127,6 +127,12 @@ def test_the_image_fits_the_deployment(archive: Archive) -> None:
     assert "nadmit" in PROJECT["scripts"]
 
 
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_the_image_is_small(archive: Archive, architecture: str) -> None:
+    """Every node that runs a replica pulls it. With the official client of Kubernetes it had 256 MB."""
+    assert sum(map(len, archive.layers(architecture))) < 125_000_000
+
+
 def test_the_archive_is_the_same_each_time(webhook_image: Path, tmp_path: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"}
     subprocess.run(webhook_command(tmp_path), env=environ, check=True, capture_output=True)
