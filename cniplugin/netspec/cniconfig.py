@@ -28,13 +28,13 @@ from .errors import PROBLEMS_MAX, SpecError, SpecErrors
 from .jsontext import join, quote
 from .jsontext import parse as parse_json
 from .names import is_network_name
-from .record import Record
+from .record import PlainRecord
 from .versions import VERSIONS, choose_version, is_version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
+    from collections.abc import Callable, Hashable, Iterator, Mapping
+    from typing import Any, Final
 
     Conf = dict[str, Any]
     Check = Callable[[Conf, str, str], Iterator[SpecError]]
@@ -44,21 +44,32 @@ CONFIG_BYTES_MAX = 1_572_864
 """1.5 MiB, etcd's default limit of one request (`--max-request-bytes`): no larger NAD can exist."""
 
 
-class PluginConfig(Record):
+class PluginConfig(PlainRecord):
     """One plugin of a network.
 
     `capabilities`: those declared true. `conf`: the object as written, never changed. `ipam_type`: None without IPAM.
     `types`: each program it may run: its own type, its IPAM's, and those of nested delegates.
     """
 
-    type: str
-    capabilities: frozenset[str]
-    conf: Conf
-    ipam_type: str | None
-    types: tuple[str, ...]
+    __slots__ = ("type", "capabilities", "conf", "ipam_type", "types")  # noqa: RUF023 - in the order of `__init__`
+
+    def __init__(
+        self,
+        *,
+        type: str,  # noqa: A002 - the key of CNI
+        capabilities: frozenset[str],
+        conf: Conf,
+        ipam_type: str | None,
+        types: tuple[str, ...],
+    ) -> None:
+        self.type: Final = type
+        self.capabilities: Final = capabilities
+        self.conf: Final = conf
+        self.ipam_type: Final = ipam_type
+        self.types: Final = types
 
 
-class NetworkConfigList(Record):
+class NetworkConfigList(PlainRecord):
     """A network: its plugins in order, and the settings for its runtime.
 
     `name`: never empty; `written_name`: the name in the text, None if there is none. `cni_version`: the version to
@@ -67,18 +78,38 @@ class NetworkConfigList(Record):
     `types`: each program that one of its plugins may run.
     """
 
-    name: str
-    written_name: str | None
-    cni_version: str
-    plugins: tuple[PluginConfig, ...]
-    disable_check: bool
-    disable_gc: bool
-    load_only_inlined: bool
-    is_list: bool
-    conf: Conf
-    capabilities: frozenset[str]
-    types: frozenset[str]
-    _memo: object = None
+    __slots__ = (  # noqa: RUF023 - in the order of `__init__`
+        "name", "written_name", "cni_version", "plugins", "disable_check", "disable_gc", "load_only_inlined", "is_list",
+        "conf", "capabilities", "types", "_memo",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - one argument per field
+        self,
+        *,
+        name: str,
+        written_name: str | None,
+        cni_version: str,
+        plugins: tuple[PluginConfig, ...],
+        disable_check: bool,
+        disable_gc: bool,
+        load_only_inlined: bool,
+        is_list: bool,
+        conf: Conf,
+        capabilities: frozenset[str],
+        types: frozenset[str],
+    ) -> None:
+        self.name: Final = name
+        self.written_name: Final = written_name
+        self.cni_version: Final = cni_version
+        self.plugins: Final = plugins
+        self.disable_check: Final = disable_check
+        self.disable_gc: Final = disable_gc
+        self.load_only_inlined: Final = load_only_inlined
+        self.is_list: Final = is_list
+        self.conf: Final = conf
+        self.capabilities: Final = capabilities
+        self.types: Final = types
+        self._memo: Final[dict[Hashable, Any]] = {}
 
 
 def parse(text: str, *, name: str) -> NetworkConfigList:

@@ -6,14 +6,14 @@ Field names follow the kind `NetworkAttachmentPolicyConfig` (access.nadmit.io/v1
 from __future__ import annotations
 
 from cniplugin.netspec.names import DELEGATING_TYPES
-from cniplugin.netspec.record import Record
+from cniplugin.netspec.record import PlainRecord, Record
 
 from .levels import AUDIT, TRIALS, WARN, BaselineLists, ClusterLevels, with_basis
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import Protocol
+    from typing import Final, Protocol
 
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
     from cniplugin.netspec.selection import NetworkSelectionElement
@@ -157,16 +157,29 @@ class Rules(Record):
         return (WARN, TRIALS[WARN], self.warned), (AUDIT, TRIALS[AUDIT], self.audited)
 
 
-class Subject(Record):
+_NO_LABELS: Mapping[str, str] = {}  # never changed
+
+
+class Subject(PlainRecord):
     """Who wants to attach: the pod. The user who sends the request does not count."""
 
-    namespace: str
-    namespace_labels: Mapping[str, str] = {}  # never changed
-    labels: Mapping[str, str] = {}  # never changed
-    service_account: str = "default"
+    __slots__ = ("namespace", "namespace_labels", "labels", "service_account")  # noqa: RUF023 - in the order of `__init__`
+
+    def __init__(
+        self,
+        *,
+        namespace: str,
+        namespace_labels: Mapping[str, str] = _NO_LABELS,
+        labels: Mapping[str, str] = _NO_LABELS,
+        service_account: str = "default",
+    ) -> None:
+        self.namespace: Final = namespace
+        self.namespace_labels: Final = namespace_labels
+        self.labels: Final = labels
+        self.service_account: Final = service_account
 
 
-class Item(Record):
+class Item(PlainRecord):
     """One network that the subject asks for. `network` is None when no such definition is known.
 
     `network_labels`: labels of the network's namespace, which set the level of its definitions. They have no default: a
@@ -174,11 +187,24 @@ class Item(Record):
     the thing to change.
     """
 
-    element: NetworkSelectionElement
-    network: NetworkAttachmentDefinition | None = None
-    network_labels: Mapping[str, str]  # never changed
-    replaces_default: bool = False
-    source: str = "this item"
+    __slots__ = (
+        "element", "network", "network_labels", "replaces_default", "source",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        element: NetworkSelectionElement,
+        network: NetworkAttachmentDefinition | None = None,
+        network_labels: Mapping[str, str],
+        replaces_default: bool = False,
+        source: str = "this item",
+    ) -> None:
+        self.element: Final = element
+        self.network: Final = network
+        self.network_labels: Final = network_labels
+        self.replaces_default: Final = replaces_default
+        self.source: Final = source
 
     @property
     def reference(self) -> str:
@@ -186,7 +212,7 @@ class Item(Record):
         return f"{self.element.namespace}/{self.element.name}"
 
 
-class Verdict(Record):
+class Verdict(PlainRecord):
     """The answer for one item. `code` is stable; `reason`, `decided`, `fix` are the facts that a refusal prints.
 
     `decider` names who decided, `basis` says on what grounds. `policy` and `rule` are set if a rule decided, `posture`
@@ -196,19 +222,41 @@ class Verdict(Record):
     has a fix of its own.
     """
 
-    is_allowed: bool
-    code: str
-    reason: str = ""
-    decider: str = ""
-    basis: str = ""
-    fix: str = ""
-    fix_of_all: str = ""
-    allowed: str = ""
-    policy: str = ""
-    rule: str = ""
-    posture: str = ""
-    contact: str = ""
-    keys: tuple[tuple[str, str], ...] = ()
+    __slots__ = (  # noqa: RUF023 - in the order of `__init__`
+        "is_allowed", "code", "reason", "decider", "basis", "fix", "fix_of_all", "allowed", "policy", "rule", "posture",
+        "contact", "keys",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - one argument per field
+        self,
+        *,
+        is_allowed: bool,
+        code: str,
+        reason: str = "",
+        decider: str = "",
+        basis: str = "",
+        fix: str = "",
+        fix_of_all: str = "",
+        allowed: str = "",
+        policy: str = "",
+        rule: str = "",
+        posture: str = "",
+        contact: str = "",
+        keys: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.is_allowed: Final = is_allowed
+        self.code: Final = code
+        self.reason: Final = reason
+        self.decider: Final = decider
+        self.basis: Final = basis
+        self.fix: Final = fix
+        self.fix_of_all: Final = fix_of_all
+        self.allowed: Final = allowed
+        self.policy: Final = policy
+        self.rule: Final = rule
+        self.posture: Final = posture
+        self.contact: Final = contact
+        self.keys: Final = keys
 
     @property
     def decided(self) -> str:
