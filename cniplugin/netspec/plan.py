@@ -188,8 +188,7 @@ def _order(
     more_defaults: Sequence[NetworkSelectionElement] = (),
 ) -> list[_Selected]:
     ordered = [_Selected(default, DEFAULT_NETWORK, is_default=True)] if default else []
-    for element in more_defaults:
-        ordered.append(_Selected(element, "defaultNetworks"))
+    ordered.extend(_Selected(element, "defaultNetworks") for element in more_defaults)
     for item, selected in enumerate(selections):
         if selected is not None:
             ordered.append(_Selected(selected, NETWORKS, item))

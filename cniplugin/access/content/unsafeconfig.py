@@ -40,9 +40,11 @@ def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tu
 
     Paths are below `spec.config`.
     """
-    refused = frozenset(meta_plugin_types)
-    problems: tuple[SpecError, ...] = () if refused.isdisjoint(config.types) else tuple(_meta_problems(config, refused))
-    return (problems + remember(config, "unsafe", _fixed_problems))[:PROBLEMS_MAX]
+    fixed = remember(config, "unsafe", _fixed_problems)
+    if config.types.isdisjoint(meta_plugin_types):  # nearly always
+        return fixed[:PROBLEMS_MAX]
+    problems = tuple(_meta_problems(config, frozenset(meta_plugin_types)))
+    return (problems + fixed)[:PROBLEMS_MAX]
 
 
 def _meta_problems(config: NetworkConfigList, refused: frozenset[str]) -> Iterator[SpecError]:

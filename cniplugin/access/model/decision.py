@@ -139,22 +139,44 @@ class Config(Record):
         return self.contact or "a cluster administrator"
 
 
-class Rules(Record):
+_DEFAULT_CONFIG = Config()
+
+
+class Rules(PlainRecord):
     """The rules in force, swapped as a whole.
 
     `enforced` decides. `warned` also has the policies of mode Warn, `audited` has all policies. An index is None if it
-    would equal the one before.
+    would equal the one before. `pod_labels`: the keys of the pod labels that a policy of any mode reads, None if they
+    are not known; `reads_accounts`: whether a policy reads the service account of pods. Two pods of a namespace that do
+    not differ in these get equal verdicts about a network.
     """
 
-    config: Config = Config()
-    enforced: RuleIndex | None = None
-    warned: RuleIndex | None = None
-    audited: RuleIndex | None = None
+    __slots__ = (  # noqa: RUF023 - in the order of `__init__`
+        "config", "enforced", "warned", "audited", "pod_labels", "reads_accounts", "_trials",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        config: Config = _DEFAULT_CONFIG,
+        enforced: RuleIndex | None = None,
+        warned: RuleIndex | None = None,
+        audited: RuleIndex | None = None,
+        pod_labels: tuple[str, ...] | None = None,
+        reads_accounts: bool = True,
+    ) -> None:
+        self.config: Final = config
+        self.enforced: Final = enforced
+        self.warned: Final = warned
+        self.audited: Final = audited
+        self.pod_labels: Final = pod_labels
+        self.reads_accounts: Final = reads_accounts
+        self._trials: Final = (WARN, TRIALS[WARN], warned), (AUDIT, TRIALS[AUDIT], audited)
 
     @property
     def trials(self) -> tuple[tuple[str, str, RuleIndex | None], ...]:
         """The modes that refuse nothing: of levels, of policies, and the rules of policies up to that mode."""
-        return (WARN, TRIALS[WARN], self.warned), (AUDIT, TRIALS[AUDIT], self.audited)
+        return self._trials
 
 
 _NO_LABELS: Mapping[str, str] = {}  # never changed
