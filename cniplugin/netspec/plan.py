@@ -270,6 +270,17 @@ def argument_reaches(request: str, plugin: PluginConfig, attached_by: str) -> bo
     return passed == ALWAYS or (passed != NEVER and request not in plugin.capabilities)
 
 
+def reaching_arguments(plugin: PluginConfig, attached_by: str) -> frozenset[str]:
+    """Return the requests of ARGUMENTS that a plugin, with the IPAM plugin that it runs, gets in CNI_ARGS."""
+    passed = value_of(CNI_ARGS, attached_by)
+    if passed == NEVER:
+        return _NO_ARGUMENTS
+    return _ALL_ARGUMENTS if passed == ALWAYS else _ALL_ARGUMENTS - plugin.capabilities
+
+
+_ALL_ARGUMENTS, _NO_ARGUMENTS = frozenset(ARGUMENTS), frozenset[str]()
+
+
 def _asks(element: NetworkSelectionElement) -> bool:
     """Say whether an element has a request of _CAPABILITIES. NB: most have none, and a loop costs more."""
     return bool(element.ips or element.mac or element.port_mappings or element.bandwidth or element.infiniband_guid)

@@ -15,12 +15,19 @@ from collections.abc import Mapping
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from cniplugin.netspec.plan import ARGUMENTS, argument_reaches
+from cniplugin.netspec.plan import reaching_arguments
 from webhook.admission.plugins import chaining
-from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
+from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError, shape_of
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.foreignkeys import QUIET, WELL_KNOWN, ForeignKeys
-from webhook.admission.plugins.placement import NO_ORIGIN, Network, Origin, Placed, constraint_findings
+from webhook.admission.plugins.placement import (
+    NO_ORIGIN,
+    Network,
+    Origin,
+    Placed,
+    constraint_findings,
+    prepare_conditions,
+)
 from webhook.admission.plugins.routegateways import route_findings
 from webhook.admission.plugins.rules.registry import RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
@@ -107,6 +114,36 @@ def _may_give_addresses(schema: PluginSchema | None) -> bool:
     return schema is None or schema.opaque or schema.ipam == "own" or bool(schema.reads_pod)
 
 
+class _Prepared:
+    """The tables of one schema, compiled once.
+
+    `shape`: its keys. `known`: these, and those that every plugin may have. `predecessors`: each with the test of its
+    conditions.
+    """
+
+    def __init__(self, schema: PluginSchema, checks: PluginChecks) -> None:
+        self.shape = shape_of(schema, checks)
+        self.known = ENVELOPE.union(schema.keys)
+        self.predecessors = tuple((prepare_conditions(needed.when), needed) for needed in schema.predecessors)
+        self._constraints = tuple((prepare_conditions(one.when), one) for one in schema.constraints)
+        self._rules = tuple(RULES[name] for name in schema.rules)
+
+    def findings(self, placed: Placed) -> Findings:
+        """Yield the findings by the constraints and the rules of the schema."""
+        yield from constraint_findings(placed, self._constraints)
+        for rule in self._rules:
+            yield from rule(placed)
+
+
+def _prepare(schema: PluginSchema, checks: PluginChecks) -> _Prepared:
+    """Return the compiled tables of a schema of these checks, which keep them."""
+    key = ("tables", id(schema))
+    known: _Prepared | None = checks.prepared.get(key)
+    if known is None:
+        known = checks.prepared[key] = _Prepared(schema, checks)
+    return known
+
+
 class _Walk:
     """The state of one walk over a network.
 
@@ -170,26 +207,28 @@ class _Walk:
         if schema.opaque:
             yield from self._opaque_type(plugin.type, path)
         ipam = self.checks.ipam_of(schema, plugin.ipam_type)
+        prepared = _prepare(schema, self.checks)
         placed = self._placed(plugin, schema, path)
-        yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
+        if schema.kind == "ipam" or schema.chained_only:
+            yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
         if schema.kind == "ipam":
             return
-        is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
+        is_all_known = prepared.known.issuperset(plugin.conf)
         misplaced = {} if is_all_known or schema.opaque or schema.ipam == "unused" else self._misplaced(ipam)
         is_closed = not is_all_known and not schema.opaque
         foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False) if is_closed else None
         decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
-        yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
+        yield from decoder.decode(plugin.conf, prepared.shape, path, placed.values)
         placed.values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
-        yield from _findings_of(placed)
+        yield from prepared.findings(placed)
         yield from chaining.version_findings(placed)
         yield from chaining.old_result_findings(placed)
         yield from chaining.interface_findings(placed, self.maker)
         yield from chaining.untyped_ipam_findings(placed, plugin.conf)
         if self.maker is None and chaining.makes_interface(placed):
             self.maker = schema
-        yield from chaining.predecessor_findings(placed)
+        yield from chaining.predecessor_findings(placed, prepared.predecessors)
         yield from chaining.requirement_findings(placed)
         yield from chaining.misspelt_findings(placed, self.budget)
         if schema.opaque:
@@ -211,11 +250,12 @@ class _Walk:
                 else self._unknown_type(name, path, is_ipam=True)
             )
             return
+        prepared = _prepare(schema, self.checks)
         placed = self._placed(plugin, schema, path)
         foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
         decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
-        yield from decoder.decode(plugin.conf["ipam"], schema.keys, path, placed.values)
-        yield from _findings_of(placed)
+        yield from decoder.decode(plugin.conf["ipam"], prepared.shape, path, placed.values)
+        yield from prepared.findings(placed)
         yield from chaining.version_findings(placed)
         yield from route_findings(placed, main)
 
@@ -226,9 +266,7 @@ class _Walk:
             path=path,
             earlier=self.earlier,
             declared=plugin.capabilities,
-            arguments=frozenset(
-                request for request in ARGUMENTS if argument_reaches(request, plugin, self.checks.attached_by)
-            ),
+            arguments=reaching_arguments(plugin, self.checks.attached_by),
             network=self.network,
             has_addresses=self.has_addresses,
         )
@@ -250,9 +288,3 @@ class _Walk:
             for key in schema.keys
             if key not in elsewhere or (schema.type in WELL_KNOWN and key not in QUIET)
         }
-
-
-def _findings_of(placed: Placed) -> Findings:
-    yield from constraint_findings(placed)
-    for name in placed.schema.rules:
-        yield from RULES[name](placed)
