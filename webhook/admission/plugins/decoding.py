@@ -271,24 +271,27 @@ class Decoder:
         NB: `log_level` of sriov is meant for the plugin, which has `logLevel`, although IPAM plugins read `log_level`.
         """
         self.top = into
-        keys, envelope = shape.keys, self.envelope
-        own = {written: value for written, value in conf.items() if written in keys or written not in envelope}
-        for written in self._find_misplaced(own, keys) if self.misplaced else ():
-            del own[written]
+        misplaced = self._find_misplaced(conf, shape.keys) if self.misplaced else ()
+        for written in misplaced:
             detail = f"IPAM {self.misplaced[written]} reads this key inside ipam, and nothing reads it here"
             where = join(path, written)
             yield PluginFinding(code="NAD109", path=where, detail=detail, fix='move it into "ipam"')
-        yield from self._object(own, shape, path, into, also=envelope)
+        skipped = self.envelope.union(misplaced) if misplaced else self.envelope
+        yield from self._object(conf, shape, path, into, skipped=skipped)
 
-    def _find_misplaced(self, own: Conf, keys: Mapping[str, Key]) -> list[str]:
-        unread = [written for written in own if written not in keys and written in self.misplaced]
+    def _find_misplaced(self, conf: Conf, keys: Mapping[str, Key]) -> list[str]:
+        unknown = (written for written in conf if written not in keys and written not in self.envelope)
+        unread = [written for written in unknown if written in self.misplaced]
         spelt = {same_letters(name) for name in keys} if unread else set()
         return [written for written in unread if same_letters(written) not in spelt]
 
     def _object(
-        self, conf: Conf, shape: Shape, path: str, into: Decoded, *, also: frozenset[str] = frozenset()
+        self, conf: Conf, shape: Shape, path: str, into: Decoded, *, skipped: frozenset[str] = frozenset()
     ) -> Findings:
-        """Read one object. An unknown key is compared with the keys of `shape` and with `also`."""
+        """Read one object, without the keys that are not in `shape` and in `skipped`.
+
+        An unknown key is compared with the keys of `shape`, at the top also with those of the envelope.
+        """
         budget, members = self.budget, shape.members
         for written, value in conf.items():
             member = members.get(written)
@@ -303,9 +306,13 @@ class Decoder:
                 budget.values = before
                 yield from self._value(value, member, join(path, written), into, written)
                 continue
+            if written in skipped:
+                continue
             name, where = shape.name_of(written), join(path, written)
             if name is None:
-                yield from self._unknown(written, (*shape.keys, *also), where, is_top=into is self.top)
+                is_top = into is self.top
+                known = (*shape.keys, *self.envelope) if is_top else shape.keys
+                yield from self._unknown(written, known, where, is_top=is_top)
             elif value is not None:
                 yield self._other_case(where, name)
                 yield from self._value(value, members[name], where, into, name)

@@ -11,6 +11,7 @@ The engine gets the result of `cniconfig`, so `type`, `ipam` and `capabilities` 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.jsontext import join
@@ -27,9 +28,10 @@ from webhook.admission.plugins.placement import (
     Placed,
     constraint_findings,
     prepare_conditions,
+    prepare_constraint,
 )
 from webhook.admission.plugins.routegateways import route_findings
-from webhook.admission.plugins.rules.registry import RULES
+from webhook.admission.plugins.rules.registry import ABOUT, RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 from webhook.admission.plugins.spelling import near_type
 
@@ -114,7 +116,10 @@ def _may_give_addresses(schema: PluginSchema | None) -> bool:
     return schema is None or schema.opaque or schema.ipam == "own" or bool(schema.reads_pod)
 
 
-class _Prepared:
+NO_KEYS: frozenset[str] = frozenset()
+
+
+class _Tables:
     """The tables of one schema, compiled once.
 
     `shape`: its keys. `known`: these, and those that every plugin may have. `predecessors`: each with the test of its
@@ -125,22 +130,22 @@ class _Prepared:
         self.shape = shape_of(schema, checks)
         self.known = ENVELOPE.union(schema.keys)
         self.predecessors = tuple((prepare_conditions(needed.when), needed) for needed in schema.predecessors)
-        self._constraints = tuple((prepare_conditions(one.when), one) for one in schema.constraints)
-        self._rules = tuple(RULES[name] for name in schema.rules)
+        self._constraints = tuple(map(prepare_constraint, schema.constraints))
+        self._rules = tuple((ABOUT.get(name, NO_KEYS), RULES[name]) for name in schema.rules)
 
     def findings(self, placed: Placed) -> Findings:
-        """Yield the findings by the constraints and the rules of the schema."""
-        yield from constraint_findings(placed, self._constraints)
-        for rule in self._rules:
-            yield from rule(placed)
+        """Return the findings by the constraints and the rules of the schema."""
+        found = constraint_findings(placed, self._constraints)
+        rules = [rule for keys, rule in self._rules if not keys or not keys.isdisjoint(placed.values)]
+        return chain(found, *(rule(placed) for rule in rules)) if rules else found
 
 
-def _prepare(schema: PluginSchema, checks: PluginChecks) -> _Prepared:
+def _tables_of(schema: PluginSchema, checks: PluginChecks) -> _Tables:
     """Return the compiled tables of a schema of these checks, which keep them."""
     key = ("tables", id(schema))
-    known: _Prepared | None = checks.prepared.get(key)
+    known: _Tables | None = checks.prepared.get(key)
     if known is None:
-        known = checks.prepared[key] = _Prepared(schema, checks)
+        known = checks.prepared[key] = _Tables(schema, checks)
     return known
 
 
@@ -207,28 +212,30 @@ class _Walk:
         if schema.opaque:
             yield from self._opaque_type(plugin.type, path)
         ipam = self.checks.ipam_of(schema, plugin.ipam_type)
-        prepared = _prepare(schema, self.checks)
+        tables = _tables_of(schema, self.checks)
         placed = self._placed(plugin, schema, path)
         if schema.kind == "ipam" or schema.chained_only:
             yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
         if schema.kind == "ipam":
             return
-        is_all_known = prepared.known.issuperset(plugin.conf)
+        is_all_known = tables.known.issuperset(plugin.conf)
         misplaced = {} if is_all_known or schema.opaque or schema.ipam == "unused" else self._misplaced(ipam)
         is_closed = not is_all_known and not schema.opaque
         foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False) if is_closed else None
         decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
-        yield from decoder.decode(plugin.conf, prepared.shape, path, placed.values)
+        yield from decoder.decode(plugin.conf, tables.shape, path, placed.values)
         placed.values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
-        yield from prepared.findings(placed)
-        yield from chaining.version_findings(placed)
+        yield from tables.findings(placed)
+        if self.network.cni_version not in schema.cni_versions:
+            yield from chaining.version_findings(placed)
         yield from chaining.old_result_findings(placed)
         yield from chaining.interface_findings(placed, self.maker)
-        yield from chaining.untyped_ipam_findings(placed, plugin.conf)
+        if plugin.ipam_type is None:
+            yield from chaining.untyped_ipam_findings(placed, plugin.conf)
         if self.maker is None and chaining.makes_interface(placed):
             self.maker = schema
-        yield from chaining.predecessor_findings(placed, prepared.predecessors)
+        yield from chaining.predecessor_findings(placed, tables.predecessors)
         yield from chaining.requirement_findings(placed)
         yield from chaining.misspelt_findings(placed, self.budget)
         if schema.opaque:
@@ -250,12 +257,12 @@ class _Walk:
                 else self._unknown_type(name, path, is_ipam=True)
             )
             return
-        prepared = _prepare(schema, self.checks)
+        tables = _tables_of(schema, self.checks)
         placed = self._placed(plugin, schema, path)
         foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
         decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
-        yield from decoder.decode(plugin.conf["ipam"], prepared.shape, path, placed.values)
-        yield from prepared.findings(placed)
+        yield from decoder.decode(plugin.conf["ipam"], tables.shape, path, placed.values)
+        yield from tables.findings(placed)
         yield from chaining.version_findings(placed)
         yield from route_findings(placed, main)
 

@@ -128,11 +128,30 @@ def _is_one_of(value: object, choices: Any) -> bool:
     return any(value == choice and type(value) is type(choice) for choice in choices)
 
 
-def constraint_findings(placed: Placed, constraints: Iterable[tuple[Test, Constraint]]) -> Findings:
-    """Yield each constraint whose conditions all hold."""
-    for test, constraint in constraints:
-        if test(placed.values):
-            yield _finding(constraint, placed)
+class PreparedConstraint(NamedTuple):
+    """A constraint with its test. `needed`: a key without which it cannot hold, "" for none."""
+
+    needed: str
+    test: Test
+    constraint: Constraint
+
+
+def prepare_constraint(constraint: Constraint) -> PreparedConstraint:
+    """Return a constraint with what its test needs. NB: most keys are absent from most configurations."""
+    needed = [key for key, condition in constraint.when.items() if condition not in ("unset", "absent")]
+    tops = [key.partition(".")[0] for key in needed]
+    first = next((top for top in tops if top != "ipam"), "")
+    return PreparedConstraint(first, prepare_conditions(constraint.when), constraint)
+
+
+def constraint_findings(placed: Placed, constraints: Iterable[PreparedConstraint]) -> Findings:
+    """Return a finding for each constraint whose conditions all hold."""
+    values = placed.values
+    return [
+        _finding(constraint, placed)
+        for needed, test, constraint in constraints
+        if (not needed or needed in values) and test(values)
+    ]
 
 
 def _finding(constraint: Constraint, placed: Placed) -> PluginFinding:
