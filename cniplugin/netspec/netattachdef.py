@@ -76,7 +76,8 @@ class NetworkAttachmentDefinition(PlainRecord):
 
 def source_of(annotations: Mapping[str, str]) -> str:
     """Return the source that a definition names for its devices: one of SOURCES, or "" for none."""
-    source = trim(annotations.get(DEVICES_FROM, ""))
+    text = annotations.get(DEVICES_FROM)
+    source = "" if text is None else trim(text)
     return source if source in SOURCES else ""
 
 

@@ -112,17 +112,29 @@ class Shape:
             self._folded = {name.casefold(): name for name in self.keys}
         return self._folded.get(written.casefold())
 
-    def read(self, value: Any, budget: Budget) -> object:
-        """Return the object as a reader does."""
-        if not isinstance(value, dict):
-            return UNSURE
+    def read(self, conf: Conf, budget: Budget, *, skipped: frozenset[str]) -> Decoded | None:
+        """Return the object of a plugin without the keys of `skipped` that are not in this shape.
+
+        None if there may be anything to say about it: `Decoder` reads it with care then, with the same budget.
+        """
+        before = budget.values
+        into = self.read_members(conf, budget, skipped)
+        if isinstance(into, _Unsure) or budget.values < 0:
+            budget.values = before
+            return None
+        return into
+
+    def read_members(self, conf: Conf, budget: Budget, skipped: frozenset[str] = frozenset()) -> Decoded | _Unsure:
+        """Return an object as a reader does."""
         into, members = Decoded(), self.members
-        for written, inner in value.items():
+        for written, value in conf.items():
             member = members.get(written)
             if member is None:
+                if written in skipped:
+                    continue
                 return UNSURE
-            if inner is not None:
-                read = member.read(inner, budget)
+            if value is not None:
+                read = member.read(value, budget)
                 if read is UNSURE:
                     return UNSURE
                 into[written] = read
@@ -163,7 +175,7 @@ def _never(_value: Any, _budget: Budget) -> object:
 def _object_reader(shape: Shape) -> Reader:
     def read(value: Any, budget: Budget) -> object:
         budget.values -= 1
-        return shape.read(value, budget)
+        return shape.read_members(value, budget) if isinstance(value, dict) else UNSURE
 
     return read
 
@@ -240,13 +252,11 @@ def _is_within(value: Any, key: Key) -> bool:
 
 
 class Decoder:
-    """Reads the object of one plugin.
+    """Reads the object of one plugin with care: it finds mistakes, and says where they are.
 
     `plugin`: its type. `envelope`: keys at the top that other programs read. `misplaced`: keys that belong into `ipam`,
-    each with the IPAM plugin that reads it. `foreign`: the keys of other plugins, None if nobody asks.
-
-    Theory of operation. A reader of the object's `Shape` takes each right value, and nearly all are. Only a value that
-    it does not take is read again, with care: this is what finds mistakes, and says where they are.
+    each with the IPAM plugin that reads it. `foreign`: the keys of other plugins, None if nobody asks. A reader of the
+    object's `Shape` takes each value that is right.
     """
 
     def __init__(

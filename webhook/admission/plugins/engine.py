@@ -123,13 +123,14 @@ class _Tables:
     """The tables of one schema, compiled once.
 
     `shape`: its keys. `known`: these, and those that every plugin may have. `predecessors`: each with the test of its
-    conditions.
+    conditions. `has_requirements`: whether it may need IPAM or a device.
     """
 
     def __init__(self, schema: PluginSchema, checks: PluginChecks) -> None:
         self.shape = shape_of(schema, checks)
         self.known = ENVELOPE.union(schema.keys)
         self.predecessors = tuple((prepare_conditions(needed.when), needed) for needed in schema.predecessors)
+        self.has_requirements = schema.ipam in ("required", "first") or bool(schema.device_keys)
         self._constraints = tuple(map(prepare_constraint, schema.constraints))
         self._rules = tuple((ABOUT.get(name, NO_KEYS), RULES[name]) for name in schema.rules)
 
@@ -211,22 +212,32 @@ class _Walk:
         """Yield the findings about one plugin and its IPAM."""
         if schema.opaque:
             yield from self._opaque_type(plugin.type, path)
-        ipam = self.checks.ipam_of(schema, plugin.ipam_type)
-        tables = _tables_of(schema, self.checks)
-        placed = self._placed(plugin, schema, path)
-        if schema.kind == "ipam" or schema.chained_only:
+        if schema.kind == "ipam" or (schema.chained_only and not self.earlier):
+            placed = self._placed(plugin, schema, Decoded(), path)
             yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
-        if schema.kind == "ipam":
-            return
-        is_all_known = tables.known.issuperset(plugin.conf)
-        misplaced = {} if is_all_known or schema.opaque or schema.ipam == "unused" else self._misplaced(ipam)
-        is_closed = not is_all_known and not schema.opaque
-        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False) if is_closed else None
-        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
-        yield from decoder.decode(plugin.conf, tables.shape, path, placed.values)
-        placed.values["ipam"] = inner = Decoded()
+            if schema.kind == "ipam":
+                return
+        tables = _tables_of(schema, self.checks)
+        values = tables.shape.read(plugin.conf, self.budget, skipped=ENVELOPE)
+        if values is None:
+            values = Decoded()
+            yield from self._decode(plugin, schema, tables, values, path)
+        placed = self._placed(plugin, schema, values, path)
+        values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
         yield from tables.findings(placed)
+        yield from self._place_findings(placed, plugin, tables)
+        if schema.opaque:
+            return
+        ipam = self.checks.ipam_of(schema, plugin.ipam_type)
+        if ipam is not None or plugin.ipam_type is None:
+            yield from chaining.capability_findings(placed, ipam)
+        if plugin.ipam_type is not None and schema.checks_ipam(plugin.ipam_type):
+            yield from self._ipam(plugin, schema, ipam, join(path, "ipam"))
+
+    def _place_findings(self, placed: Placed, plugin: PluginConfig, tables: _Tables) -> Findings:
+        """Yield the findings about a plugin in its place: its version, the plugins before it, what it needs."""
+        schema = placed.schema
         if self.network.cni_version not in schema.cni_versions:
             yield from chaining.version_findings(placed)
         yield from chaining.old_result_findings(placed)
@@ -235,15 +246,11 @@ class _Walk:
             yield from chaining.untyped_ipam_findings(placed, plugin.conf)
         if self.maker is None and chaining.makes_interface(placed):
             self.maker = schema
-        yield from chaining.predecessor_findings(placed, tables.predecessors)
-        yield from chaining.requirement_findings(placed)
+        if tables.predecessors:
+            yield from chaining.predecessor_findings(placed, tables.predecessors)
+        if tables.has_requirements:
+            yield from chaining.requirement_findings(placed)
         yield from chaining.misspelt_findings(placed, self.budget)
-        if schema.opaque:
-            return
-        if ipam is not None or plugin.ipam_type is None:
-            yield from chaining.capability_findings(placed, ipam)
-        if plugin.ipam_type is not None and schema.checks_ipam(plugin.ipam_type):
-            yield from self._ipam(plugin, schema, ipam, join(path, "ipam"))
 
     def _ipam(self, plugin: PluginConfig, main: PluginSchema, schema: PluginSchema | None, path: str) -> Findings:
         name = plugin.ipam_type or ""
@@ -257,25 +264,42 @@ class _Walk:
                 else self._unknown_type(name, path, is_ipam=True)
             )
             return
-        tables = _tables_of(schema, self.checks)
-        placed = self._placed(plugin, schema, path)
-        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
-        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
-        yield from decoder.decode(plugin.conf["ipam"], tables.shape, path, placed.values)
+        tables, conf = _tables_of(schema, self.checks), plugin.conf["ipam"]
+        values = tables.shape.read(conf, self.budget, skipped=IPAM_ENVELOPE)
+        if values is None:
+            values = Decoded()
+            foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
+            decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
+            yield from decoder.decode(conf, tables.shape, path, values)
+        placed = self._placed(plugin, schema, values, path)
         yield from tables.findings(placed)
-        yield from chaining.version_findings(placed)
-        yield from route_findings(placed, main)
+        if self.network.cni_version not in schema.cni_versions:
+            yield from chaining.version_findings(placed)
+        if values.get("routes"):
+            yield from route_findings(placed, main)
 
-    def _placed(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Placed:
+    def _decode(
+        self, plugin: PluginConfig, schema: PluginSchema, tables: _Tables, values: Decoded, path: str
+    ) -> Findings:
+        """Read the object of a plugin with care into `values`."""
+        is_closed = not schema.opaque and not tables.known.issuperset(plugin.conf)
+        ipam = self.checks.ipam_of(schema, plugin.ipam_type)
+        misplaced = self._misplaced(ipam) if is_closed and schema.ipam != "unused" else {}
+        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False) if is_closed else None
+        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
+        return decoder.decode(plugin.conf, tables.shape, path, values)
+
+    def _placed(self, plugin: PluginConfig, schema: PluginSchema, values: Decoded, path: str) -> Placed:
+        # By position: keywords cost as much as the rest.
         return Placed(
-            schema=schema,
-            values=Decoded(),
-            path=path,
-            earlier=self.earlier,
-            declared=plugin.capabilities,
-            arguments=reaching_arguments(plugin, self.checks.attached_by),
-            network=self.network,
-            has_addresses=self.has_addresses,
+            schema,
+            values,
+            path,
+            self.earlier,
+            plugin.capabilities,
+            self.network,
+            reaching_arguments(plugin, self.checks.attached_by),
+            self.has_addresses,
         )
 
     def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:
