@@ -52,4 +52,17 @@ def _name(value: Mapping[str, Any]) -> object:
 
 def compile_rules(policies: Policies, default: Config) -> Rules:
     """Return the rules in force. `default` is the configuration of a cluster without a configuration object."""
-    return Rules(config=policies.config or default, **{name: build(policies.policies, name) for name in MODES_OF})
+    entries = [
+        entry
+        for policy in policies.policies
+        for rule in policy.attachments
+        for entry in (*rule.pods, *rule.except_pods)
+    ]
+    selectors = [entry.pod_selector for entry in entries if entry.pod_selector is not None]
+    labels = {requirement.key for selector in selectors for requirement in selector.requirements}
+    return Rules(
+        config=policies.config or default,
+        **{name: build(policies.policies, name) for name in MODES_OF},
+        pod_labels=tuple(sorted(labels)),
+        reads_accounts=any(entry.service_accounts is not None for entry in entries),
+    )

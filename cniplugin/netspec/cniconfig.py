@@ -28,37 +28,49 @@ from .errors import PROBLEMS_MAX, SpecError, SpecErrors
 from .jsontext import join, quote
 from .jsontext import parse as parse_json
 from .names import is_network_name
-from .record import Record
+from .record import PlainRecord
 from .versions import VERSIONS, choose_version, is_version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+    from typing import Any, Final
 
     Conf = dict[str, Any]
-    Check = Callable[[Conf, str, str], Iterator[SpecError]]
+    Check = Callable[[Conf, str, str], Iterable[SpecError]]
+    """Takes (object, key, path of the object), and returns the problems of the key's value."""
     Keys = Mapping[str, tuple[str, ...]]
 
 CONFIG_BYTES_MAX = 1_572_864
 """1.5 MiB, etcd's default limit of one request (`--max-request-bytes`): no larger NAD can exist."""
 
 
-class PluginConfig(Record):
+class PluginConfig(PlainRecord):
     """One plugin of a network.
 
     `capabilities`: those declared true. `conf`: the object as written, never changed. `ipam_type`: None without IPAM.
     `types`: each program it may run: its own type, its IPAM's, and those of nested delegates.
     """
 
-    type: str
-    capabilities: frozenset[str]
-    conf: Conf
-    ipam_type: str | None
-    types: tuple[str, ...]
+    __slots__ = ("type", "capabilities", "conf", "ipam_type", "types")  # noqa: RUF023 - in the order of `__init__`
+
+    def __init__(
+        self,
+        *,
+        type: str,  # noqa: A002 - the key of CNI
+        capabilities: frozenset[str],
+        conf: Conf,
+        ipam_type: str | None,
+        types: tuple[str, ...],
+    ) -> None:
+        self.type: Final = type
+        self.capabilities: Final = capabilities
+        self.conf: Final = conf
+        self.ipam_type: Final = ipam_type
+        self.types: Final = types
 
 
-class NetworkConfigList(Record):
+class NetworkConfigList(PlainRecord):
     """A network: its plugins in order, and the settings for its runtime.
 
     `name`: never empty; `written_name`: the name in the text, None if there is none. `cni_version`: the version to
@@ -67,18 +79,38 @@ class NetworkConfigList(Record):
     `types`: each program that one of its plugins may run.
     """
 
-    name: str
-    written_name: str | None
-    cni_version: str
-    plugins: tuple[PluginConfig, ...]
-    disable_check: bool
-    disable_gc: bool
-    load_only_inlined: bool
-    is_list: bool
-    conf: Conf
-    capabilities: frozenset[str]
-    types: frozenset[str]
-    _memo: object = None
+    __slots__ = (  # noqa: RUF023 - in the order of `__init__`
+        "name", "written_name", "cni_version", "plugins", "disable_check", "disable_gc", "load_only_inlined", "is_list",
+        "conf", "capabilities", "types", "_memo",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - one argument per field
+        self,
+        *,
+        name: str,
+        written_name: str | None,
+        cni_version: str,
+        plugins: tuple[PluginConfig, ...],
+        disable_check: bool,
+        disable_gc: bool,
+        load_only_inlined: bool,
+        is_list: bool,
+        conf: Conf,
+        capabilities: frozenset[str],
+        types: frozenset[str],
+    ) -> None:
+        self.name: Final = name
+        self.written_name: Final = written_name
+        self.cni_version: Final = cni_version
+        self.plugins: Final = plugins
+        self.disable_check: Final = disable_check
+        self.disable_gc: Final = disable_gc
+        self.load_only_inlined: Final = load_only_inlined
+        self.is_list: Final = is_list
+        self.conf: Final = conf
+        self.capabilities: Final = capabilities
+        self.types: Final = types
+        self._memo: Final[dict[Hashable, Any]] = {}
 
 
 def parse(text: str, *, name: str) -> NetworkConfigList:
@@ -110,27 +142,34 @@ def render(config: NetworkConfigList) -> str:
 def _network(conf: Conf, name: str) -> NetworkConfigList:
     written = conf.get("name") or None
     named = conf if written else {**conf, "name": name}
-    plugins = tuple(_plugin(plugin) for plugin in named.get("plugins", (named,)))
+    plugins = tuple([_plugin(plugin) for plugin in named.get("plugins", (named,))])
     return NetworkConfigList(
         name=named["name"],
         written_name=written,
         cni_version=choose_version(conf),
         plugins=plugins,
-        disable_check=read_flag(conf.get("disableCheck", False)) is True,
-        disable_gc=read_flag(conf.get("disableGC", False)) is True,
-        load_only_inlined=read_flag(conf.get("loadOnlyInlinedPlugins", False)) is True,
+        disable_check=_is_flagged(conf, "disableCheck"),
+        disable_gc=_is_flagged(conf, "disableGC"),
+        load_only_inlined=_is_flagged(conf, "loadOnlyInlinedPlugins"),
         is_list="plugins" in conf,
         conf=named,
-        capabilities=frozenset[str]().union(*(plugin.capabilities for plugin in plugins)),
-        types=frozenset[str]().union(*(plugin.types for plugin in plugins)),
+        capabilities=frozenset([one for plugin in plugins for one in plugin.capabilities]),
+        types=frozenset([one for plugin in plugins for one in plugin.types]),
     )
 
 
+def _is_flagged(conf: Conf, key: str) -> bool:
+    return key in conf and read_flag(conf[key]) is True
+
+
+_NO_CAPABILITIES: frozenset[str] = frozenset()
+
+
 def _plugin(conf: Conf) -> PluginConfig:
-    declared = conf.get("capabilities") or {}
+    declared = conf.get("capabilities")
     return PluginConfig(
         type=conf["type"],
-        capabilities=frozenset(capability for capability, flag in declared.items() if flag),
+        capabilities=frozenset([one for one, flag in declared.items() if flag]) if declared else _NO_CAPABILITIES,
         conf=conf,
         ipam_type=_ipam_type(conf),
         types=tuple(_types(conf)),
@@ -138,7 +177,8 @@ def _plugin(conf: Conf) -> PluginConfig:
 
 
 def _ipam_type(conf: Conf) -> str | None:
-    return (conf.get("ipam") or {}).get("type") or None
+    ipam = conf.get("ipam")
+    return (ipam.get("type") or None) if ipam else None
 
 
 def _types(conf: Conf) -> Iterator[str]:
@@ -204,15 +244,16 @@ def _object_problems(
     folded: set[str] = set()
     for key in value:
         fold = key.casefold()
-        spellings = known.get(fold, (key,))
-        if key not in spellings:
+        spellings = known.get(fold)
+        if spellings is not None and key not in spellings:
             yield _key_case_error(join(path, key), spellings[0])
         elif fold in folded:
             yield _key_twin_error(join(path, key))
         else:
             folded.add(fold)
-        if key in checks:
-            yield from checks[key](value, key, join(path, key))
+        check = checks.get(key)
+        if check is not None:
+            yield from check(value, key, path)
 
 
 def _key_case_error(path: str, spelling: str) -> SpecError:
@@ -226,12 +267,14 @@ def _key_twin_error(path: str) -> SpecError:
     return _error("cni-key-twin", path, detail, fix="keep one of them")
 
 
-def _network_name_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+# NB: a check joins the path of its key only for a mistake, and returns () for a right value, as nearly all are.
+
+
+def _network_name_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     name = conf[key]
     if not isinstance(name, str):
-        yield _wrong_type("cni-name", path, name, allowed="a string")
-    elif name and not is_network_name(name):
-        yield _name_error(name)
+        return (_wrong_type("cni-name", join(path, key), name, allowed="a string"),)
+    return (_name_error(name),) if name and not is_network_name(name) else ()
 
 
 def _name_error(name: str) -> SpecError:
@@ -239,64 +282,69 @@ def _name_error(name: str) -> SpecError:
     return _error("cni-name", "name", detail, value=name or None, allowed=_ALLOWED_NAME)
 
 
-def _overwritten_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _overwritten_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     """Check a key that the network's own value replaces: libcni first reads it as a string (types.PluginConf)."""
-    if not isinstance(conf[key], str | None):
-        rule = {"name": "cni-name", "cniVersion": "cni-version"}[key]
-        yield _wrong_type(rule, path, conf[key], allowed="a string")
+    if conf[key] is None or isinstance(conf[key], str):
+        return ()
+    rule = {"name": "cni-name", "cniVersion": "cni-version"}[key]
+    return (_wrong_type(rule, join(path, key), conf[key], allowed="a string"),)
 
 
-def _type_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _type_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     name = conf[key]
     if not isinstance(name, str):
-        yield _wrong_type("cni-type", path, name, allowed=_ALLOWED_TYPE)
-    elif not name:
-        yield _error("cni-type", path, "the type is empty", allowed=_ALLOWED_TYPE)
-    elif "/" in name or name in {".", ".."}:
+        return (_wrong_type("cni-type", join(path, key), name, allowed=_ALLOWED_TYPE),)
+    if not name:
+        return (_error("cni-type", join(path, key), "the type is empty", allowed=_ALLOWED_TYPE),)
+    if "/" in name or name in {".", ".."}:
         detail = "the type is a path, which could run any program of the node"
-        yield _error("cni-type-path", path, detail, value=name, allowed=_ALLOWED_TYPE)
-    elif " " in name or not name.isprintable():
+        return (_error("cni-type-path", join(path, key), detail, value=name, allowed=_ALLOWED_TYPE),)
+    if " " in name or not name.isprintable():
         detail = "the type has white space or a control character"
-        yield _error("cni-type", path, detail, value=name, allowed=_ALLOWED_TYPE)
+        return (_error("cni-type", join(path, key), detail, value=name, allowed=_ALLOWED_TYPE),)
+    return ()
 
 
-def _list_type_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _list_type_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     """NB: beside `plugins`, libcni and Multus take an empty `type` for an absent one; they differ on any other."""
     if "plugins" not in conf:
-        yield from _type_problems(conf, key, path)
-    elif conf[key] not in ("", None):
-        detail = '"type" is set beside "plugins": Multus runs the type alone, libcni the plugins alone'
-        yield _error("cni-type-and-plugins", path, detail, value=conf[key], fix="remove one", section="libcni")
+        return _type_problems(conf, key, path)
+    if conf[key] in ("", None):
+        return ()
+    detail = '"type" is set beside "plugins": Multus runs the type alone, libcni the plugins alone'
+    where = join(path, key)
+    return (_error("cni-type-and-plugins", where, detail, value=conf[key], fix="remove one", section="libcni"),)
 
 
-def _ipam_type_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _ipam_type_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     """NB: an empty type means that there is no IPAM."""
-    if conf[key] not in ("", None):
-        yield from _type_problems(conf, key, path)
+    return () if conf[key] in ("", None) else _type_problems(conf, key, path)
 
 
-def _version_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _version_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     """NB: an empty version counts as absent; a version that is too new is fine if `cniVersions` has an older one."""
     version = conf[key]
     if not isinstance(version, str):
-        yield _wrong_type("cni-version", path, version, allowed="a string")
-    elif version and (not is_version(version) or (version not in VERSIONS and choose_version(conf) == version)):
-        yield _version_error(path, version)
+        return (_wrong_type("cni-version", join(path, key), version, allowed="a string"),)
+    if not version or version in VERSIONS or (is_version(version) and choose_version(conf) != version):
+        return ()
+    return (_version_error(join(path, key), version),)
 
 
-def _versions_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _versions_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     """Check each entry, and that the chosen one is known; `cniVersion` is reported at its own key."""
+    where = join(path, key)
     if not isinstance(conf[key], list):
-        yield _wrong_type("cni-version", path, conf[key], allowed="a list of strings")
+        yield _wrong_type("cni-version", where, conf[key], allowed="a list of strings")
         return
     chosen = choose_version(conf)
     for index, version in enumerate(conf[key]):
         if not isinstance(version, str):
-            yield _wrong_type("cni-version", f"{path}[{index}]", version, allowed="a string")
+            yield _wrong_type("cni-version", f"{where}[{index}]", version, allowed="a string")
         elif not is_version(version) or (
             version == chosen and version not in VERSIONS and version != conf.get("cniVersion")
         ):
-            yield _version_error(f"{path}[{index}]", version)
+            yield _version_error(f"{where}[{index}]", version)
 
 
 def _version_error(path: str, version: str) -> SpecError:
@@ -304,88 +352,93 @@ def _version_error(path: str, version: str) -> SpecError:
     return _error("cni-version", path, detail, value=version, allowed=", ".join(VERSIONS))
 
 
-def _flag_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _flag_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     flag = read_flag(conf[key])
     if flag is None:
-        yield _wrong_type("cni-flag", path, conf[key], allowed="true or false")
-    elif flag and key == "loadOnlyInlinedPlugins" and "plugins" not in conf:
+        return (_wrong_type("cni-flag", join(path, key), conf[key], allowed="true or false"),)
+    if flag and key == "loadOnlyInlinedPlugins" and "plugins" not in conf:
         detail = 'only inlined plugins are to be loaded, and there is no "plugins"'
-        yield _error("cni-plugins", path, detail, fix='add "plugins"')
+        return (_error("cni-plugins", join(path, key), detail, fix='add "plugins"'),)
+    return ()
 
 
-def _plugins_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    plugins = conf[key]
+def _plugins_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
+    plugins, where = conf[key], join(path, key)
     if not isinstance(plugins, list):
-        yield _wrong_type("cni-plugins", path, plugins, allowed="a list of plugins")
+        yield _wrong_type("cni-plugins", where, plugins, allowed="a list of plugins")
     elif not plugins:
-        yield _error("cni-plugins", path, "the list is empty", allowed="one plugin or more")
+        yield _error("cni-plugins", where, "the list is empty", allowed="one plugin or more")
     else:
         for index, plugin in enumerate(plugins):
-            yield from _object_problems(plugin, f"{path}[{index}]", checks=_PLUGIN_CHECKS)
+            place = f"{where}[{index}]"
+            yield from _object_problems(plugin, place, checks=_PLUGIN_CHECKS)
             if isinstance(plugin, dict) and "type" not in plugin:
-                yield _error("cni-type", f"{path}[{index}]", 'the plugin has no "type"', allowed=_ALLOWED_TYPE)
+                yield _error("cni-type", place, 'the plugin has no "type"', allowed=_ALLOWED_TYPE)
 
 
-def _capabilities_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _capabilities_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     capabilities = conf[key]
-    if not isinstance(capabilities, dict | None):
-        yield _wrong_type("cni-capabilities", path, capabilities, allowed="an object of true and false")
-    for capability, flag in capabilities.items() if isinstance(capabilities, dict) else ():
-        if not isinstance(flag, bool):
-            yield _wrong_type("cni-capabilities", join(path, capability), flag, allowed="true or false")
+    if capabilities is None:
+        return ()
+    where = join(path, key)
+    if not isinstance(capabilities, dict):
+        return (_wrong_type("cni-capabilities", where, capabilities, allowed="an object of true and false"),)
+    wrong = ((name, flag) for name, flag in capabilities.items() if not isinstance(flag, bool))
+    return (_wrong_type("cni-capabilities", join(where, name), flag, allowed="true or false") for name, flag in wrong)
 
 
-def _ipam_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    if conf[key] is not None:
-        yield from _object_problems(
-            conf[key], path, checks={"type": _ipam_type_problems}, known=_IPAM_KEYS, rule="cni-ipam"
-        )
+def _ipam_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
+    if conf[key] is None:
+        return ()
+    return _object_problems(conf[key], join(path, key), checks=_IPAM_CHECKS, known=_IPAM_KEYS, rule="cni-ipam")
 
 
-def _dns_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    dns = conf[key]
+def _dns_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
+    dns, where = conf[key], join(path, key)
     if not isinstance(dns, dict | None):
-        yield _wrong_type("cni-dns", path, dns, allowed="an object")
+        yield _wrong_type("cni-dns", where, dns, allowed="an object")
         return
     for name, value in (dns or {}).items():
         if name == "domain" and not isinstance(value, str | None):
-            yield _wrong_type("cni-dns", join(path, name), value, allowed="a string")
+            yield _wrong_type("cni-dns", join(where, name), value, allowed="a string")
         elif name in _DNS_LISTS and not (value is None or _is_string_list(value)):
-            yield _wrong_type("cni-dns", join(path, name), value, allowed="a list of strings")
+            yield _wrong_type("cni-dns", join(where, name), value, allowed="a list of strings")
 
 
 def _is_string_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _args_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    checks = {"cni": _cni_args_problems}
-    yield from _object_problems(conf[key], path, checks=checks, known=_ARGS_KEYS, rule="cni-args")
+def _args_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
+    return _object_problems(conf[key], join(path, key), checks=_ARGS_CHECKS, known=_ARGS_KEYS, rule="cni-args")
 
 
-def _cni_args_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    if not isinstance(conf[key], dict):
-        yield _wrong_type("cni-args", path, conf[key], allowed="an object")
+def _cni_args_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
+    if isinstance(conf[key], dict):
+        return ()
+    return (_wrong_type("cni-args", join(path, key), conf[key], allowed="an object"),)
 
 
-def _reserved_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _reserved_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     """Check a key that the runtime fills in: its value must be an object, which the runtime can extend."""
-    if not isinstance(conf[key], dict | None):
-        yield _wrong_type("cni-reserved", path, conf[key], allowed="an object")
+    if isinstance(conf[key], dict | None):
+        return ()
+    return (_wrong_type("cni-reserved", join(path, key), conf[key], allowed="an object"),)
 
 
-def _delegate_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
+def _delegate_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     """NB: a delegate may lack `type`: flannel's is a bridge by default."""
-    if conf[key] is not None:
-        yield from _object_problems(conf[key], path, checks=_DELEGATE_CHECKS, rule="cni-delegate")
+    if conf[key] is None:
+        return ()
+    return _object_problems(conf[key], join(path, key), checks=_DELEGATE_CHECKS, rule="cni-delegate")
 
 
-def _delegates_problems(conf: Conf, key: str, path: str) -> Iterator[SpecError]:
-    delegates = conf[key]
+def _delegates_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
+    delegates, where = conf[key], join(path, key)
     if not isinstance(delegates, list | None):
-        yield _wrong_type("cni-delegate", path, delegates, allowed="a list of objects")
+        yield _wrong_type("cni-delegate", where, delegates, allowed="a list of objects")
     for index, delegate in enumerate(delegates if isinstance(delegates, list) else ()):
-        yield from _object_problems(delegate, f"{path}[{index}]", checks=_DELEGATE_CHECKS, rule="cni-delegate")
+        yield from _object_problems(delegate, f"{where}[{index}]", checks=_DELEGATE_CHECKS, rule="cni-delegate")
 
 
 def _error(rule: str, path: str, detail: str, *, section: str = SECTION, **more: Any) -> SpecError:
@@ -397,6 +450,8 @@ def _wrong_type(rule: str, path: str, value: object, *, allowed: str) -> SpecErr
     return _error(rule, path, detail, value=value, allowed=allowed)
 
 
+_IPAM_CHECKS: Mapping[str, Check] = {"type": _ipam_type_problems}
+_ARGS_CHECKS: Mapping[str, Check] = {"cni": _cni_args_problems}
 _PLUGIN_CHECKS: Mapping[str, Check] = {
     "name": _overwritten_problems,
     "cniVersion": _overwritten_problems,

@@ -5,12 +5,12 @@ A rule id is stable: tests, metrics and the changelog use it. The wording may im
 
 from __future__ import annotations
 
-from .record import Record
+from .record import PlainRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
+    from typing import Any, Final
 
 PROBLEMS_MAX = 100
 """Problems of one text that are gathered; a message shows 20. A hostile text of 256 KiB has 130,000 of them, and each
@@ -26,7 +26,7 @@ SHOWN_VALUE_MAX = 80
 """Characters of an offending value that are quoted; a message has at most 1,024 bytes (Kubernetes events)."""
 
 
-class SpecError(Record):
+class SpecError(PlainRecord):
     """One rule of the standard that a text breaks.
 
     `rule`: stable id. `source`: the text, such as an annotation's key. `path`: where in it, such as `[1].ips[0]`,
@@ -36,17 +36,36 @@ class SpecError(Record):
     `section`: of the standard. `excerpt`: lines with a caret, for syntax errors.
     """
 
-    rule: str
-    source: str = ""
-    path: str = ""
-    item: int | None = None
-    value: object = None
-    detail: str
-    allowed: str = ""
-    fix: str = ""
-    spelling: str = ""
-    section: str = ""
-    excerpt: str = ""
+    __slots__ = (  # noqa: RUF023 - in the order of `__init__`
+        "rule", "source", "path", "item", "value", "detail", "allowed", "fix", "spelling", "section", "excerpt",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - one argument per field
+        self,
+        *,
+        rule: str,
+        source: str = "",
+        path: str = "",
+        item: int | None = None,
+        value: object = None,
+        detail: str,
+        allowed: str = "",
+        fix: str = "",
+        spelling: str = "",
+        section: str = "",
+        excerpt: str = "",
+    ) -> None:
+        self.rule: Final = rule
+        self.source: Final = source
+        self.path: Final = path
+        self.item: Final = item
+        self.value: Final = value
+        self.detail: Final = detail
+        self.allowed: Final = allowed
+        self.fix: Final = fix
+        self.spelling: Final = spelling
+        self.section: Final = section
+        self.excerpt: Final = excerpt
 
 
 class SpecErrors(ValueError):  # it holds several

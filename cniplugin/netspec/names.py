@@ -66,6 +66,8 @@ def _is_hextet(text: str) -> bool:
 
 def is_subdomain(text: str) -> bool:
     """Say whether `text` can name a Kubernetes object."""
+    if "." not in text:  # nearly always
+        return len(text) <= SUBDOMAIN_MAX and _is_label(text)
     return len(text) <= SUBDOMAIN_MAX and all(_is_label(part) for part in text.split("."))
 
 
@@ -76,6 +78,8 @@ def is_network_name(text: str) -> bool:
 
 def interface_problem(name: str) -> str | None:
     """Return the reason why the kernel would refuse an interface name, or None (NPWG v1.3 §4.1.2.1.5)."""
+    if 0 < len(name) < IFNAMSIZ and name.isascii() and name.isalnum():  # nearly always
+        return None
     size = len(name.encode("utf-8", "surrogatepass"))
     if size == 0:
         return "the interface name is empty"

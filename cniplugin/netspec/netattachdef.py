@@ -10,11 +10,12 @@ from . import cniconfig
 from .cniconfig import NetworkConfigList
 from .errors import SpecError, SpecErrors
 from .names import trim
-from .record import Record
+from .record import PlainRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
 GROUP = "k8s.cni.cncf.io"
 VERSION = "v1"
@@ -33,16 +34,34 @@ the status of a node that has the bridge (kubevirt/bridge-marker@9fe89af and k8s
 pkg/marker/marker.go). So they choose the node of a pod, and no attachment needs one."""
 
 
-class NetworkAttachmentDefinition(Record):
+_NO_TEXTS: Mapping[str, str] = {}  # never changed
+
+
+class NetworkAttachmentDefinition(PlainRecord):
     """A network that pods can name. `config` is None when it is on the node's disk or has `problems`."""
 
-    namespace: str
-    name: str
-    config: NetworkConfigList | None = None
-    is_on_disk: bool = False
-    problems: tuple[SpecError, ...] = ()
-    labels: Mapping[str, str] = {}  # never changed
-    annotations: Mapping[str, str] = {}  # never changed
+    __slots__ = (  # noqa: RUF023 - in the order of `__init__`
+        "namespace", "name", "config", "is_on_disk", "problems", "labels", "annotations",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        namespace: str,
+        name: str,
+        config: NetworkConfigList | None = None,
+        is_on_disk: bool = False,
+        problems: tuple[SpecError, ...] = (),
+        labels: Mapping[str, str] = _NO_TEXTS,
+        annotations: Mapping[str, str] = _NO_TEXTS,
+    ) -> None:
+        self.namespace: Final = namespace
+        self.name: Final = name
+        self.config: Final = config
+        self.is_on_disk: Final = is_on_disk
+        self.problems: Final = problems
+        self.labels: Final = labels
+        self.annotations: Final = annotations
 
     @property
     def reference(self) -> str:
@@ -57,7 +76,8 @@ class NetworkAttachmentDefinition(Record):
 
 def source_of(annotations: Mapping[str, str]) -> str:
     """Return the source that a definition names for its devices: one of SOURCES, or "" for none."""
-    source = trim(annotations.get(DEVICES_FROM, ""))
+    text = annotations.get(DEVICES_FROM)
+    source = "" if text is None else trim(text)
     return source if source in SOURCES else ""
 
 

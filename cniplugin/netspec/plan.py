@@ -79,19 +79,41 @@ def known_reads(kind: str) -> Sequence[str] | None:
     return READS.get(kind)
 
 
-class _Selected(Record):
+class _Selected:
     """An element to be planned, and where it is written."""
 
-    element: NetworkSelectionElement
-    source: str = NETWORKS
-    item: int | None = None
-    is_default: bool = False
+    __slots__ = ("element", "is_default", "item", "source")
+
+    def __init__(
+        self, element: NetworkSelectionElement, source: str, item: int | None = None, *, is_default: bool = False
+    ) -> None:
+        self.element = element
+        self.source = source
+        self.item = item
+        self.is_default = is_default
 
     def error(self, rule: str, detail: str, *, key: str = "", **more: Any) -> SpecError:
         """Return a problem of the element, or of one of its keys."""
         place = "" if self.item is None else f"[{self.item}]"
         path = f"{place}.{key}" if place and key else place or key
         return SpecError(rule=rule, source=self.source, path=path, item=self.item, detail=detail, **more)
+
+
+class _Draft:
+    """A plan before its attachments are made: a network and an interface for each selection, and what was found.
+
+    `errors`: why the plan cannot be made, in input order.
+    """
+
+    __slots__ = ("attached_by", "errors", "interfaces", "networks", "ordered", "remarks")
+
+    def __init__(self, ordered: list[_Selected], attached_by: str) -> None:
+        self.ordered = ordered
+        self.attached_by = attached_by
+        self.networks: list[NetworkAttachmentDefinition | None] = []
+        self.interfaces: list[str] = []
+        self.errors: list[SpecError] = []
+        self.remarks: list[SpecError] = []
 
 
 def plan(
@@ -112,35 +134,65 @@ def plan(
     valid, because `annotation` made them.
     """
     ordered = _order(selections, default, more_defaults)
-    errors: list[SpecError] = []
-    remarks: list[SpecError] = []
-    networks = [_find(selected, lookup, errors) for selected in ordered]
-    for selected, network in zip(ordered, networks, strict=True):
-        if network is not None and network.config is not None and _asks(selected.element):
-            _judge_requests(selected, network.reference, network.config, attached_by, reads, errors, remarks)
-    _check_default_route(ordered, errors, attached_by)
-    interfaces = _name_interfaces(ordered, default_interface, errors, attached_by)
-    if errors:
-        raise SpecErrors(errors)
+    draft = _draft(ordered, lookup, default_interface=default_interface, attached_by=attached_by, reads=reads)
+    if draft.errors:
+        raise SpecErrors(draft.errors)
     return Plan(
         attachments=tuple(
             _attach(selected, network, interface, attached_by)
-            for selected, network, interface in zip(ordered, networks, interfaces, strict=True)
+            for selected, network, interface in zip(ordered, draft.networks, draft.interfaces, strict=True)
             if network is not None
         ),
-        remarks=tuple(remarks),
+        remarks=tuple(draft.remarks),
     )
+
+
+def check_plan(
+    selections: Sequence[NetworkSelectionElement | None],
+    lookup: Lookup,
+    *,
+    default: NetworkSelectionElement | None = None,
+    attached_by: str = NADMIT,
+    reads: Reads = known_reads,
+) -> tuple[Sequence[SpecError], Sequence[SpecError]]:
+    """Return the errors that `plan` would raise, and the remarks of a plan that can be made.
+
+    It takes half the time of `plan`, because it makes no attachment.
+    """
+    ordered = _order(selections, default)
+    draft = _draft(ordered, lookup, default_interface=DEFAULT_INTERFACE, attached_by=attached_by, reads=reads)
+    return (draft.errors, ()) if draft.errors else ((), draft.remarks)
+
+
+def _draft(
+    ordered: list[_Selected], lookup: Lookup, *, default_interface: str, attached_by: str, reads: Reads
+) -> _Draft:
+    draft = _Draft(ordered, attached_by)
+    for selected in ordered:
+        draft.networks.append(_find(selected, lookup, draft.errors))
+    has_routes = False
+    for position, selected in enumerate(ordered):
+        element, network = selected.element, draft.networks[position]
+        has_routes = has_routes or element.default_route is not None
+        if _asks(element) and network is not None and network.config is not None:
+            _judge_requests(selected, network.reference, network.config, reads, draft)
+    if has_routes:
+        _check_default_route(ordered, draft.errors, attached_by)
+    draft.interfaces = _name_interfaces(ordered, default_interface, draft.errors, attached_by)
+    return draft
 
 
 def _order(
     selections: Sequence[NetworkSelectionElement | None],
     default: NetworkSelectionElement | None,
-    more_defaults: Sequence[NetworkSelectionElement],
+    more_defaults: Sequence[NetworkSelectionElement] = (),
 ) -> list[_Selected]:
-    first = [_Selected(element=default, source=DEFAULT_NETWORK, is_default=True)] if default else []
-    more = [_Selected(element=element, source="defaultNetworks") for element in more_defaults]
-    annotated = (_Selected(element=element, item=item) for item, element in enumerate(selections) if element)
-    return [*first, *more, *annotated]
+    ordered = [_Selected(default, DEFAULT_NETWORK, is_default=True)] if default else []
+    ordered.extend(_Selected(element, "defaultNetworks") for element in more_defaults)
+    for item, selected in enumerate(selections):
+        if selected is not None:
+            ordered.append(_Selected(selected, NETWORKS, item))
+    return ordered
 
 
 def _find(selected: _Selected, lookup: Lookup, errors: list[SpecError]) -> NetworkAttachmentDefinition | None:
@@ -218,39 +270,47 @@ def argument_reaches(request: str, plugin: PluginConfig, attached_by: str) -> bo
     return passed == ALWAYS or (passed != NEVER and request not in plugin.capabilities)
 
 
+def reaching_arguments(plugin: PluginConfig, attached_by: str) -> frozenset[str]:
+    """Return the requests of ARGUMENTS that a plugin, with the IPAM plugin that it runs, gets in CNI_ARGS."""
+    passed = value_of(CNI_ARGS, attached_by)
+    if passed == NEVER:
+        return _NO_ARGUMENTS
+    return _ALL_ARGUMENTS if passed == ALWAYS else _ALL_ARGUMENTS - plugin.capabilities
+
+
+_ALL_ARGUMENTS, _NO_ARGUMENTS = frozenset(ARGUMENTS), frozenset[str]()
+
+
 def _asks(element: NetworkSelectionElement) -> bool:
     """Say whether an element has a request of _CAPABILITIES. NB: most have none, and a loop costs more."""
     return bool(element.ips or element.mac or element.port_mappings or element.bandwidth or element.infiniband_guid)
 
 
 def _judge_requests(
-    selected: _Selected,
-    reference: str,
-    config: NetworkConfigList,
-    attached_by: str,
-    reads: Reads,
-    errors: list[SpecError],
-    remarks: list[SpecError],
+    selected: _Selected, reference: str, config: NetworkConfigList, reads: Reads, draft: _Draft
 ) -> None:
     """NB: a configuration on the node's disk is unknown at admission; the node checks it."""
+    attached_by = draft.attached_by
     for field, key, capability, section in _CAPABILITIES:
         if not getattr(selected.element, field):
             continue
         way = way_of(capability, config, attached_by, reads)
+        if way in (BY_CAPABILITY, BY_POD):
+            continue
         where = f"NPWG v1.3 {section}"
         declare = f'"capabilities": {{"{capability}": true}}'
         if way == LOST:
             detail = f"no plugin of {reference} reads {key}, so {_lost(capability, attached_by)}"
             fix = f'remove "{key}", or set {declare} on a plugin that supports it{_SUCH_AS.get(capability, "")}'
-            errors.append(selected.error("capability-missing", detail, key=key, fix=fix, section=where))
-        elif way in (BY_ARGUMENT, UNKNOWN):
+            draft.errors.append(selected.error("capability-missing", detail, key=key, fix=fix, section=where))
+        else:
             detail = (
                 f"a plugin of {reference} reads {key} as {ARGUMENTS[capability]} in CNI_ARGS, without the capability"
                 if way == BY_ARGUMENT
                 else f"{reference} has a plugin that is not known, which may not read {key}"
             )
             fix = f"the standard asks for {declare}"
-            remarks.append(selected.error("capability-undeclared", detail, key=key, fix=fix, section=where))
+            draft.remarks.append(selected.error("capability-undeclared", detail, key=key, fix=fix, section=where))
 
 
 def _lost(capability: str, attached_by: str) -> str:
@@ -289,11 +349,11 @@ def _name_interfaces(
     A position whose name is taken gets a number above all positions: other names do not move, and the cost is linear.
     Where the position is the name in any case, a taken one is a problem.
     """
-    is_fixed = value_of(NUMBERED, attached_by) == YES
     taken = {default_interface, "lo"}
-    given: dict[int, str] = {}
-    for position, selected in enumerate(ordered):
+    given: list[str] = []
+    for selected in ordered:
         requested = default_interface if selected.is_default else selected.element.interface
+        given.append(requested or "")
         if requested is None:
             continue
         if requested in taken and not selected.is_default:
@@ -301,24 +361,25 @@ def _name_interfaces(
             fix, section = "choose another name", "NPWG v1.3 §4.1.2.1.5"
             errors.append(selected.error("interface-taken", detail, fix=fix, section=section, value=requested))
         taken.add(requested)
-        given[position] = requested
     spare = len(ordered)
     first = 0 if ordered and ordered[0].is_default else 1
-    for number in range(first, len(ordered) + first):
-        if number - first in given:
+    for position, selected in enumerate(ordered):
+        if given[position]:
             continue
-        name = f"net{number}"
-        if is_fixed and name in taken:
-            detail = f"{NAMES[attached_by]} names this interface by its position, and another network asks for the name"
-            fix, section = "name this interface as well, or choose another name there", "NPWG v1.3 §4.1.2.1.5"
-            selected = ordered[number - first]
-            errors.append(selected.error("interface-taken", detail, fix=fix, section=section, value=name))
-        while name in taken:
-            spare += 1
-            name = f"net{spare}"
-        given[number - first] = name
-        taken.add(name)
-    return [given[position] for position in range(len(ordered))]
+        name = f"net{position + first}"
+        if name in taken:
+            if value_of(NUMBERED, attached_by) == YES:
+                detail = (
+                    f"{NAMES[attached_by]} names this interface by its position, and another network asks for the name"
+                )
+                fix, section = "name this interface as well, or choose another name there", "NPWG v1.3 §4.1.2.1.5"
+                errors.append(selected.error("interface-taken", detail, fix=fix, section=section, value=name))
+            while name in taken:
+                spare += 1
+                name = f"net{spare}"
+            taken.add(name)
+        given[position] = name
+    return given
 
 
 def _attach(selected: _Selected, network: NetworkAttachmentDefinition, interface: str, attached_by: str) -> Attachment:

@@ -10,18 +10,26 @@ Fields are keyword-only, live in slots, and take part in equality, hashing and `
 `dataclasses` (+9 ms, +14 ms with ten classes) and `typing.NamedTuple` (+6.5 ms) are too dear for a process that
 lives 20 ms. Field types must be immutable values; a JSON object inside a Record is never changed after it is read.
 
-A class with `_memo: object = None` has a slot that is not a field. It keeps the results of `remember` as long as the
-value lives, so it needs no bound.
+Filling the slots of a `Record` costs more than the work of most functions. So the values that are made for each pod or
+definition are of `PlainRecord`: they write their own `__init__`, which takes a quarter of the time. One with a slot
+`_memo` keeps the results of `remember` as long as it lives, so they need no bound.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-    from typing import Any, Self, TypeVar, dataclass_transform
+    from collections.abc import Callable, Hashable, Iterator
+    from typing import Any, Protocol, Self, TypeVar, dataclass_transform
 
     T = TypeVar("T")
+
+    class Remembering(Protocol):
+        """A value that keeps what was computed from it."""
+
+        @property
+        def _memo(self) -> dict[Hashable, Any]:
+            """Return the results by their name."""
 else:
 
     def dataclass_transform(**_options: object) -> object:
@@ -37,9 +45,7 @@ class _RecordType(type):
         inherited = next((base for base in bases if isinstance(base, _RecordType)), None)
         defaults = dict(inherited.__defaults__ if inherited else {})
         defaults.update((key, namespace.pop(key)) for key in own if key in namespace)
-        slots = (*own, "_memo") if "_memo" in namespace else own
-        namespace.pop("_memo", None)
-        namespace.update(__slots__=slots, __defaults__=defaults)
+        namespace.update(__slots__=own, __defaults__=defaults)
         made = super().__new__(mcs, name, bases, namespace)
         # A slot's own `__set__` bypasses `Record.__setattr__`, and is the fastest way to fill it.
         setters = {key: made.__dict__[key].__set__ for key in own}
@@ -93,14 +99,40 @@ class Record(metaclass=_RecordType):
         return f"{type(self).__name__}({shown})"
 
 
-def remember(record: Record, name: Hashable, compute: Callable[[Any], T]) -> T:
+class PlainRecord:
+    """Base of values that are made often. mypy keeps them immutable; a check at run time would cost too much.
+
+    A subclass lists its fields in `__slots__`, in their order, and assigns each one in `__init__` as `Final`. A slot
+    whose name begins with an underscore is not a field.
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        values = {field: getattr(self, field) for field in _fields_of(self)}
+        return type(self)(**{**values, **changes})
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return all(getattr(self, field) == getattr(other, field) for field in _fields_of(self))
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(getattr(self, field) for field in _fields_of(self))))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{field}={getattr(self, field)!r}" for field in _fields_of(self))
+        return f"{type(self).__name__}({shown})"
+
+
+def _fields_of(record: PlainRecord) -> Iterator[str]:
+    return (field for field in type(record).__slots__ if not field.startswith("_"))
+
+
+def remember(record: Remembering, name: Hashable, compute: Callable[[Any], T]) -> T:
     """Return the result of `compute` for a record that has a `_memo`; only the first call for a name computes it."""
-    memo: dict[Hashable, Any]
-    try:
-        memo = record._memo  # type: ignore[attr-defined]  # noqa: SLF001
-    except AttributeError:
-        memo = {}
-        type(record)._memo.__set__(record, memo)  # type: ignore[attr-defined]  # noqa: SLF001
+    memo = record._memo  # noqa: SLF001
     if name not in memo:
         memo[name] = compute(record)
     result: T = memo[name]

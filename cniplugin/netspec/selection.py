@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from . import jsontext
-from .record import Record
+from .record import PlainRecord, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Final
 
 NETWORKS = "k8s.v1.cni.cncf.io/networks"
 """NPWG v1.3 §4.1."""
@@ -38,26 +39,51 @@ class Bandwidth(Record):
     egress_burst: int | None = None
 
 
-class NetworkSelectionElement(Record):
+_NO_KEYS: Mapping[str, object] = {}  # never changed
+
+
+class NetworkSelectionElement(PlainRecord):
     """One network that a pod asks for, with its requests (§4.1.2.1). None or () means that there is no request.
 
     `default_route` is None if the key is absent and () if it is an empty list, which keeps the attachment's own
     default routes. `cni_args` and `foreign` are JSON objects and are never changed.
     """
 
-    name: str
-    namespace: str
-    ips: tuple[str, ...] = ()
-    mac: str | None = None
-    interface: str | None = None
-    cni_args: Mapping[str, object] | None = None
-    port_mappings: tuple[PortMapping, ...] = ()
-    bandwidth: Bandwidth | None = None
-    default_route: tuple[str, ...] | None = None
-    infiniband_guid: str | None = None
-    ipam_claim_reference: str | None = None
-    device_id: str | None = None
-    foreign: Mapping[str, object] = {}  # never changed
+    __slots__ = (  # noqa: RUF023 - in the order of the standard
+        "name", "namespace", "ips", "mac", "interface", "cni_args", "port_mappings", "bandwidth", "default_route",
+        "infiniband_guid", "ipam_claim_reference", "device_id", "foreign",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - one argument per field
+        self,
+        *,
+        name: str,
+        namespace: str,
+        ips: tuple[str, ...] = (),
+        mac: str | None = None,
+        interface: str | None = None,
+        cni_args: Mapping[str, object] | None = None,
+        port_mappings: tuple[PortMapping, ...] = (),
+        bandwidth: Bandwidth | None = None,
+        default_route: tuple[str, ...] | None = None,
+        infiniband_guid: str | None = None,
+        ipam_claim_reference: str | None = None,
+        device_id: str | None = None,
+        foreign: Mapping[str, object] = _NO_KEYS,
+    ) -> None:
+        self.name: Final = name
+        self.namespace: Final = namespace
+        self.ips: Final = ips
+        self.mac: Final = mac
+        self.interface: Final = interface
+        self.cni_args: Final = cni_args
+        self.port_mappings: Final = port_mappings
+        self.bandwidth: Final = bandwidth
+        self.default_route: Final = default_route
+        self.infiniband_guid: Final = infiniband_guid
+        self.ipam_claim_reference: Final = ipam_claim_reference
+        self.device_id: Final = device_id
+        self.foreign: Final = foreign
 
 
 BANDWIDTH_FIELDS = {

@@ -35,6 +35,8 @@ _NEWEST = number(VERSIONS[-1])
 def choose_version(conf: Mapping[str, object]) -> str:
     """Return the highest of `cniVersion` and `cniVersions` up to the newest we know (libcni conf.go:116-160)."""
     written = conf.get("cniVersion")
+    if written in VERSIONS and "cniVersions" not in conf:  # nearly always
+        return str(written)
     written = written if isinstance(written, str) else ""
     listed = conf.get("cniVersions")
     texts = [version for version in (listed if isinstance(listed, list) else ()) if isinstance(version, str)]

@@ -53,14 +53,20 @@ def _check_pod(request: Request, context: DecisionContext) -> Decision:
     status = reservedannotations.check_status(request, context.rules.config)
     if not status.is_allowed:
         return status
-    judged = unattached.check_running(request, _check_networks(request, context), context)
-    decided = judged if context.configuration.injection is None else shortfalls.check(request, judged, context)
+    found = podnetworks.judge_networks(request, context)
+    judged = unattached.check_running(request, _check_others(request, found.decision, context), context)
+    decided = shortfalls.check(request, judged, found.needing, context)
     return _with_unknown(reservedannotations.join(status, decided), judged)
 
 
 def _check_networks(request: Request, context: DecisionContext) -> Decision:
-    """Judge the networks of a pod or of a pod template: those of its annotations, and those of its claims."""
-    judged = unattached.check_host_network(request, podnetworks.check(request, context))
+    """Judge the networks of a pod template: those of its annotations, and those of its claims."""
+    return _check_others(request, podnetworks.check(request, context), context)
+
+
+def _check_others(request: Request, judged: Decision, context: DecisionContext) -> Decision:
+    """Return the decision about the networks of the annotations with what else keeps a pod from its networks."""
+    judged = unattached.check_host_network(request, judged)
     judged = hostports.check(request, judged, context)
     if context.configuration.drivers is None:
         return judged

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cniplugin.netspec.cniconfig import NetworkConfigList
+    from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 
     from .facts import Keys
 
@@ -40,9 +40,11 @@ def unsafe(config: NetworkConfigList, *, meta_plugin_types: Iterable[str]) -> tu
 
     Paths are below `spec.config`.
     """
-    refused = frozenset(meta_plugin_types)
-    problems: tuple[SpecError, ...] = () if refused.isdisjoint(config.types) else tuple(_meta_problems(config, refused))
-    return (problems + remember(config, "unsafe", _fixed_problems))[:PROBLEMS_MAX]
+    fixed = remember(config, "unsafe", _fixed_problems)
+    if config.types.isdisjoint(meta_plugin_types):  # nearly always
+        return fixed[:PROBLEMS_MAX]
+    problems = tuple(_meta_problems(config, frozenset(meta_plugin_types)))
+    return (problems + fixed)[:PROBLEMS_MAX]
 
 
 def _meta_problems(config: NetworkConfigList, refused: frozenset[str]) -> Iterator[SpecError]:
@@ -61,11 +63,34 @@ def _meta_problems(config: NetworkConfigList, refused: frozenset[str]) -> Iterat
 
 def _fixed_problems(config: NetworkConfigList) -> tuple[SpecError, ...]:
     """Return the problems that do not depend on a setting, so they are computed once per configuration."""
+    if all(map(_is_usual, config.plugins)):
+        return ()
     return tuple(
         problem
         for path, keys in nested(config)
         for problem in (*_runtime_problems(keys, path), *_ipam_problems(keys, path))
     )
+
+
+def _is_usual(plugin: PluginConfig) -> bool:
+    """Say whether a plugin has none of the keys that are checked, but an IPAM program of the list.
+
+    Nearly all have, so that the spellings that Go reads need not be gathered.
+    """
+    for key, value in plugin.conf.items():
+        if not key.isascii() or (key.lower() in _CHECKED and key != "ipam"):
+            return False
+        if key == "ipam" and not (isinstance(value, dict) and all(map(_is_usual_member, value.items()))):
+            return False
+    return True
+
+
+def _is_usual_member(member: tuple[str, object]) -> bool:
+    key, value = member
+    return key.isascii() and (key.lower() != "type" or (isinstance(value, str) and value in IPAM_PROGRAMS))
+
+
+_CHECKED = frozenset({*map(fold, RUNTIME_KEYS), "ipam", "delegate", "delegates"})
 
 
 def _runtime_problems(keys: Keys, path: str) -> Iterator[SpecError]:

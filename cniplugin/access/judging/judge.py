@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from cniplugin.access.content.unsafeconfig import unsafe
 from cniplugin.access.model.decision import POSTURES, Verdict
-from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, level_name
+from cniplugin.access.model.levels import ENFORCE, PRIVILEGED, level_name, may_have_trial
 from cniplugin.access.reading.consent import consents
 from cniplugin.netspec.selection import NetworkSelectionElement
 
@@ -50,6 +50,8 @@ def judge_trial(subject: Subject, item: Item, rules: Rules) -> tuple[str, Verdic
 
     The item is allowed now. Policies of a mode are asked before levels of that mode.
     """
+    if rules.warned is None and rules.audited is None and not may_have_trial(rules.config.levels, item.network_labels):
+        return None
     for level, mode, index in rules.trials:
         verdict = _judge(subject, item, rules.config, index, is_on_node=True) if index is not None else None
         if verdict is None or verdict.is_allowed:

@@ -12,12 +12,13 @@ from cniplugin.access.model.levels import with_basis
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.errors import render as render_error
 from cniplugin.netspec.errors import show
-from cniplugin.netspec.record import Record
+from cniplugin.netspec.record import PlainRecord
 from cniplugin.netspec.selection import DEFAULT_NETWORK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Final
 
     from cniplugin.access.judging.baseline import Breach
     from cniplugin.access.model.decision import Config, Item, Subject
@@ -29,19 +30,34 @@ if TYPE_CHECKING:
 TEXT_BYTES_MAX = 1024
 
 
-class Refusal(Record):
+class Refusal(PlainRecord):
     """One refused item. `item` is its position in the networks annotation, None for the default network.
 
     `where`: another object that names the network, such as a ResourceClaim; `field`: the place in the object.
     """
 
-    reference: str
-    item: int | None
-    verdict: Verdict
-    allowed: tuple[str, ...] = ()
-    has_more_allowed: bool = False
-    where: str = ""
-    field: str = ""
+    __slots__ = (  # noqa: RUF023 - in the order of `__init__`
+        "reference", "item", "verdict", "allowed", "has_more_allowed", "where", "field",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        reference: str,
+        item: int | None,
+        verdict: Verdict,
+        allowed: tuple[str, ...] = (),
+        has_more_allowed: bool = False,
+        where: str = "",
+        field: str = "",
+    ) -> None:
+        self.reference: Final = reference
+        self.item: Final = item
+        self.verdict: Final = verdict
+        self.allowed: Final = allowed
+        self.has_more_allowed: Final = has_more_allowed
+        self.where: Final = where
+        self.field: Final = field
 
 
 def decided_by_posture(config: Config) -> str:

@@ -6,14 +6,14 @@ Field names follow the kind `NetworkAttachmentPolicyConfig` (access.nadmit.io/v1
 from __future__ import annotations
 
 from cniplugin.netspec.names import DELEGATING_TYPES
-from cniplugin.netspec.record import Record
+from cniplugin.netspec.record import PlainRecord, Record
 
 from .levels import AUDIT, TRIALS, WARN, BaselineLists, ClusterLevels, with_basis
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import Protocol
+    from typing import Final, Protocol
 
     from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
     from cniplugin.netspec.selection import NetworkSelectionElement
@@ -139,38 +139,73 @@ class Config(Record):
         return self.contact or "a cluster administrator"
 
 
-class Rules(Record):
+_DEFAULT_CONFIG = Config()
+
+
+class Rules(PlainRecord):
     """The rules in force, swapped as a whole.
 
     `enforced` decides. `warned` also has the policies of mode Warn, `audited` has all policies. An index is None if it
-    would equal the one before.
+    would equal the one before. `pod_labels`: the keys of the pod labels that a policy of any mode reads, None if they
+    are not known; `reads_accounts`: whether a policy reads the service account of pods. Two pods of a namespace that do
+    not differ in these get equal verdicts about a network.
     """
 
-    config: Config = Config()
-    enforced: RuleIndex | None = None
-    warned: RuleIndex | None = None
-    audited: RuleIndex | None = None
+    __slots__ = (  # noqa: RUF023 - in the order of `__init__`
+        "config", "enforced", "warned", "audited", "pod_labels", "reads_accounts", "_trials",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        config: Config = _DEFAULT_CONFIG,
+        enforced: RuleIndex | None = None,
+        warned: RuleIndex | None = None,
+        audited: RuleIndex | None = None,
+        pod_labels: tuple[str, ...] | None = None,
+        reads_accounts: bool = True,
+    ) -> None:
+        self.config: Final = config
+        self.enforced: Final = enforced
+        self.warned: Final = warned
+        self.audited: Final = audited
+        self.pod_labels: Final = pod_labels
+        self.reads_accounts: Final = reads_accounts
+        self._trials: Final = (WARN, TRIALS[WARN], warned), (AUDIT, TRIALS[AUDIT], audited)
 
     @property
     def trials(self) -> tuple[tuple[str, str, RuleIndex | None], ...]:
         """The modes that refuse nothing: of levels, of policies, and the rules of policies up to that mode."""
-        return (WARN, TRIALS[WARN], self.warned), (AUDIT, TRIALS[AUDIT], self.audited)
+        return self._trials
 
 
-class Subject(Record):
+_NO_LABELS: Mapping[str, str] = {}  # never changed
+
+
+class Subject(PlainRecord):
     """Who wants to attach: the pod. The user who sends the request does not count."""
 
-    namespace: str
-    namespace_labels: Mapping[str, str] = {}  # never changed
-    labels: Mapping[str, str] = {}  # never changed
-    service_account: str = "default"
+    __slots__ = ("namespace", "namespace_labels", "labels", "service_account")  # noqa: RUF023 - in the order of `__init__`
+
+    def __init__(
+        self,
+        *,
+        namespace: str,
+        namespace_labels: Mapping[str, str] = _NO_LABELS,
+        labels: Mapping[str, str] = _NO_LABELS,
+        service_account: str = "default",
+    ) -> None:
+        self.namespace: Final = namespace
+        self.namespace_labels: Final = namespace_labels
+        self.labels: Final = labels
+        self.service_account: Final = service_account
 
 
 THIS_ITEM = "this item"
 """An item of a network annotation; for the default network, its annotation is meant."""
 
 
-class Item(Record):
+class Item(PlainRecord):
     """One network that the subject asks for. `network` is None when no such definition is known.
 
     `network_labels`: labels of the network's namespace, which set the level of its definitions. They have no default: a
@@ -178,11 +213,24 @@ class Item(Record):
     the thing to change.
     """
 
-    element: NetworkSelectionElement
-    network: NetworkAttachmentDefinition | None = None
-    network_labels: Mapping[str, str]  # never changed
-    replaces_default: bool = False
-    source: str = THIS_ITEM
+    __slots__ = (
+        "element", "network", "network_labels", "replaces_default", "source",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        element: NetworkSelectionElement,
+        network: NetworkAttachmentDefinition | None = None,
+        network_labels: Mapping[str, str],
+        replaces_default: bool = False,
+        source: str = THIS_ITEM,
+    ) -> None:
+        self.element: Final = element
+        self.network: Final = network
+        self.network_labels: Final = network_labels
+        self.replaces_default: Final = replaces_default
+        self.source: Final = source
 
     @property
     def reference(self) -> str:
@@ -190,7 +238,7 @@ class Item(Record):
         return f"{self.element.namespace}/{self.element.name}"
 
 
-class Verdict(Record):
+class Verdict(PlainRecord):
     """The answer for one item. `code` is stable; `reason`, `decided`, `fix` are the facts that a refusal prints.
 
     `decider` names who decided, `basis` says on what grounds. `policy` and `rule` are set if a rule decided, `posture`
@@ -200,19 +248,41 @@ class Verdict(Record):
     has a fix of its own.
     """
 
-    is_allowed: bool
-    code: str
-    reason: str = ""
-    decider: str = ""
-    basis: str = ""
-    fix: str = ""
-    fix_of_all: str = ""
-    allowed: str = ""
-    policy: str = ""
-    rule: str = ""
-    posture: str = ""
-    contact: str = ""
-    keys: tuple[tuple[str, str], ...] = ()
+    __slots__ = (  # noqa: RUF023 - in the order of `__init__`
+        "is_allowed", "code", "reason", "decider", "basis", "fix", "fix_of_all", "allowed", "policy", "rule", "posture",
+        "contact", "keys",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913 - one argument per field
+        self,
+        *,
+        is_allowed: bool,
+        code: str,
+        reason: str = "",
+        decider: str = "",
+        basis: str = "",
+        fix: str = "",
+        fix_of_all: str = "",
+        allowed: str = "",
+        policy: str = "",
+        rule: str = "",
+        posture: str = "",
+        contact: str = "",
+        keys: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.is_allowed: Final = is_allowed
+        self.code: Final = code
+        self.reason: Final = reason
+        self.decider: Final = decider
+        self.basis: Final = basis
+        self.fix: Final = fix
+        self.fix_of_all: Final = fix_of_all
+        self.allowed: Final = allowed
+        self.policy: Final = policy
+        self.rule: Final = rule
+        self.posture: Final = posture
+        self.contact: Final = contact
+        self.keys: Final = keys
 
     @property
     def decided(self) -> str:

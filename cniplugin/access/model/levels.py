@@ -90,6 +90,13 @@ def level_name(cluster: ClusterLevels, labels: Mapping[str, str], mode: str) -> 
     return parse(written) or RESTRICTED
 
 
+def may_have_trial(cluster: ClusterLevels, labels: Mapping[str, str]) -> bool:
+    """Say whether a namespace with these labels may have a level in a mode that refuses nothing."""
+    if cluster.warn != PRIVILEGED or cluster.audit != PRIVILEGED:
+        return True
+    return cluster.reads_labels and (LABELS[WARN] in labels or LABELS[AUDIT] in labels)
+
+
 def level_of(cluster: ClusterLevels, namespace: str, labels: Mapping[str, str], mode: str) -> Level:
     """Return the level of a namespace, and who set it."""
     name = level_name(cluster, labels, mode)

@@ -74,7 +74,8 @@ def check(request: Request, context: DecisionContext) -> Decision:
     if new is None:
         return ALLOWED
     keys = resource_keys(context.configuration.injection)
-    warnings = list(_injection_warnings(new, old or Object(), keys))
+    is_steered = not (_STEERING.isdisjoint(new.annotations) and frozenset(keys).isdisjoint(new.annotations))
+    warnings = list(_injection_warnings(new, old or Object(), keys)) if is_steered else []
     if old is not None and _judged_parts(old, keys) == _judged_parts(new, keys):
         return Decision(warnings=tuple(warnings)) if warnings else ALLOWED
     problems: list[SpecError] = []
@@ -99,8 +100,9 @@ def check(request: Request, context: DecisionContext) -> Decision:
         problems.extend(finding.as_spec_error() for finding in findings if finding.is_error(attacher))
         others = (one for one in findings if not one.is_error(attacher) and one.path not in refused)
         warnings.extend(map(networktext.plugin_warning, others))
-    problems.extend(consent.problems(new.annotations))
-    problems.extend(_injection_problems(new, keys))
+    if is_steered:
+        problems.extend(consent.problems(new.annotations))
+        problems.extend(_injection_problems(new, keys))
     if problems:
         return answers.invalid(request, problems, warnings=warnings)
     network = NetworkAttachmentDefinition(
@@ -131,16 +133,23 @@ def _injection_problems(new: Object, keys: Sequence[str]) -> Iterator[SpecError]
 
 def _injection_warnings(new: Object, old: Object, keys: Sequence[str]) -> Iterator[AdmissionWarning]:
     """Warn of annotations that do not do what their author likely means; otherwise only the pods would show it."""
-    if is_unclear(new.annotations) and new.annotations[INJECT] != old.annotations.get(INJECT):
-        yield injectiontext.opt_out_unclear(new.annotations[INJECT])
-    source = new.annotations.get(DEVICES_FROM, "")
-    if trim(source) and not source_of(new.annotations) and source != old.annotations.get(DEVICES_FROM):
+    annotations = new.annotations
+    if is_unclear(annotations) and annotations[INJECT] != old.annotations.get(INJECT):
+        yield injectiontext.opt_out_unclear(annotations[INJECT])
+    source, read = annotations.get(DEVICES_FROM, ""), source_of(annotations)
+    if source and trim(source) and not read and source != old.annotations.get(DEVICES_FROM):
         yield injectiontext.source_unclear(trim(source))
-    for key in keys if source_of(new.annotations) != BY_CLAIM else ():
-        resource, before = (trim(one.annotations.get(key, "")) for one in (new, old))
-        is_new = (resource, source) != (before, old.annotations.get(DEVICES_FROM, ""))
-        if is_new and resource and may_be_claimed(resource, new.annotations):
+    for key in keys if read != BY_CLAIM else ():
+        resource = trim(annotations.get(key, ""))
+        if not resource or not may_be_claimed(resource, annotations):
+            continue
+        before = trim(old.annotations.get(key, ""))
+        if (resource, source) != (before, old.annotations.get(DEVICES_FROM, "")):
             yield injectiontext.resource_without_domain(key, resource)
+
+
+_STEERING = frozenset({*consent.ANNOTATIONS, INJECT, DEVICES_FROM, NODE_SELECTOR})
+"""Annotations of a definition that checks read, besides those that name a resource."""
 
 
 def _judged_parts(definition: Object, keys: Sequence[str]) -> tuple[object, ...]:
@@ -234,6 +243,11 @@ def _items_problem(parsed: NetworkConfigList, limits: ReviewLimits) -> SpecError
     return remember(parsed, ("items", limits), lambda config: config_items_problem(config.conf, limits))
 
 
+def _may_have_items(text: str, most: int) -> bool:
+    """Say whether a list of a text may have more items. Items have commas between them; an escape may hide one."""
+    return text.count(",") >= most or "\\u" in text
+
+
 def _read_text(
     text: object, name: str, limits: ReviewLimits | None, context: DecisionContext
 ) -> tuple[NetworkConfigList | None, Sequence[SpecError], Sequence[AdmissionWarning]]:
@@ -253,8 +267,10 @@ def _read_text(
     parsed, unread = read_config(text, name)
     if parsed is None:
         return None, unread, ()
-    if limits is not None and (too_many := _items_problem(parsed, limits)) is not None:
-        return None, (too_many,), ()
+    if limits is not None and _may_have_items(text, limits.definition_items):
+        too_many = _items_problem(parsed, limits)
+        if too_many is not None:
+            return None, (too_many,), ()
     written = parsed.written_name
     is_own = plugins is None or not shared_keys(parsed, plugins)
     warnings = (networktext.name_differs(written, name),) if written and written != name and is_own else ()

@@ -11,7 +11,7 @@ still runs, and hot-plug controllers act on its annotations. Example refusal: se
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import NamedTuple
 
 from cniplugin.access.judging.allowednetworks import list_allowed
@@ -21,10 +21,9 @@ from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
 from cniplugin.access.model.limits import asks_for_nothing
 from cniplugin.netspec import jsontext
 from cniplugin.netspec.annotation import PodSelections, texts_of
-from cniplugin.netspec.errors import SpecError, SpecErrors
+from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import nearest
-from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from cniplugin.netspec.plan import known_reads, plan
+from cniplugin.netspec.plan import check_plan, known_reads
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
 from webhook.admission.checks import podrequests
 from webhook.admission.checks.podrequests import PodClaim
@@ -35,6 +34,8 @@ from webhook.admission.model.requests import ALLOWED, Decision, Object, PodPlace
 from webhook.admission.model.ruleids import rule_severity
 from webhook.admission.plugins.outcomes import ERROR
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
+from webhook.admission.view.definitions import Definitions
+from webhook.admission.view.needs import find_needing
 from webhook.admission.view.parsecache import read_pod
 from webhook.admission.wording import accesstext, answers, injectiontext, networktext, usetext
 from webhook.admission.wording.answers import CAUSES_MAX, distinct, invalid
@@ -56,34 +57,60 @@ REMEMBERED_TEXT_MAX = 4096
 """Characters of the annotations of a pod whose decision is remembered. All pods of a ReplicaSet ask for the same, and a
 decision without a warning names no object, so the second pod costs a look-up."""
 
+Key = tuple[str, str]
+"""Namespace and name of a network."""
+
+
+class PodNetworks(NamedTuple):
+    """The decision about the networks of a pod, and the existing networks that need a resource, one per selection."""
+
+    decision: Decision
+    needing: tuple[Key, ...] = ()
+
+
+NO_NETWORKS = PodNetworks(ALLOWED)
+
 
 class _Decided(NamedTuple):
     """A decision, and the addresses that the pod gets if no other pod has them.
 
-    `is_general`: it names no object, so it is that of every pod with the same annotations, labels and account.
+    `is_general`: it names no object, so it is that of every pod with the same annotations, account, and labels that
+    rules read. `needing` as in `PodNetworks`.
     """
 
     decision: Decision
     claims: tuple[PodClaim, ...] = ()
     is_general: bool = False
+    needing: tuple[Key, ...] = ()
 
 
 def check(request: Request, context: DecisionContext) -> Decision:
     """Judge the networks of a pod, or of the pod that a template would create."""
+    return judge_networks(request, context).decision
+
+
+def judge_networks(request: Request, context: DecisionContext) -> PodNetworks:
+    """Judge as `check` does, and find the networks that need a resource."""
     new, old = request.object, request.old_object
+    if new is None:
+        return NO_NETWORKS
+    texts = texts_of(new.annotations)
     is_template = request.kind.kind != "Pod"
-    if new is None or texts_of(new.annotations) == (texts_of(old.annotations) if old else ("", "")):
-        return ALLOWED if new is None or old is not None or not is_template else _check_unread(request, new)
+    if texts == (texts_of(old.annotations) if old else NO_TEXTS):
+        return NO_NETWORKS if old is not None or not is_template else PodNetworks(_check_unread(request, new))
     if is_template and skips_template(request, context.rules):
-        return ALLOWED
-    key = _key_of(request, new, context) if old is None and request.place is None else None
-    known: _Decided | None = context.memory.get(key) if key is not None else None
-    if known is not None:
-        return _with_other_pods(request, context.cluster, known) if known.claims else known.decision
-    decided = _decide(request, new, context)
-    if key is not None and decided.is_general:
-        context.memory.put(key, decided)
-    return _with_other_pods(request, context.cluster, decided)
+        return NO_NETWORKS
+    key = _key_of(request, new, texts, context) if old is None and request.place is None else None
+    decided: _Decided | None = context.memory.get(key) if key is not None else None
+    if decided is None:
+        decided = _decide(request, new, context)
+        if key is not None and decided.is_general:
+            context.memory.put(key, decided)
+    decision = _with_other_pods(request, context.cluster, decided) if decided.claims else decided.decision
+    return PodNetworks(decision, decided.needing)
+
+
+NO_TEXTS = ("", "")
 
 
 def subject_of(request: Request, pod: Object, cluster: Cluster) -> Subject:
@@ -107,21 +134,28 @@ def _check_unread(request: Request, template: Object) -> Decision:
     return Decision(warnings=unread) if unread else ALLOWED
 
 
-def _key_of(request: Request, new: Object, context: DecisionContext) -> Hashable | None:
+def _key_of(request: Request, new: Object, texts: tuple[str, str], context: DecisionContext) -> Hashable | None:
     """Return all that the decision depends on besides the context; None for a pod that is too large to be remembered.
 
-    NB: /mutate judges with the same context, but without plugins.
+    `texts`: those of both annotations. NB: /mutate judges with the same context, but without plugins and injection.
     """
-    texts = texts_of(new.annotations)
-    if len(new.labels) > REMEMBERED_LABELS_MAX or len(texts[0]) + len(texts[1]) > REMEMBERED_TEXT_MAX:
+    rules, configuration = context.rules, context.configuration
+    labels, keys = new.labels, rules.pod_labels
+    if len(texts[0]) + len(texts[1]) > REMEMBERED_TEXT_MAX:
         return None
-    has_plugins = context.configuration.plugins is not None
-    return request.kind, request.namespace, new.service_account, has_plugins, texts, *new.labels.items()
+    if keys is None:
+        keys = tuple(labels)
+    read = [(key, labels[key]) for key in keys if key in labels] if keys else ()
+    if len(read) > REMEMBERED_LABELS_MAX:
+        return None
+    account = new.service_account if rules.reads_accounts else ""
+    has_parts = configuration.plugins is not None, configuration.injection is not None
+    return request.kind.kind, request.kind.group, request.namespace, account, has_parts, texts, *read
 
 
 def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> Decision:
     """Add warnings about addresses that other pods claim. NB: the pods of a template are among those."""
-    decision, claims, _ = decided
+    decision, claims = decided.decision, decided.claims
     if not claims or not decision.is_allowed or request.kind.kind != "Pod":
         return decision
     return podrequests.warn_of_others(request, decision, claims, cluster)
@@ -132,20 +166,15 @@ def _decide(request: Request, pod: Object, context: DecisionContext) -> _Decided
     if asked.problems and request.old_object is not None:
         asked = _as_part_of_old(asked, request, context)
     items = _items_to_judge(asked, request, context)
-    decided = _judge(request, pod, asked, items, context)
-    networks = _networks(asked, items, context.cluster)
+    definitions = Definitions(context.cluster)
+    decided = _judge(request, pod, asked, items, definitions, context)
+    judged = [definitions[element.namespace, element.name] for item, element in asked.elements if item in items]
+    networks = [network for network in judged if network is not None]
     unknown = unknown_to_attach(context.cluster, request.namespace, networks, context.rules)
-    return decided._replace(decision=decided.decision._replace(unknown=unknown)) if unknown else decided
-
-
-def _networks(
-    asked: PodSelections, items: frozenset[int | None], cluster: Cluster
-) -> Iterator[NetworkAttachmentDefinition]:
-    """Yield the known networks of the items to judge."""
-    for position, element in asked.elements:
-        network = cluster.network(element.namespace, element.name) if position in items else None
-        if network is not None:
-            yield network
+    if unknown:
+        decided = decided._replace(decision=decided.decision._replace(unknown=unknown))
+    needing = find_needing(networks, context.configuration.injection)
+    return decided._replace(needing=needing) if needing else decided
 
 
 def _read(pod: Object, request: Request, context: DecisionContext, limits: ReviewLimits | None) -> PodSelections:
@@ -173,7 +202,7 @@ def _items_to_judge(asked: PodSelections, request: Request, context: DecisionCon
 
     If the old annotations cannot be read, every item is new.
     """
-    everything = frozenset(position for position, _ in asked.elements)
+    everything = frozenset([position for position, _ in asked.elements])
     if request.old_object is None or not everything:
         return everything
     before = _read(request.old_object, request, context, None)
@@ -197,17 +226,24 @@ def _canonical(element: NetworkSelectionElement) -> str:
 
 
 def _judge(
-    request: Request, pod: Object, asked: PodSelections, items: frozenset[int | None], context: DecisionContext
+    request: Request,
+    pod: Object,
+    asked: PodSelections,
+    items: frozenset[int | None],
+    definitions: Definitions,
+    context: DecisionContext,
 ) -> _Decided:
     config = context.rules.config
     subject = subject_of(request, pod, context.cluster)
-    refusals, trials, verdicts = _judge_items(asked, items, subject, context, request.place)
-    to_plan = items.difference(refusal.item for refusal in refusals)
-    planned, remarks = _plan(asked, context) if to_plan else ((), ())
+    refusals, trials, verdicts = _judge_items(asked, items, subject, definitions, context, request.place)
+    to_plan = items.difference(refusal.item for refusal in refusals) if refusals else items
+    planned, remarks = _plan(asked, definitions, context) if to_plan else ((), ())
+    requests = podrequests.find(asked.elements, to_plan, definitions, context)
+    if not (refusals or trials or planned or remarks or asked.problems or asked.remarks or requests.has_findings):
+        return _Decided(_allowed(verdicts, context), requests.claims, is_general=True)
     errors = [error for error in planned if error.item in to_plan]
     advice = _advise(errors, asked, subject, context)
     problems = [error.replace(**how.members()) if how else error for error, how in zip(errors, advice, strict=True)]
-    requests = podrequests.find(asked.elements, to_plan, context)
     lost, surprises = _split_remarks((*asked.remarks, *remarks), items, to_plan, context)
     if requests.problems or lost:
         problems = sorted([*lost, *problems, *requests.problems], key=accesstext.input_order)
@@ -242,10 +278,23 @@ def _judge(
     return _Decided(allowed, requests.claims, is_general=not trials and len(warnings) == len(surprises))
 
 
+def _allowed(verdicts: Sequence[Verdict], context: DecisionContext) -> Decision:
+    """Return the admission by these verdicts. One object is remembered for all pods, so its answer is encoded once."""
+    rules = distinct([verdict.code for verdict in verdicts])
+    policies = distinct([verdict.policy for verdict in verdicts])
+    key = ("allowed", rules, policies)
+    known: Decision | None = context.memory.get(key)
+    if known is None:
+        known = Decision(rules=rules, policies=policies)
+        context.memory.put(key, known)
+    return known
+
+
 def _judge_items(
     asked: PodSelections,
     items: frozenset[int | None],
     subject: Subject,
+    definitions: Definitions,
     context: DecisionContext,
     place: PodPlace | None,
 ) -> tuple[list[Refusal], list[tuple[str, Refusal]], list[Verdict]]:
@@ -258,29 +307,28 @@ def _judge_items(
     for position, element in asked.elements:
         if position not in items:
             continue
-        key = (position is None, element.namespace, element.name)
-        known = judged.get(key) if asks_for_nothing(element) else None
+        namespace, name = element.namespace, element.name
+        is_plain = asks_for_nothing(element)
+        known = judged.get((position is None, namespace, name)) if is_plain else None
         if known is None:
-            network = cluster.network(element.namespace, element.name)
             item = Item(
                 element=element,
-                network=network,
-                network_labels=cluster.namespace_labels(element.namespace),
+                network=definitions[namespace, name],
+                network_labels=cluster.namespace_labels(namespace),
                 replaces_default=position is None,
             )
             if place is not None and (source := place.source(position)):
                 item = item.replace(source=source)
             verdict = judge(subject, item, rules)
             known = verdict, judge_trial(subject, item, rules) if verdict.is_allowed else None
-            if asks_for_nothing(element):
-                judged[key] = known
+            if is_plain:
+                judged[position is None, namespace, name] = known
         verdict, trial = known
         verdicts.append(verdict)
-        reference = f"{element.namespace}/{element.name}"
         if not verdict.is_allowed:
-            refusals.append(Refusal(reference=reference, item=position, verdict=verdict))
+            refusals.append(Refusal(reference=f"{namespace}/{name}", item=position, verdict=verdict))
         elif trial is not None:
-            trials.append((trial[0], Refusal(reference=reference, item=position, verdict=trial[1])))
+            trials.append((trial[0], Refusal(reference=f"{namespace}/{name}", item=position, verdict=trial[1])))
     return with_allowed(refusals, subject, context), trials, verdicts
 
 
@@ -292,17 +340,13 @@ def with_allowed(refusals: Sequence[Refusal], subject: Subject, context: Decisio
     return [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in refusals]
 
 
-def _plan(asked: PodSelections, context: DecisionContext) -> tuple[Sequence[SpecError], Sequence[SpecError]]:
+def _plan(
+    asked: PodSelections, definitions: Definitions, context: DecisionContext
+) -> tuple[Sequence[SpecError], Sequence[SpecError]]:
     """Return why the plan cannot be made, and the remarks about it."""
     attached_by, plugins = context.configuration.attached_by, context.configuration.plugins
     reads = plugins.reads if plugins is not None else known_reads
-    try:
-        made = plan(
-            asked.networks, context.cluster.network, default=asked.default, attached_by=attached_by, reads=reads
-        )
-    except SpecErrors as errors:
-        return errors.errors, ()
-    return (), made.remarks
+    return check_plan(asked.networks, definitions.find, default=asked.default, attached_by=attached_by, reads=reads)
 
 
 def _split_remarks(

@@ -25,6 +25,7 @@ from webhook.admission.plugins.networksupport import Support, read_support
 from webhook.admission.plugins.selectionrequests import asks_for_anything, request_findings
 from webhook.admission.view.addressclaims import Claim, claims_of
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
+from webhook.admission.view.definitions import Definitions
 from webhook.admission.view.parsecache import PARSED, OutOfTurnError
 from webhook.admission.wording import usetext
 
@@ -59,6 +60,11 @@ class Requests(NamedTuple):
     surprises: tuple[SpecError, ...] = ()
     claims: tuple[PodClaim, ...] = ()
 
+    @property
+    def has_findings(self) -> bool:
+        """Whether anything is wrong or surprising."""
+        return bool(self.problems or self.surprises)
+
 
 NO_REQUESTS = Requests()
 
@@ -66,6 +72,7 @@ NO_REQUESTS = Requests()
 def find(
     elements: Iterable[tuple[int | None, NetworkSelectionElement]],
     items: Collection[int | None],
+    definitions: Definitions,
     context: DecisionContext,
 ) -> Requests:
     """Judge the elements at the positions `items`, among all elements of a pod, without regard to other pods.
@@ -78,15 +85,19 @@ def find(
     left = ADDRESSES_MAX
     for item, element in elements:
         if not asks_for_anything(element):
-            if item in items and _may_need_ips(element, context):
-                errors += [usetext.place(one, item) for one in request_findings(element, _offer(element, context))]
+            network = definitions[element.namespace, element.name] if item in items else None
+            if network is not None and network.config is not None and "static" in network.config.types:
+                # The only network that may have no address for a pod that asks for none.
+                offer = _offer(network.config, context)
+                errors += [usetext.place(one, item) for one in request_findings(element, offer)]
             continue
         left -= len(element.ips) + len(element.default_route or ())
         if left < 0:
             break
         own = claims_of(element)
         if item in items:
-            offer = _offer(element, context)
+            network = definitions[element.namespace, element.name]
+            offer = _offer(network.config if network is not None else None, context)
             findings = [*request_findings(element, offer)]
             wrong = {finding.path for finding in findings}
             findings += _asked_twice(element, [claim for claim in own if claim.path not in wrong], offer, holders)
@@ -96,24 +107,16 @@ def find(
             key = (element.namespace, element.name, claim.address)
             holders.setdefault(key, "the default network" if item is None else f"[{item}] of this pod")
     attacher = context.configuration.attached_by
-    if not errors and not claims:
-        return NO_REQUESTS
+    if not errors:
+        return Requests(claims=tuple(claims)) if claims else NO_REQUESTS
     surprises = [error for error in errors if not is_refused(error.rule, attacher)]
     problems = [error for error in errors if is_refused(error.rule, attacher)]
     return Requests(problems=tuple(problems), surprises=tuple(surprises[:WARNINGS_MAX]), claims=tuple(claims))
 
 
-def _may_need_ips(element: NetworkSelectionElement, context: DecisionContext) -> bool:
-    """Say whether a network may have no address for a pod that asks for none. NB: most pods ask for nothing."""
-    network = context.cluster.network(element.namespace, element.name)
-    config = network.config if network is not None else None
-    return config is not None and "static" in config.types
-
-
-def _offer(element: NetworkSelectionElement, context: DecisionContext) -> Support:
+def _offer(config: NetworkConfigList | None, context: DecisionContext) -> Support:
     """Return the requests that a network supports; the cache keeps them. Raises OutOfTurnError."""
-    network = context.cluster.network(element.namespace, element.name)
-    config, plugins = network.config if network is not None else None, context.configuration.plugins
+    plugins = context.configuration.plugins
     if config is None or plugins is None:
         return NOTHING_GIVEN
     # NB: the entry keeps the configuration alive, so no other configuration gets its id.

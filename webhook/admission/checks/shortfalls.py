@@ -13,11 +13,10 @@ pod on the right node starts. Example refusal: `spec.containers: networks need 2
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from cniplugin.netspec.annotation import texts_of
 from cniplugin.netspec.errors import SpecError
-from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition, is_counted
+from cniplugin.netspec.netattachdef import is_counted
 from webhook.admission.model import podspec
 from webhook.admission.model.injection import MIRROR, Injection, opts_out
 from webhook.admission.model.limitsettings import containers_problem
@@ -27,14 +26,12 @@ from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.needs import Shortfall
 from webhook.admission.wording import answers, injectiontext
 
-REMEMBERED_TEXT_MAX = 4096
-"""Characters of the annotations of a pod whose networks are remembered."""
 
-
-def check(request: Request, judged: Decision, context: DecisionContext) -> Decision:
+def check(request: Request, judged: Decision, needing: Sequence[tuple[str, str]], context: DecisionContext) -> Decision:
     """Return the decision about the pod's networks, or a refusal because of missing devices.
 
-    It reads the requests of the pod's containers only if the networks need something.
+    `needing`: namespace and name of the pod's networks that need a resource, one per selection. The requests of the
+    pod's containers are read only if there are any.
     """
     pod, injection = request.object, context.configuration.injection
     if pod is None or injection is None or request.operation != "CREATE" or request.subresource:
@@ -42,12 +39,9 @@ def check(request: Request, judged: Decision, context: DecisionContext) -> Decis
     if not judged.is_allowed:
         return injectiontext.tell_origin(request, judged, context.cluster, injection)
     annotations = pod.annotations
-    if not any(texts_of(annotations)) or opts_out(annotations) or pod.is_host_network:
+    if not needing or opts_out(annotations) or pod.is_host_network or MIRROR in annotations:
         return judged
-    networks = _needing(request.namespace, annotations, context, injection)
-    if not networks or MIRROR in annotations:
-        return judged
-    short = _shortfalls(pod, networks, context, injection)
+    short = _shortfalls(pod, needing, context, injection)
     if isinstance(short, SpecError):
         return answers.invalid(request, [short], warnings=judged.warnings)
     if not short:
@@ -63,7 +57,7 @@ def check(request: Request, judged: Decision, context: DecisionContext) -> Decis
 
 
 def _shortfalls(
-    pod: Object, networks: Sequence[NetworkAttachmentDefinition], context: DecisionContext, injection: Injection
+    pod: Object, needing: Sequence[tuple[str, str]], context: DecisionContext, injection: Injection
 ) -> Sequence[Shortfall] | SpecError:
     """Return the shortfalls, or the problem of too many containers to count.
 
@@ -73,7 +67,7 @@ def _shortfalls(
     if sent is None:
         return ()
     sketch = sent.sketch_requests()
-    key = ("shortfalls", tuple(network.reference for network in networks), sketch)
+    key = ("shortfalls", needing, sketch)
     known: Sequence[Shortfall] | None = None if sketch is None else context.memory.get(key)
     if known is not None:
         return known
@@ -82,26 +76,9 @@ def _shortfalls(
         count = podspec.count_containers(read) if podspec.has_outline(read) else 0
         if (too_many := containers_problem(count, context.configuration.limits)) is not None:
             return too_many
+    networks = [network for one in needing if (network := context.cluster.network(*one)) is not None]
     is_readable = podspec.has_readable_requests(read)
     short = needs.find_shortfalls(read, networks, injection.resource_name_keys) if is_readable else []
     if sketch is not None:
         context.memory.put(key, short)
     return short
-
-
-def _needing(
-    namespace: str, annotations: Mapping[str, str], context: DecisionContext, injection: Injection
-) -> tuple[NetworkAttachmentDefinition, ...]:
-    """Return the networks that need a resource; the memory keeps those of texts of a usual size."""
-    texts = texts_of(annotations)
-    is_small = len(texts[0]) + len(texts[1]) <= REMEMBERED_TEXT_MAX
-    key = ("networks that need a resource", namespace, texts)
-    known: tuple[NetworkAttachmentDefinition, ...] | None = context.memory.get(key) if is_small else None
-    if known is not None:
-        return known
-    networks = needs.find_networks(annotations, namespace, context)
-    keys = injection.resource_name_keys
-    needing = tuple(network for network in (networks.existing if networks else ()) if needs.resources_of(network, keys))
-    if is_small:
-        context.memory.put(key, needing)
-    return needing

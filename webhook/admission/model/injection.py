@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from cniplugin.access.model.labels import is_key, is_value
@@ -42,17 +43,28 @@ def read_node_selector(text: str) -> tuple[str, str] | None:
 
 def opts_out(annotations: Mapping[str, str]) -> bool:
     """Say whether a pod or a definition opts out of injection."""
-    return trim(annotations.get(INJECT, "")).lower() == "false"
+    text = annotations.get(INJECT)
+    return text is not None and trim(text).lower() == "false"
 
 
 def is_unclear(annotations: Mapping[str, str]) -> bool:
     """Say whether the annotation INJECT has a value that is neither true nor false."""
-    return trim(annotations.get(INJECT, "true")).lower() not in {"true", "false"}
+    text = annotations.get(INJECT)
+    return text is not None and trim(text).lower() not in {"true", "false"}
 
 
 def is_device_name(text: str) -> bool:
     """Say whether a device plugin may offer a resource of this name (v1helper, IsExtendedResourceName)."""
-    return has_domain(text) and is_key(text)
+    return has_domain(text) and (_is_key(text) if len(text) <= KEPT_CHARACTERS_MAX else is_key(text))
+
+
+KEPT_CHARACTERS_MAX = 256
+"""Characters of a name of a resource that is kept as right or wrong. Definitions have few different names."""
+
+
+@lru_cache(maxsize=512)
+def _is_key(text: str) -> bool:
+    return is_key(text)
 
 
 def may_be_claimed(resource: str, annotations: Mapping[str, str]) -> bool:

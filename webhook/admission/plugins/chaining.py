@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.versions import VERSION_WHEN_ABSENT, number
 from webhook.admission.plugins.decoding import Budget
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.placement import Placed, holds
+from webhook.admission.plugins.placement import Placed, Test
 from webhook.admission.plugins.rules.ipam import OLD_VERSIONS
-from webhook.admission.plugins.schema import PluginSchema
+from webhook.admission.plugins.schema import PluginSchema, Predecessor
 from webhook.admission.plugins.spelling import near_miss
 
 RUNTIME_CAPABILITIES = frozenset(
@@ -39,6 +39,8 @@ FIRST_WITHOUT_ADDRESSES = "0.3.0"
 """The first CNI version whose result may be without addresses."""
 OTHER_CAPABILITIES = frozenset({"aliases", "dns"})
 """Capabilities that other runtimes fill in (CNI CONVENTIONS.md), so they are not misspelt."""
+
+KNOWN_CAPABILITIES = RUNTIME_CAPABILITIES | OTHER_CAPABILITIES
 
 READ_IPAM = frozenset({"host-local", "static", "whereabouts"})
 """IPAM plugins that stop if the configuration has no `ipam`. dhcp asks its daemon."""
@@ -79,12 +81,12 @@ def version_findings(placed: Placed) -> Findings:
 
     A version after all that the plugin speaks is a warning, because a later release may speak it.
     """
-    spoken, version = placed.schema.cni_versions, placed.cni_version
+    spoken, version = placed.schema.cni_versions, placed.network.cni_version
     if not spoken or version in spoken or placed.schema.opaque:
-        return
+        return ()
     is_newer = number(version) > number(spoken[-1])
     detail = f"the plugin {placed.schema.type} does not speak the network's CNI version"
-    yield PluginFinding(
+    finding = PluginFinding(
         code="NAD113" if is_newer else "NAD112",
         path=placed.path,
         detail=f"{detail}, unless its release is newer than we know" if is_newer else detail,
@@ -93,6 +95,7 @@ def version_findings(placed: Placed) -> Findings:
         fix=f'write "cniVersion": "{spoken[-1] if is_newer else spoken[0]}"{"" if is_newer else " or later"}',
         refusal=f'incompatible CNI versions; config is "{version}", plugin supports',
     )
+    return (finding,)
 
 
 def old_result_findings(placed: Placed) -> Findings:
@@ -101,27 +104,30 @@ def old_result_findings(placed: Placed) -> Findings:
     The plugin makes the interface and then fails to write its result. A network that lacks required IPAM is NAD301.
     """
     schema = placed.schema
-    has_no_addresses = schema.interface == "always" and schema.ipam == "optional" and not placed.earlier
-    if has_no_addresses and placed.cni_version in OLD_VERSIONS and placed.values.find("ipam.type") is None:
-        yield PluginFinding(
-            code="NAD114",
-            path=placed.path,
-            detail="without IPAM there are no addresses, and a result of this CNI version cannot be without them",
-            value=placed.cni_version,
-            fix=f'write "cniVersion": "{FIRST_WITHOUT_ADDRESSES}" or later (without one, it is {VERSION_WHEN_ABSENT})',
-            refusal="cannot convert: no valid IP addresses",
-        )
+    if placed.network.cni_version not in OLD_VERSIONS or placed.earlier:
+        return ()
+    if schema.interface != "always" or schema.ipam != "optional" or placed.values.find("ipam.type") is not None:
+        return ()
+    finding = PluginFinding(
+        code="NAD114",
+        path=placed.path,
+        detail="without IPAM there are no addresses, and a result of this CNI version cannot be without them",
+        value=placed.cni_version,
+        fix=f'write "cniVersion": "{FIRST_WITHOUT_ADDRESSES}" or later (without one, it is {VERSION_WHEN_ABSENT})',
+        refusal="cannot convert: no valid IP addresses",
+    )
+    return (finding,)
 
 
 def interface_findings(placed: Placed, maker: PluginSchema | None) -> Findings:
     """Yield a main plugin behind `maker`, the main plugin that has made the interface: its name is taken."""
     if maker is None or not makes_interface(placed):
-        return
+        return ()
     is_certain = maker.interface == "always" == placed.schema.interface
     detail = (
         f"the plugin {maker.type} before it makes the interface of the network, and {placed.schema.type} makes it again"
     )
-    yield PluginFinding(
+    finding = PluginFinding(
         code="NAD408" if is_certain else "NAD409",
         path=placed.path,
         detail=detail
@@ -130,6 +136,7 @@ def interface_findings(placed: Placed, maker: PluginSchema | None) -> Findings:
         fix="write a network for each of them; a pod may select both",
         refusal=_taken_refusal(placed.schema.type) if is_certain else "",
     )
+    return (finding,)
 
 
 def makes_interface(placed: Placed) -> bool:
@@ -146,15 +153,29 @@ def _taken_refusal(name: str) -> str:
 
 def untyped_ipam_findings(placed: Placed, conf: Mapping[str, object]) -> Findings:
     """Yield `ipam` that has keys and no type, so that no program reads them. Where IPAM is required, it is NAD301."""
-    needs_ipam = placed.schema.ipam == "required" or (placed.schema.ipam == "first" and not placed.earlier)
-    if conf.get("ipam") and placed.values.find("ipam.type") is None and not needs_ipam:
-        detail = "without type, no program reads these keys, and the interface gets no address"
-        fix = 'add "type", such as "host-local"'
-        yield PluginFinding(code="NAD117", path=placed.where("ipam"), detail=detail, fix=fix)
+    if not conf.get("ipam") or placed.values.find("ipam.type") is not None or _needs_ipam(placed):
+        return ()
+    detail = "without type, no program reads these keys, and the interface gets no address"
+    fix = 'add "type", such as "host-local"'
+    return (PluginFinding(code="NAD117", path=placed.where("ipam"), detail=detail, fix=fix),)
+
+
+def _needs_ipam(placed: Placed) -> bool:
+    """Say whether a plugin fails without IPAM in its place."""
+    ipam = placed.schema.ipam
+    return ipam == "required" or (ipam == "first" and not placed.earlier)
 
 
 def list_level_findings(conf: Mapping[str, object], schemas: Mapping[str, PluginSchema], budget: Budget) -> Findings:
     """Yield keys of plugins that stand beside `plugins`: the runtime passes a plugin its own object (CNI 1.1 §3)."""
+    if LIST_KEYS.issuperset(conf):  # nearly always
+        return ()
+    return _list_level_findings(conf, schemas, budget)
+
+
+def _list_level_findings(
+    conf: Mapping[str, object], schemas: Mapping[str, PluginSchema], budget: Budget
+) -> Iterator[PluginFinding]:
     for key, value in conf.items():
         if key in LIST_KEYS or value is None or not budget.spend_lookup():
             continue
@@ -164,18 +185,24 @@ def list_level_findings(conf: Mapping[str, object], schemas: Mapping[str, Plugin
             yield PluginFinding(code="NAD116", path=join("", key), detail=detail, fix=fix)
 
 
-def predecessor_findings(placed: Placed) -> Findings:
-    """Yield plugins that are missing earlier in the list; a plugin without a schema may be the one that is needed."""
-    schema = placed.schema
-    if not placed.earlier or not all(placed.earlier.values()):
-        return
-    for needed in schema.predecessors:
-        if holds(needed.when, placed.values) and not set(needed.types) & set(placed.earlier):
-            detail = f"the plugin {schema.type} needs one of these earlier in the list"
-            allowed = ", ".join(needed.types)
-            yield PluginFinding(
-                code=needed.code, path=placed.path, detail=detail, allowed=allowed, refusal=needed.refusal
-            )
+def predecessor_findings(placed: Placed, predecessors: Collection[tuple[Test, Predecessor]]) -> Findings:
+    """Yield plugins that are missing earlier in the list; a plugin without a schema may be the one that is needed.
+
+    `predecessors`: those of the plugin, each with the test of its conditions.
+    """
+    if not predecessors or not placed.earlier or not all(placed.earlier.values()):
+        return ()
+    return [
+        PluginFinding(
+            code=needed.code,
+            path=placed.path,
+            detail=f"the plugin {placed.schema.type} needs one of these earlier in the list",
+            allowed=", ".join(needed.types),
+            refusal=needed.refusal,
+        )
+        for test, needed in predecessors
+        if test(placed.values) and placed.earlier.keys().isdisjoint(needed.types)
+    ]
 
 
 def requirement_findings(placed: Placed) -> Findings:
@@ -184,8 +211,7 @@ def requirement_findings(placed: Placed) -> Findings:
     A device is given if the network names a resource, for which Multus fills in a deviceID, or by a ResourceClaim.
     """
     schema, values = placed.schema, placed.values
-    needs_ipam = schema.ipam == "required" or (schema.ipam == "first" and not placed.earlier)
-    if needs_ipam and values.find("ipam.type") is None:
+    if _needs_ipam(placed) and values.find("ipam.type") is None:
         detail = f"the plugin {schema.type} needs IPAM"
         refusal = schema.ipam_refusal
         fix = 'add "ipam" with its type'
@@ -206,7 +232,11 @@ def requirement_findings(placed: Placed) -> Findings:
 
 def misspelt_findings(placed: Placed, budget: Budget) -> Findings:
     """Yield unknown capabilities that resemble a known one. Their letter case counts."""
-    for name in sorted(placed.declared - RUNTIME_CAPABILITIES - OTHER_CAPABILITIES):
+    return () if placed.declared <= KNOWN_CAPABILITIES else _misspelt_findings(placed, budget)
+
+
+def _misspelt_findings(placed: Placed, budget: Budget) -> Iterator[PluginFinding]:
+    for name in sorted(placed.declared - KNOWN_CAPABILITIES):
         meant = near_miss(name, sorted(RUNTIME_CAPABILITIES)) if budget.spend_lookup() else None
         if meant is not None:
             path = placed.where(f"capabilities.{name}")
@@ -220,6 +250,12 @@ def capability_findings(placed: Placed, ipam: PluginSchema | None) -> Findings:
     A plugin that takes a request from the pod's annotation honours it with the capability or without. `ipam`: the
     schema of its IPAM plugin, which reads the same `runtimeConfig`.
     """
+    if not placed.declared and not placed.schema.idle_without:
+        return ()
+    return _capability_findings(placed, ipam)
+
+
+def _capability_findings(placed: Placed, ipam: PluginSchema | None) -> Iterator[PluginFinding]:
     schema = placed.schema
     reads = schema.capabilities | schema.reads_pod
     if ipam is not None:

@@ -6,14 +6,14 @@ its Go type. A key that Go cannot decode is NAD101 or NAD102, and has no other f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.foreignkeys import ForeignKeys
 from webhook.admission.plugins.goparsing import ALLOWED, JSON_TYPES, fits, remark
-from webhook.admission.plugins.schema import GO_INTEGERS, Key
+from webhook.admission.plugins.schema import GO_INTEGERS, Key, PluginChecks, PluginSchema
 from webhook.admission.plugins.spelling import near_miss, same_letters
 
 Conf = Mapping[str, Any]
@@ -70,11 +70,193 @@ class Decoded(dict[str, Any]):
         return value
 
 
+class _Unsure:
+    """The answer of a reader about a value that it does not take."""
+
+
+UNSURE = _Unsure()
+
+Reader = Callable[[Any, Budget], object]
+"""Takes a value that is not null, and returns what Go would see; UNSURE if there may be anything to say about it.
+
+A reader spends the values that it reads. It may overspend the budget, and whoever calls it looks at that.
+"""
+
+
+class Member:
+    """One key, prepared once. `read`: its reader; `shape`: of its object; `item`: of its items."""
+
+    __slots__ = ("item", "key", "read", "shape")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.shape = Shape(key.keys) if key.type == "object" else None
+        self.item = None if key.items is None else Member(key.items)
+        self.read = _reader_of(key, self.shape, self.item)
+
+
+class Shape:
+    """The keys of one object, prepared once. `required`: the keys that must be set, with their names."""
+
+    __slots__ = ("_folded", "keys", "members", "required")
+
+    def __init__(self, keys: Mapping[str, Key]) -> None:
+        self.keys = keys
+        self.members = {name: Member(key) for name, key in keys.items()}
+        self.required = tuple((name, key) for name, key in keys.items() if key.required)
+        self._folded: Mapping[str, str] | None = None
+
+    def name_of(self, written: str) -> str | None:
+        """Return the key that Go reads as one that is spelt otherwise; None for an unknown key."""
+        if self._folded is None:
+            self._folded = {name.casefold(): name for name in self.keys}
+        return self._folded.get(written.casefold())
+
+    def read(self, conf: Conf, budget: Budget, *, skipped: frozenset[str]) -> Decoded | None:
+        """Return the object of a plugin without the keys of `skipped` that are not in this shape.
+
+        None if there may be anything to say about it: `Decoder` reads it with care then, with the same budget.
+        """
+        before = budget.values
+        into = self.read_members(conf, budget, skipped)
+        if isinstance(into, _Unsure) or budget.values < 0:
+            budget.values = before
+            return None
+        return into
+
+    def read_members(self, conf: Conf, budget: Budget, skipped: frozenset[str] = frozenset()) -> Decoded | _Unsure:
+        """Return an object as a reader does."""
+        into, members = Decoded(), self.members
+        for written, value in conf.items():
+            member = members.get(written)
+            if member is None:
+                if written in skipped:
+                    continue
+                return UNSURE
+            if value is not None:
+                read = member.read(value, budget)
+                if read is UNSURE:
+                    return UNSURE
+                into[written] = read
+        for name, _ in self.required:
+            if into.get(name) in (None, ""):
+                return UNSURE
+        return into
+
+
+NO_KEYS = Shape({})
+
+
+def shape_of(schema: PluginSchema, checks: PluginChecks) -> Shape:
+    """Return the keys of a schema of these checks, which keep them."""
+    key = ("shape", id(schema))
+    known: Shape | None = checks.prepared.get(key)
+    if known is None:
+        known = checks.prepared[key] = Shape(schema.keys)
+    return known
+
+
+def _reader_of(key: Key, shape: Shape | None, item: Member | None) -> Reader:
+    """Return the reader of one key."""
+    if key.remark or ((shape is not None or item is not None) and (key.values or key.format)):
+        return _never
+    if shape is not None:
+        return _object_reader(shape)
+    if item is None:
+        return _scalar_reader(key)
+    return _list_reader(key, item.read) if key.type == "array" else _map_reader(item.read)
+
+
+def _never(_value: Any, _budget: Budget) -> object:
+    """Read no value: the key has a remark whenever it is there."""
+    return UNSURE
+
+
+def _object_reader(shape: Shape) -> Reader:
+    def read(value: Any, budget: Budget) -> object:
+        budget.values -= 1
+        return shape.read_members(value, budget) if isinstance(value, dict) else UNSURE
+
+    return read
+
+
+def _list_reader(key: Key, read_item: Reader) -> Reader:
+    """Return the reader of an array that holds no null."""
+
+    def read(value: Any, budget: Budget) -> object:
+        budget.values -= 1
+        if not isinstance(value, list) or not _is_within(value, key):
+            return UNSURE
+        return _read_items(value, read_item, budget)
+
+    return read
+
+
+def _map_reader(read_item: Reader) -> Reader:
+    """Return the reader of a map that holds no null."""
+
+    def read(value: Any, budget: Budget) -> object:
+        budget.values -= 1
+        if not isinstance(value, dict):
+            return UNSURE
+        found = _read_items(value.values(), read_item, budget)
+        return UNSURE if isinstance(found, _Unsure) else dict(zip(value, found, strict=True))
+
+    return read
+
+
+def _read_items(items: Iterable[Any], read_item: Reader, budget: Budget) -> list[object] | _Unsure:
+    found: list[object] = []
+    for item in items:
+        read = UNSURE if item is None or budget.values < 0 else read_item(item, budget)
+        if read is UNSURE:
+            return UNSURE
+        found.append(read)
+    return found
+
+
+def _scalar_reader(key: Key) -> Reader:
+    """Return the reader of a value that is kept as it is written."""
+    is_of_type = _type_test(key)
+    has_size = key.type in {"integer", "array"} and (key.minimum is not None or key.maximum is not None)
+    values, form = key.values, key.format
+
+    def read(value: Any, budget: Budget) -> object:
+        budget.values -= 1
+        if not is_of_type(value) or (has_size and not _is_within(value, key)):
+            return UNSURE
+        if not (values or form) or value in ("", [], {}):
+            return value
+        if values and not _is_known(value, key):
+            return UNSURE
+        return UNSURE if form and (not fits(value, form) or remark(value, form)) else value
+
+    return read
+
+
+def _type_test(key: Key) -> Callable[[Any], bool]:
+    """Return the test whether Go can decode a value."""
+    if key.type == "any":
+        return lambda _value: True
+    if key.type == "integer":
+        least, most = GO_INTEGERS[key.go]
+        return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+    kind = JSON_TYPES[key.type][0]
+    return lambda value: isinstance(value, kind)
+
+
+def _is_within(value: Any, key: Key) -> bool:
+    """Say whether an integer, or the number of items of a list, is within the limits of a key."""
+    size = len(value) if isinstance(value, list) else value
+    return (key.minimum is None or size >= key.minimum) and (key.maximum is None or size <= key.maximum)
+
+
 class Decoder:
-    """Reads the object of one plugin.
+    """Reads the object of one plugin with care: it finds mistakes, and says where they are.
 
     `plugin`: its type. `envelope`: keys at the top that other programs read. `misplaced`: keys that belong into `ipam`,
-    each with the IPAM plugin that reads it. `foreign`: the keys of other plugins, None if nobody asks.
+    each with the IPAM plugin that reads it. `foreign`: the keys of other plugins, None if nobody asks. A reader of the
+    object's `Shape` takes each value that is right.
     """
 
     def __init__(
@@ -93,46 +275,65 @@ class Decoder:
         self.foreign = foreign
         self.top: Decoded | None = None
 
-    def decode(self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
+    def decode(self, conf: Conf, shape: Shape, path: str, into: Decoded) -> Findings:
         """Read the plugin's object into `into`; yield its mistakes in input order.
 
         NB: `log_level` of sriov is meant for the plugin, which has `logLevel`, although IPAM plugins read `log_level`.
         """
         self.top = into
-        own = {written: value for written, value in conf.items() if written in keys or written not in self.envelope}
-        for written in self._find_misplaced(own, keys):
-            del own[written]
+        misplaced = self._find_misplaced(conf, shape.keys) if self.misplaced else ()
+        for written in misplaced:
             detail = f"IPAM {self.misplaced[written]} reads this key inside ipam, and nothing reads it here"
             where = join(path, written)
             yield PluginFinding(code="NAD109", path=where, detail=detail, fix='move it into "ipam"')
-        yield from self._object(own, keys, path, into, also=self.envelope)
+        skipped = self.envelope.union(misplaced) if misplaced else self.envelope
+        yield from self._object(conf, shape, path, into, skipped=skipped)
 
-    def _find_misplaced(self, own: Conf, keys: Mapping[str, Key]) -> list[str]:
-        unread = [written for written in own if written not in keys and written in self.misplaced]
+    def _find_misplaced(self, conf: Conf, keys: Mapping[str, Key]) -> list[str]:
+        unknown = (written for written in conf if written not in keys and written not in self.envelope)
+        unread = [written for written in unknown if written in self.misplaced]
         spelt = {same_letters(name) for name in keys} if unread else set()
         return [written for written in unread if same_letters(written) not in spelt]
 
     def _object(
-        self, conf: Conf, keys: Mapping[str, Key], path: str, into: Decoded, *, also: frozenset[str] = frozenset()
+        self, conf: Conf, shape: Shape, path: str, into: Decoded, *, skipped: frozenset[str] = frozenset()
     ) -> Findings:
-        """Read one object. An unknown key is compared with `keys` and with `also`."""
-        folded = None if keys.keys() >= conf.keys() else {name.casefold(): name for name in keys}
-        for written, value in conf.items():
-            name = written if folded is None or written in keys else folded.get(written.casefold())
-            where = join(path, written)
-            if name is None:
-                yield from self._unknown(written, (*keys, *also), where, is_top=into is self.top)
-            elif value is not None:
-                if name != written:
-                    yield self._other_case(where, name)
-                yield from self._value(value, keys[name], where, into, name)
-        yield from self._missing(keys, path, into)
+        """Read one object, without the keys that are not in `shape` and in `skipped`.
 
-    def _missing(self, keys: Mapping[str, Key], path: str, into: Decoded) -> Findings:
-        for name, key in keys.items():
-            if key.required and into.get(name) in (None, "") and name not in into.unreadable:
-                detail = f'the plugin {self.plugin} needs "{name}"'
-                yield PluginFinding(code="NAD103", path=path, detail=detail, fix="add it", refusal=key.required_refusal)
+        An unknown key is compared with the keys of `shape`, at the top also with those of the envelope.
+        """
+        budget, members = self.budget, shape.members
+        for written, value in conf.items():
+            member = members.get(written)
+            if member is not None:
+                if value is None:
+                    continue
+                before = budget.values
+                read = member.read(value, budget)
+                if read is not UNSURE and budget.values >= 0:
+                    into[written] = read
+                    continue
+                budget.values = before
+                yield from self._value(value, member, join(path, written), into, written)
+                continue
+            if written in skipped:
+                continue
+            name, where = shape.name_of(written), join(path, written)
+            if name is None:
+                is_top = into is self.top
+                known = (*shape.keys, *self.envelope) if is_top else shape.keys
+                yield from self._unknown(written, known, where, is_top=is_top)
+            elif value is not None:
+                yield self._other_case(where, name)
+                yield from self._value(value, members[name], where, into, name)
+        for name, key in shape.required:
+            if into.get(name) in (None, ""):
+                yield from self._missing(name, key, path, into)
+
+    def _missing(self, name: str, key: Key, path: str, into: Decoded) -> Findings:
+        if name not in into.unreadable:
+            detail = f'the plugin {self.plugin} needs "{name}"'
+            yield PluginFinding(code="NAD103", path=path, detail=detail, fix="add it", refusal=key.required_refusal)
 
     def _unknown(self, written: str, known: Iterable[str], where: str, *, is_top: bool) -> Findings:
         if not self.budget.spend_lookup():
@@ -148,9 +349,10 @@ class Decoder:
         detail = f"the plugin {self.plugin} spells this key in another letter case"
         return PluginFinding(code="NAD105", path=where, detail=detail, fix=f'write "{name}"')
 
-    def _value(self, value: object, key: Key, where: str, into: Decoded, name: str) -> Findings:
-        """Read one value that is not null, and store it in `into` unless Go cannot decode it."""
+    def _value(self, value: object, member: Member, where: str, into: Decoded, name: str) -> Findings:
+        """Read one value that is not null with care, and store it in `into` unless Go cannot decode it."""
         self.budget.spend(1)
+        key = member.key
         wrong = self._wrong_type(value, key, where)
         if wrong is not None:
             into.unreadable.add(name)
@@ -158,17 +360,17 @@ class Decoder:
             return
         if key.remark:
             yield PluginFinding(code="NAD502", path=where, detail=key.remark)
-        if key.type == "object":
+        if member.shape is not None:
             inner = Decoded()
             into[name] = inner
-            yield from self._object(cast(Conf, value), key.keys, where, inner)
-        elif key.items is not None:
-            yield from self._items(value, key, key.items, where, into, name)
+            yield from self._object(cast(Conf, value), member.shape, where, inner)
+        elif member.item is not None:
+            yield from self._items(value, key, member.item, where, into, name)
         else:
             into[name] = value
         yield from self._limits(value, key, where)
 
-    def _items(self, value: Any, key: Key, item_key: Key, where: str, into: Decoded, name: str) -> Findings:
+    def _items(self, value: Any, key: Key, member: Member, where: str, into: Decoded, name: str) -> Findings:
         """Read the items of an array, or the values of a map. Null becomes None, unless it is a mistake.
 
         An object that is null lacks all of its keys, because its Go struct is empty.
@@ -184,10 +386,11 @@ class Decoder:
                     detail = f"the plugin {self.plugin} crashes on null in this list"
                     yield PluginFinding(code="NAD106", path=place, detail=detail, fix="remove it")
                 else:
-                    yield from self._missing(item_key.keys, place, Decoded())
+                    for lacking, its_key in (member.shape or NO_KEYS).required:
+                        yield from self._missing(lacking, its_key, place, Decoded())
                 continue
             holder = Decoded()
-            yield from self._value(item, item_key, place, holder, "item")
+            yield from self._value(item, member, place, holder, "item")
             if holder.unreadable:
                 into.unreadable.add(name)
             read.append(holder.get("item"))
@@ -238,8 +441,7 @@ class Decoder:
 
     def _bounds(self, value: Any, key: Key, where: str) -> Findings:
         size = len(value) if isinstance(value, list) else value
-        is_short = key.minimum is not None and size < key.minimum
-        if is_short or (key.maximum is not None and size > key.maximum):
+        if not _is_within(value, key):
             unit = " items" if isinstance(value, list) else ""
             detail = f"the plugin {self.plugin} takes {_range_words(key)}{unit}"
             yield self._broken(key, "NAD201", where, size, detail, "")

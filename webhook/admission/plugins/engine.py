@@ -11,18 +11,27 @@ The engine gets the result of `cniconfig`, so `type`, `ipam` and `capabilities` 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.netattachdef import RESOURCE_NAME
-from cniplugin.netspec.plan import ARGUMENTS, argument_reaches
+from cniplugin.netspec.plan import reaching_arguments
 from webhook.admission.plugins import chaining
-from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
+from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError, shape_of
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.foreignkeys import QUIET, WELL_KNOWN, ForeignKeys
-from webhook.admission.plugins.placement import NO_ORIGIN, Network, Origin, Placed, constraint_findings
+from webhook.admission.plugins.placement import (
+    NO_ORIGIN,
+    Network,
+    Origin,
+    Placed,
+    constraint_findings,
+    prepare_conditions,
+    prepare_constraint,
+)
 from webhook.admission.plugins.routegateways import route_findings
-from webhook.admission.plugins.rules.registry import RULES
+from webhook.admission.plugins.rules.registry import ABOUT, RULES
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 from webhook.admission.plugins.spelling import near_type
 
@@ -107,6 +116,40 @@ def _may_give_addresses(schema: PluginSchema | None) -> bool:
     return schema is None or schema.opaque or schema.ipam == "own" or bool(schema.reads_pod)
 
 
+NO_KEYS: frozenset[str] = frozenset()
+
+
+class _Tables:
+    """The tables of one schema, compiled once.
+
+    `shape`: its keys. `known`: these, and those that every plugin may have. `predecessors`: each with the test of its
+    conditions. `has_requirements`: whether it may need IPAM or a device.
+    """
+
+    def __init__(self, schema: PluginSchema, checks: PluginChecks) -> None:
+        self.shape = shape_of(schema, checks)
+        self.known = ENVELOPE.union(schema.keys)
+        self.predecessors = tuple((prepare_conditions(needed.when), needed) for needed in schema.predecessors)
+        self.has_requirements = schema.ipam in ("required", "first") or bool(schema.device_keys)
+        self._constraints = tuple(map(prepare_constraint, schema.constraints))
+        self._rules = tuple((ABOUT.get(name, NO_KEYS), RULES[name]) for name in schema.rules)
+
+    def findings(self, placed: Placed) -> Findings:
+        """Return the findings by the constraints and the rules of the schema."""
+        found = constraint_findings(placed, self._constraints)
+        rules = [rule for keys, rule in self._rules if not keys or not keys.isdisjoint(placed.values)]
+        return chain(found, *(rule(placed) for rule in rules)) if rules else found
+
+
+def _tables_of(schema: PluginSchema, checks: PluginChecks) -> _Tables:
+    """Return the compiled tables of a schema of these checks, which keep them."""
+    key = ("tables", id(schema))
+    known: _Tables | None = checks.prepared.get(key)
+    if known is None:
+        known = checks.prepared[key] = _Tables(schema, checks)
+    return known
+
+
 class _Walk:
     """The state of one walk over a network.
 
@@ -169,35 +212,45 @@ class _Walk:
         """Yield the findings about one plugin and its IPAM."""
         if schema.opaque:
             yield from self._opaque_type(plugin.type, path)
-        ipam = self.checks.ipam_of(schema, plugin.ipam_type)
-        placed = self._placed(plugin, schema, path)
-        yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
-        if schema.kind == "ipam":
-            return
-        is_all_known = all(key in schema.keys or key in ENVELOPE for key in plugin.conf)
-        misplaced = {} if is_all_known or schema.opaque or schema.ipam == "unused" else self._misplaced(ipam)
-        is_closed = not is_all_known and not schema.opaque
-        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False) if is_closed else None
-        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
-        yield from decoder.decode(plugin.conf, schema.keys, path, placed.values)
-        placed.values["ipam"] = inner = Decoded()
+        if schema.kind == "ipam" or (schema.chained_only and not self.earlier):
+            placed = self._placed(plugin, schema, Decoded(), path)
+            yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
+            if schema.kind == "ipam":
+                return
+        tables = _tables_of(schema, self.checks)
+        values = tables.shape.read(plugin.conf, self.budget, skipped=ENVELOPE)
+        if values is None:
+            values = Decoded()
+            yield from self._decode(plugin, schema, tables, values, path)
+        placed = self._placed(plugin, schema, values, path)
+        values["ipam"] = inner = Decoded()
         inner["type"] = plugin.ipam_type
-        yield from _findings_of(placed)
-        yield from chaining.version_findings(placed)
-        yield from chaining.old_result_findings(placed)
-        yield from chaining.interface_findings(placed, self.maker)
-        yield from chaining.untyped_ipam_findings(placed, plugin.conf)
-        if self.maker is None and chaining.makes_interface(placed):
-            self.maker = schema
-        yield from chaining.predecessor_findings(placed)
-        yield from chaining.requirement_findings(placed)
-        yield from chaining.misspelt_findings(placed, self.budget)
+        yield from tables.findings(placed)
+        yield from self._place_findings(placed, plugin, tables)
         if schema.opaque:
             return
+        ipam = self.checks.ipam_of(schema, plugin.ipam_type)
         if ipam is not None or plugin.ipam_type is None:
             yield from chaining.capability_findings(placed, ipam)
         if plugin.ipam_type is not None and schema.checks_ipam(plugin.ipam_type):
             yield from self._ipam(plugin, schema, ipam, join(path, "ipam"))
+
+    def _place_findings(self, placed: Placed, plugin: PluginConfig, tables: _Tables) -> Findings:
+        """Yield the findings about a plugin in its place: its version, the plugins before it, what it needs."""
+        schema = placed.schema
+        if self.network.cni_version not in schema.cni_versions:
+            yield from chaining.version_findings(placed)
+        yield from chaining.old_result_findings(placed)
+        yield from chaining.interface_findings(placed, self.maker)
+        if plugin.ipam_type is None:
+            yield from chaining.untyped_ipam_findings(placed, plugin.conf)
+        if self.maker is None and chaining.makes_interface(placed):
+            self.maker = schema
+        if tables.predecessors:
+            yield from chaining.predecessor_findings(placed, tables.predecessors)
+        if tables.has_requirements:
+            yield from chaining.requirement_findings(placed)
+        yield from chaining.misspelt_findings(placed, self.budget)
 
     def _ipam(self, plugin: PluginConfig, main: PluginSchema, schema: PluginSchema | None, path: str) -> Findings:
         name = plugin.ipam_type or ""
@@ -211,26 +264,42 @@ class _Walk:
                 else self._unknown_type(name, path, is_ipam=True)
             )
             return
-        placed = self._placed(plugin, schema, path)
-        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
-        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
-        yield from decoder.decode(plugin.conf["ipam"], schema.keys, path, placed.values)
-        yield from _findings_of(placed)
-        yield from chaining.version_findings(placed)
-        yield from route_findings(placed, main)
+        tables, conf = _tables_of(schema, self.checks), plugin.conf["ipam"]
+        values = tables.shape.read(conf, self.budget, skipped=IPAM_ENVELOPE)
+        if values is None:
+            values = Decoded()
+            foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
+            decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
+            yield from decoder.decode(conf, tables.shape, path, values)
+        placed = self._placed(plugin, schema, values, path)
+        yield from tables.findings(placed)
+        if self.network.cni_version not in schema.cni_versions:
+            yield from chaining.version_findings(placed)
+        if values.get("routes"):
+            yield from route_findings(placed, main)
 
-    def _placed(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Placed:
+    def _decode(
+        self, plugin: PluginConfig, schema: PluginSchema, tables: _Tables, values: Decoded, path: str
+    ) -> Findings:
+        """Read the object of a plugin with care into `values`."""
+        is_closed = not schema.opaque and not tables.known.issuperset(plugin.conf)
+        ipam = self.checks.ipam_of(schema, plugin.ipam_type)
+        misplaced = self._misplaced(ipam) if is_closed and schema.ipam != "unused" else {}
+        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=False) if is_closed else None
+        decoder = Decoder(schema.type, ENVELOPE, self.budget, misplaced=misplaced, foreign=foreign)
+        return decoder.decode(plugin.conf, tables.shape, path, values)
+
+    def _placed(self, plugin: PluginConfig, schema: PluginSchema, values: Decoded, path: str) -> Placed:
+        # By position: keywords cost as much as the rest.
         return Placed(
-            schema=schema,
-            values=Decoded(),
-            path=path,
-            earlier=self.earlier,
-            declared=plugin.capabilities,
-            arguments=frozenset(
-                request for request in ARGUMENTS if argument_reaches(request, plugin, self.checks.attached_by)
-            ),
-            network=self.network,
-            has_addresses=self.has_addresses,
+            schema,
+            values,
+            path,
+            self.earlier,
+            plugin.capabilities,
+            self.network,
+            reaching_arguments(plugin, self.checks.attached_by),
+            self.has_addresses,
         )
 
     def _misplaced(self, ipam: PluginSchema | None) -> Mapping[str, str]:
@@ -250,9 +319,3 @@ class _Walk:
             for key in schema.keys
             if key not in elsewhere or (schema.type in WELL_KNOWN and key not in QUIET)
         }
-
-
-def _findings_of(placed: Placed) -> Findings:
-    yield from constraint_findings(placed)
-    for name in placed.schema.rules:
-        yield from RULES[name](placed)

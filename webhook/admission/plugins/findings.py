@@ -8,7 +8,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cniplugin.netspec.attachers import MULTUS
@@ -64,7 +64,7 @@ class PluginFinding:
         )
 
 
-Findings = Iterator[PluginFinding]
+Findings = Iterable[PluginFinding]
 
 
 def _quote(refusal: str, value: object) -> str:

@@ -14,7 +14,7 @@ from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.cniconfig import NetworkConfigList, PluginConfig
 from cniplugin.netspec.plan import ARGUMENTS, argument_reaches
 from webhook.admission.plugins.chaining import RUNTIME_CAPABILITIES
-from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError
+from webhook.admission.plugins.decoding import IPAM_ENVELOPE, Budget, Decoded, Decoder, OutOfBudgetError, shape_of
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.admission.plugins.intervals import Network, Spans, place_of
 from webhook.admission.plugins.rules import ovn
@@ -207,9 +207,8 @@ def _ipam(
         return None
     values = Decoded()
     decoder = Decoder(ipam.type, IPAM_ENVELOPE, budget, misplaced={})
-    if any(
-        finding.is_error(checks.attached_by) for finding in decoder.decode(plugin.conf["ipam"], ipam.keys, "", values)
-    ):
+    found = decoder.decode(plugin.conf["ipam"], shape_of(ipam, checks), "", values)
+    if any(finding.is_error(checks.attached_by) for finding in found):
         return None
     try:
         ranges, subnets = _READERS[ipam.type](values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from cniplugin.netspec.jsontext import join
@@ -72,43 +72,86 @@ class Placed(NamedTuple):
         return path
 
 
-def holds(conditions: Conditions, values: Decoded) -> bool:
-    """Say whether all conditions hold. A condition on a key that cannot be read does not."""
-    for key, condition in conditions.items():  # noqa: SIM110 - a generator would cost more than most conditions
-        if not _is_met(condition, key, values):
+Test = Callable[[Decoded], bool]
+"""Says whether a condition holds for the values of a plugin."""
+
+
+def prepare_conditions(conditions: Conditions) -> Test:
+    """Return the test whether all conditions hold. A condition on a key that cannot be read does not."""
+    tests = tuple(_prepare(key, condition) for key, condition in conditions.items())
+    if len(tests) == 1:
+        return tests[0]
+
+    def hold(values: Decoded) -> bool:
+        for test in tests:  # noqa: SIM110 - a generator would cost more than most conditions
+            if not test(values):
+                return False
+        return True
+
+    return hold
+
+
+def _prepare(key: str, condition: object) -> Test:
+    """Return the test of one condition. NB: only a key inside another object has a dot."""
+    is_met = _TESTS[condition] if isinstance(condition, str) else _value_test(condition)
+    if "." not in key:
+        return lambda values: is_met(values.get(key)) and key not in values.unreadable
+
+    def test(values: Decoded) -> bool:
+        try:
+            value = values.find(key)
+        except KeyError:
             return False
-    return True
+        return is_met(value)
+
+    return test
 
 
-def _is_met(condition: object, key: str, values: Decoded) -> bool:
-    try:
-        value = values.find(key)
-    except KeyError:
-        return False
-    match condition:
-        case "set":
-            return value not in _ZERO
-        case "unset":
-            return value in _ZERO
-        case "present":
-            return value is not None
-        case "absent":
-            return value is None
-        case {"not": excluded}:
-            return value is not None and not _is_one_of(value, excluded)
-        case _:
-            return _is_one_of(value, condition)
+_TESTS: Mapping[str, Callable[[object], bool]] = {
+    "set": lambda value: value not in _ZERO,
+    "unset": lambda value: value in _ZERO,
+    "present": lambda value: value is not None,
+    "absent": lambda value: value is None,
+}
+"""The test of each `schema.State`."""
+
+
+def _value_test(condition: Any) -> Callable[[object], bool]:
+    """Return the test of a condition that lists values, or those that are excluded."""
+    if isinstance(condition, Mapping):
+        excluded = condition["not"]
+        return lambda value: value is not None and not _is_one_of(value, excluded)
+    return lambda value: _is_one_of(value, condition)
 
 
 def _is_one_of(value: object, choices: Any) -> bool:
     return any(value == choice and type(value) is type(choice) for choice in choices)
 
 
-def constraint_findings(placed: Placed) -> Findings:
-    """Yield each constraint whose conditions all hold."""
-    for constraint in placed.schema.constraints:
-        if holds(constraint.when, placed.values):
-            yield _finding(constraint, placed)
+class PreparedConstraint(NamedTuple):
+    """A constraint with its test. `needed`: a key without which it cannot hold, "" for none."""
+
+    needed: str
+    test: Test
+    constraint: Constraint
+
+
+def prepare_constraint(constraint: Constraint) -> PreparedConstraint:
+    """Return a constraint with what its test needs. NB: most keys are absent from most configurations."""
+    needed = [key for key, condition in constraint.when.items() if condition not in ("unset", "absent")]
+    tops = [key.partition(".")[0] for key in needed]
+    first = next((top for top in tops if top != "ipam"), "")
+    return PreparedConstraint(first, prepare_conditions(constraint.when), constraint)
+
+
+def constraint_findings(placed: Placed, constraints: Iterable[PreparedConstraint]) -> Findings:
+    """Return a finding for each constraint whose conditions all hold."""
+    values = placed.values
+    return [
+        _finding(constraint, placed)
+        for needed, test, constraint in constraints
+        if (not needed or needed in values) and test(values)
+    ]
 
 
 def _finding(constraint: Constraint, placed: Placed) -> PluginFinding:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.plan import known_reads
@@ -214,7 +214,8 @@ class PluginChecks:
     `schemas`: by type, other names included. `unknown_types`: one of UNKNOWN_TYPES, for plugin types without a schema.
     `exempt`: plugin types that are not checked at all. `values_max`: values of one configuration that are checked,
     which takes 10 microseconds each; the largest configurations that people write have some hundreds. `attached_by`:
-    one of `netspec.attachers.ATTACHERS`.
+    one of `netspec.attachers.ATTACHERS`. `prepared`: what is compiled of a schema at its first use, by the id of the
+    schema, which is kept alive here.
     """
 
     schemas: Mapping[str, PluginSchema]
@@ -222,6 +223,7 @@ class PluginChecks:
     exempt: frozenset[str] = frozenset()
     values_max: int = 1_500
     attached_by: str = MULTUS
+    prepared: dict[tuple[str, int], Any] = field(default_factory=dict, init=False, repr=False)
 
     def schema_of(self, name: str | None) -> PluginSchema | None:
         """Return the schema that says all that a plugin type does, if there is one."""

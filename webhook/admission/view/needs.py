@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import BY_CLAIM, BY_PLUGIN, NetworkAttachmentDefinition, source_of
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import may_be_claimed, opts_out
+from webhook.admission.model.injection import Injection, may_be_claimed, opts_out
 from webhook.admission.model.podspec import Json
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import read_pod
@@ -53,6 +53,20 @@ def resources_of(network: NetworkAttachmentDefinition, keys: Sequence[str]) -> f
     """Return the resources that a definition names under any of the keys."""
     named = (trim(network.annotations.get(key, "")) for key in keys)
     return frozenset(name for name in named if name)
+
+
+def find_needing(
+    networks: Iterable[NetworkAttachmentDefinition], injection: Injection | None
+) -> tuple[tuple[str, str], ...]:
+    """Return namespace and name of the networks that need a resource and do not opt out, in their order."""
+    if injection is None:
+        return ()
+    keys = injection.resource_name_keys
+    return tuple(
+        (network.namespace, network.name)
+        for network in networks
+        if network.annotations and resources_of(network, keys) and not opts_out(network.annotations)
+    )
 
 
 def count_needs(

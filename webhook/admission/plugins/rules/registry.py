@@ -32,3 +32,19 @@ RULES: Mapping[str, Rule] = {
     "antrea-network": ovn.antrea_findings,
     "antrea-pools": ovn.antrea_pool_findings,
 }
+
+ABOUT: Mapping[str, frozenset[str]] = {
+    "bridge-trunk": frozenset({"vlanTrunk"}),
+    "ovs-trunk": frozenset({"trunk"}),
+    "accelerated-bridge-trunk": frozenset({"trunk"}),
+    "accelerated-bridge-names": frozenset({"bridge"}),
+    "bond-mtu": frozenset({"mtu"}),
+    "dhcp-options": frozenset({"provide", "request"}),
+    "host-device-ways": frozenset({"hwaddr", "kernelpath"}),
+    "route-override-defaults": frozenset({"addroutes"}),
+    "ovs-mirrors": frozenset({"mirrors"}),
+    "tuning-sysctls": frozenset({"sysctl"}),
+    "ovn-kubernetes-network": frozenset({"topology"}),
+    "ovn-kubernetes-subnets": frozenset({"topology"}),
+}
+"""Rules that say nothing about a plugin without any of these keys, so they need not run."""
