@@ -64,7 +64,10 @@ class MigrationStep(NamedTuple):
 
 
 class PathMigration:
-    """The migration of one configuration. The registrar calls `plan` in each period, and again after a conflict."""
+    """The migration of one configuration. The registrar calls `plan` in each period, and again after a conflict.
+
+    NB: a replica that sees another one's probe for the first time keeps it, even between two periods.
+    """
 
     def __init__(self) -> None:
         self._is_running = False
@@ -85,10 +88,10 @@ class PathMigration:
         if not others:
             self.__init__()  # type: ignore[misc]  # as at the start
             return MigrationStep(token)
-        self._is_running = True
+        is_first_sight, self._is_running = not self._is_running, True
         probe = TO_TOKEN if token else TO_PLAIN
         is_present = any(hook["name"] == probe for hook in present)
-        if is_new_round:
+        if is_new_round or is_first_sight:
             self._advance(is_present=is_present)
         if self._seen_rounds >= ROUNDS:
             return MigrationStep(token)

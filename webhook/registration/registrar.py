@@ -17,7 +17,8 @@ a watch reports, and compares:
                                webhooks may refuse
 
 While the watches are live, all is in order, no migration of paths runs, and the list would be made as before (the
-authors of network-status, the protection of labels, the token), a period lasts CALM_S.
+authors of network-status, the protection of labels, the token), a period lasts CALM_S. While a migration runs, changes
+wait for the end of the period.
 
 Injection is registered before judgement (`tables.KINDS`). The kinds are independent: a missing object of one does not
 stop the other. Replicas need no leader: all write the same list, and the second one finds it in order.
@@ -26,6 +27,7 @@ stop the other. Replicas need no leader: all write the same list, and the second
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Event, Thread
@@ -191,7 +193,13 @@ class Registrar(Collector):
         for kept in self._kept:
             self._keep_guarded(kept, due)
         spread = 1 - JITTER * self._random()
-        return self._changes.rest(self._period_s * spread, calm_s=CALM_S * spread, is_calm=self._is_calm)
+        ends = time.monotonic() + self._period_s * spread
+        due = self._changes.rest(self._period_s * spread, calm_s=CALM_S * spread, is_calm=self._is_calm)
+        if due is Due.CHANGE and any(kept.migration.is_running for kept in self._kept):
+            # Its probe is judged once in each period, and a change must not begin periods again and again.
+            self._stopping.wait(max(0.0, ends - time.monotonic()))
+            return Due.TICK
+        return due
 
     def _sources(self, present: Sequence[Webhook]) -> _Sources:
         token = self._path_token([token_of(hook) for hook in present if is_ours(hook)])

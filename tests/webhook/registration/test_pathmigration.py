@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from certs.store import Due
 from tests.fakes.objects import write_kubeconfig
 from webhook.kube.connection import Connection
 from webhook.registration.conditions import LabelProtection, StatusProtection
@@ -117,7 +118,22 @@ def test_a_conflict_is_not_a_new_period() -> None:
         assert move.plan(present, TOKEN, is_new_round=False) == MigrationStep("", TO_TOKEN)
 
 
-def test_registrars_of_an_upgrade(tmp_path: Path) -> None:
+def test_a_replica_keeps_the_probe_of_another_that_it_sees_between_two_periods() -> None:
+    present = made(MigrationStep("", TO_TOKEN))
+    assert PathMigration().plan(present, TOKEN, is_new_round=False) == MigrationStep("", TO_TOKEN)
+
+
+class Restless:
+    """Implements `Changes`: something changes all the time."""
+
+    def rest(self, _tick_s: float, **_others: object) -> Due:
+        return Due.CHANGE
+
+    def stop(self) -> None: ...
+
+
+@pytest.mark.parametrize("changes", [None, Restless()], ids=["not watched", "changes all the time"])
+def test_registrars_of_an_upgrade(tmp_path: Path, changes: Restless | None) -> None:
     """By HTTP: the plain paths of an older version get the token, and the authorities stay."""
     with WebhookServer() as api:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", api.url)
@@ -131,6 +147,7 @@ def test_registrars_of_an_upgrade(tmp_path: Path) -> None:
             protection=StatusProtection,
             path_token=lambda _present: TOKEN,
             random=lambda: 0.5,
+            changes=changes,
             period_s=0.005,
         )
         registrar.start()
