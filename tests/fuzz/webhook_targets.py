@@ -45,7 +45,8 @@ from webhook.review import wire
 from webhook.serving import http
 from webhook.serving.http import RequestError
 from webhook.serving.tls import CertificateError, MemoryTls
-from webhook.trees import builder, documents, jsonstream, kustomizations, positions, yamlstream
+from webhook.trees import builder, documents, jsonstream, positions, yamlstream
+from webhook.trees.builds import kustomizations
 from webhook.trees.problems import ManifestError, Position, Problem
 
 from .target import Target, agree, json_of, object_of, text_of

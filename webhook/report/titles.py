@@ -24,6 +24,8 @@ FILE_RULES = {
     "environments": "directories of a tree have the same objects, and are judged one by one",
     "suppression-comment": "a comment for nadmit cannot be read",
     "template": "an object is a template that is not filled in",
+    "unknown-kind": "an API group of the project has no such kind or version",
+    "unknown-name": "an access policy names what no file has",
     "unreadable-file": "a file cannot be read",
     "unreadable-object": "an object does not have the form that the API server expects",
     "unused-baseline": "an entry of the baseline is of no use",

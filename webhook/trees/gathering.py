@@ -21,8 +21,8 @@ from .problems import ManifestError, Position, Problem
 from .yamlstream import RENDER, decode
 
 if TYPE_CHECKING:
-    from .charts import Chart
-    from .kustomizations import Closure
+    from .builds.charts import Chart
+    from .builds.kustomizations import Closure
 
 SHOWN_MAX = 3
 """Charts and kustomizations that one remark names."""
@@ -132,8 +132,8 @@ def read_text(file: str, problems: list[Problem], texts: dict[str, str]) -> tupl
 
 def _take_kustomizations(reader: _Reader, files: Sequence[str], kustomizations: Sequence[str]) -> list[str]:
     """Build what can be built, and return the files that are left to be read as they are."""
-    from . import kustomizations as kustomize  # noqa: PLC0415 - few trees have one
-    from . import programs  # noqa: PLC0415
+    from .builds import kustomizations as kustomize  # noqa: PLC0415 - few trees have one
+    from .builds import programs  # noqa: PLC0415
 
     gathered = reader.gathered
     roots, loose, others = kustomize.find_roots(kustomizations)
@@ -190,7 +190,7 @@ def _names(names: Sequence[str]) -> str:
 
 def _take_charts(reader: _Reader, files: Sequence[str]) -> list[str]:
     """Render the charts, and return the files that are left to be read as they are."""
-    from . import charts, programs  # noqa: PLC0415 - few trees have one
+    from .builds import charts, programs  # noqa: PLC0415 - few trees have one
 
     gathered = reader.gathered
     kept, found, _ = charts.take_out(files, named=reader.named)

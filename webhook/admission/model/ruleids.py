@@ -151,8 +151,11 @@ RULES = {
     # lints of policies, access.lints
     "any-master": "an Allow rule for definitions lets their author choose any interface of the node",
     "baseline-pools": "level Baseline lists interfaces and no addresses, so definitions may hand out any pool",
+    "denies-everything": "a Deny rule refuses every network to every pod, or every definition",
+    "every-network": "an Allow rule that names no network opens those of every tenant",
     "everything": "a star alone also selects objects that are made later",
     "grants-nothing": "an Allow rule is in a policy that is not enforced",
+    "limits-void": "another Allow rule accepts what the limits of a rule refuse",
     "nad-labels": "an Allow rule selects networks of any namespace by labels, which their authors set",
     "namespace-labels": "labels of namespaces decide, and others may be able to set them",
     "pod-can-step-aside": "a Deny rule depends on labels or an account that the author of a pod chooses",
@@ -311,8 +314,8 @@ ELSEWHERE = frozenset(
         *("annotation-name", "config-field", "config-name", "config-on-disk", "devices-claimed", "devices-from-value"),
         *("dotted-name", "inject-value", "network-info-volume", "networks-origin", "resource-domain"),
         *("level-label", "level-value"),
-        *("any-master", "baseline-pools", "everything", "grants-nothing", "nad-labels", "namespace-labels"),
-        *("pod-can-step-aside", "shadowed"),
+        *("any-master", "baseline-pools", "denies-everything", "every-network", "everything", "grants-nothing"),
+        *("limits-void", "nad-labels", "namespace-labels", "pod-can-step-aside", "shadowed"),
     }
 )
 """Rules that have no outcome: they refuse nothing, or they are about neither pods nor definitions."""

@@ -236,6 +236,6 @@ def test_a_build_that_hangs_or_fails_is_told(monkeypatch: pytest.MonkeyPatch) ->
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         with monkeypatch.context() as patched:
-            patched.setattr("webhook.trees.programs.run.__kwdefaults__", {"timeout_s": 0.2}, raising=False)
+            patched.setattr("webhook.trees.builds.programs.run.__kwdefaults__", {"timeout_s": 0.2}, raising=False)
             result = check("k")
         assert (result.exit_code, text in result.stdout) == (0, True), result.stdout

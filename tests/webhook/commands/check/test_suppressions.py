@@ -62,7 +62,7 @@ def test_a_comment_reaches_one_document_only() -> None:
 def test_the_items_of_a_list_in_the_column_of_its_key_are_below_it() -> None:
     policy = (
         "apiVersion: access.nadmit.io/v1alpha1\nkind: NetworkAttachmentPolicy\nmetadata: {name: labels}\nspec:\n"
-        "  # nadmit: ignore everything the whole cluster is meant\n  attachments:\n"
+        "  # nadmit: ignore everything,denies-everything the whole cluster is meant\n  attachments:\n"
         "  - name: lan\n    action: Deny\n    networks:\n    - names: ['*']\n"
     )
     assert left(policy) == []

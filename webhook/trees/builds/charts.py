@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from webhook.files import load_file
+from webhook.trees import documents
+from webhook.trees.documents import Document
+from webhook.trees.positions import Source
+from webhook.trees.problems import Position, Problem
 
-from . import documents, programs
-from .documents import Document
-from .positions import Source
-from .problems import Position, Problem
+from . import programs
 
 CHART_FILE = "Chart.yaml"
 _FOLDERS = frozenset({"templates", "charts", "ci"})

@@ -23,12 +23,13 @@ from typing import Any, NamedTuple
 
 from webhook.admission.model.kinds import CLUSTER_SCOPED, GroupKind
 from webhook.files import load_file
+from webhook.trees import documents, yamlstream
+from webhook.trees.documents import Document
+from webhook.trees.positions import Source
+from webhook.trees.problems import ManifestError, Position, Problem
+from webhook.trees.treefiles import KUSTOMIZATIONS, is_kustomization
 
-from . import documents, programs, yamlstream
-from .documents import Document
-from .positions import Source
-from .problems import ManifestError, Position, Problem
-from .treefiles import KUSTOMIZATIONS, is_kustomization
+from . import programs
 
 FILE_BYTES_MAX = 1024 * 1024
 """A kustomization has some hundred lines."""
