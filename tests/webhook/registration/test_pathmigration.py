@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -126,7 +126,7 @@ def test_a_replica_keeps_the_probe_of_another_that_it_sees_between_two_periods()
 class Restless:
     """Implements `Changes`: something changes all the time."""
 
-    def rest(self, _tick_s: float, **_others: object) -> Due:
+    def rest(self, tick_s: float, *, calm_s: float = 0.0, is_calm: Callable[[], bool] | None = None) -> Due:  # noqa: ARG002
         return Due.CHANGE
 
     def stop(self) -> None: ...
