@@ -109,6 +109,8 @@ def test_the_reason_of_a_deny_about_requests() -> None:
     assert verdict.fix == 'remove "default-route" and "mac" from this item, or ask c for an exception'
     replacing = judge(BLUE, item(replaces_default=True), rules_of(rule))
     assert replacing.fix == "remove the annotation v1.multus-cni.io/default-network, or ask #net-team for an exception"
+    of_machine = judge(BLUE, item(replaces_default=True).replace(source="the first network"), rules_of(rule))
+    assert of_machine.fix == "remove the first network, or ask #net-team for an exception"
     assert judge(BLUE, item(), rules_of(rule)).is_allowed
 
 

@@ -11,7 +11,16 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.judging.definitionrules import Author, Writing, judge_definition, judge_definition_trial
 from cniplugin.access.judging.judge import judge, judge_trial, may_attach
 from cniplugin.access.model.decision import Config, Item, Rules, Subject, Verdict
-from cniplugin.access.model.levels import LABELS, LEVELS, MODES, UNCHECKED, ClusterLevels, level_of, parse
+from cniplugin.access.model.levels import (
+    LABELS,
+    LEVELS,
+    MODES,
+    UNCHECKED,
+    ClusterLevels,
+    level_of,
+    may_have_trial,
+    parse,
+)
 from cniplugin.access.model.matchers import names
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
@@ -103,6 +112,23 @@ def test_a_label_comes_before_the_clusters_default(
 )
 def test_who_set_a_level(labels: dict[str, str], decided: str) -> None:
     assert level_of(ClusterLevels(enforce="Baseline"), "blue", labels, "enforce").decided == decided
+
+
+@pytest.mark.parametrize(
+    ("cluster", "labels", "expected"),
+    [
+        (ClusterLevels(), {}, False),
+        (ClusterLevels(enforce="Restricted"), {LABELS["enforce"]: "baseline"}, False),
+        (ClusterLevels(warn="Baseline"), {}, True),
+        (ClusterLevels(audit="Restricted"), {}, True),
+        (ClusterLevels(), {LABELS["warn"]: "baseline"}, True),
+        (ClusterLevels(), {LABELS["audit"]: "restricted"}, True),
+        (UNCHECKED, {LABELS["audit"]: "restricted"}, False),
+    ],
+)
+def test_where_a_trial_may_be(cluster: ClusterLevels, labels: dict[str, str], *, expected: bool) -> None:
+    """A namespace without one is not asked about the modes that refuse nothing."""
+    assert may_have_trial(cluster, labels) is expected
 
 
 def test_the_words() -> None:
