@@ -71,8 +71,8 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/mypy docs/picture.py manifests/node/bundle.py manifests/node/foreign.py manifests/node/pythonsource.py
 	$(BIN)/lint-imports --no-cache
 
-bench: $(STAMP) ## measure throughput, latency, memory and start-up, compared with a bare ASGI app; MULTUS=path, with Multus
-	$(BIN)/python -m tests.bench $(if $(MULTUS),--multus $(MULTUS)) $(BENCH_ARGS)
+bench: $(STAMP) ## measure throughput, latency, memory and start-up, compared with a bare ASGI app; MULTUS=path, NADAC=path, NRI=path: with other programs too
+	$(BIN)/python -m tests.bench $(if $(MULTUS),--multus $(MULTUS)) $(if $(NADAC),--nadac $(NADAC)) $(if $(NRI),--nri $(NRI)) $(BENCH_ARGS)
 
 fuzz: $(STAMP) ## try random inputs on every parser; TARGET="kubeyaml labels" chooses parsers, FUZZ_SECONDS=60 is for each
 	$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(TARGET)

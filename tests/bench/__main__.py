@@ -14,6 +14,8 @@ from pathlib import Path
 from cniplugin.access.model.decision import Rules
 from tests.bench import footprint, load, multus, node, policies, reviewbodies, scale, server, worst
 from tests.bench.multus import MultusError
+from tests.bench.peers import comparison
+from tests.bench.peers import programs as peers
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.injection import Injection
 from webhook.admission.mutate import answer_mutation
@@ -33,13 +35,22 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="of the HTTPS comparison (default: %(default)s)")
     parser.add_argument(
-        "--only", choices=["https", "footprint", "scale", "node", "worst"], help="run one part (default: all)"
+        "--rounds",
+        type=int,
+        default=3,
+        help="of the HTTPS comparison, 5 at least of `unseen` (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--only",
+        choices=["https", "unseen", "footprint", "scale", "node", "worst"],
+        help="run one part (default: all)",
     )
     parser.add_argument(
         "--multus", default="", metavar="PATH", help="node: Multus, as a program or a directory of them"
     )
+    for name in (peers.NADAC, peers.NRI):
+        parser.add_argument(f"--{name.lower()}", default="", metavar="PATH", help=f"unseen: the program of {name}")
     parser.add_argument(
         "--full",
         action="store_true",
@@ -50,12 +61,17 @@ def main() -> None:
         programs = multus.find(options.multus) if options.multus else None
         if programs:
             multus.require_api_server()
-    except MultusError as error:
+        others = peers.find({peers.NADAC: options.nadac, peers.NRI: options.nri})
+    except (MultusError, peers.PeerError) as error:
         parser.error(str(error))
     cores = sorted(os.sched_getaffinity(0))
     print(f"Python {platform.python_version()}, {len(cores)} cores; server on one, client on another")
     if options.only in {None, "https"}:
         _reviews(cores, options.seconds, options.rounds)
+    if options.only in {None, "unseen"}:
+        os.sched_setaffinity(0, {cores[-1]})
+        comparison.run(others, rounds=max(options.rounds, 5), seconds=options.seconds)
+        os.sched_setaffinity(0, cores)
     if options.only in {None, "footprint"}:
         footprint.run(options.rounds, is_full=options.full)
     if options.only in {None, "scale"}:

@@ -8,6 +8,7 @@ to the endpoints of a Service. TLS is verified against the CA.
 from __future__ import annotations
 
 import itertools
+import json
 import selectors
 import socket
 import ssl
@@ -16,15 +17,18 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HEADER_END = b"\r\n\r\n"
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 @dataclass(frozen=True)
 class Report:
-    """The result of one run. Latencies are in seconds."""
+    """The result of one run. Latencies are in seconds. `sent` counts the requests of the warm-up too."""
 
     requests: int
+    sent: int
     seconds: float
     latencies: tuple[float, ...]
 
@@ -59,13 +63,34 @@ class Connection:
         if not data:
             raise ConnectionError("the server closed the connection in the middle")
         self.answer += data
-        head, end, body = self.answer.partition(HEADER_END)
-        if not end:
-            return False
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise ConnectionError(f"unexpected answer: {self.answer[:200]!r}")
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        return len(body) >= length
+        return is_complete(self.answer)
+
+
+def is_complete(answer: bytes) -> bool:
+    """Say whether an answer has all of its bytes. Raises ConnectionError if it is not a success.
+
+    Servers in Go send chunks if an answer is large: a chunk is not looked at, because an answer in JSON cannot contain
+    the last one.
+    """
+    head, end, body = answer.partition(HEADER_END)
+    if not end:
+        return False
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise ConnectionError(f"unexpected answer: {answer[:200]!r}")
+    _, has_length, rest = head.lower().partition(b"content-length: ")
+    return len(body) >= int(rest.split(b"\r\n")[0]) if has_length else body.endswith(LAST_CHUNK)
+
+
+def value_of(answer: bytes) -> Any:
+    """Return the JSON value of a complete answer."""
+    head, _, body = answer.partition(HEADER_END)
+    if b"content-length: " in head.lower():
+        return json.loads(body)
+    value = b""
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        value, body = value + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    return json.loads(value)
 
 
 def request(path: str, body: bytes) -> bytes:
@@ -99,6 +124,7 @@ def run(ports: Sequence[int], ca: Path, messages: Sequence[bytes], *, connection
     end = warm_until + seconds
     latencies: list[float] = []
     started = warm_until
+    sent = 0
     now = 0.0
     while now < end:
         for key, _ in selector.select(timeout=1):
@@ -106,13 +132,14 @@ def run(ports: Sequence[int], ca: Path, messages: Sequence[bytes], *, connection
             if not connection.receive():
                 continue
             now = time.perf_counter()
+            sent += 1
             if now >= warm_until:
                 latencies.append(now - connection.sent_at)
             connection.send()
     for connection in opened:
         connection.sock.close()
     selector.close()
-    return Report(requests=len(latencies), seconds=now - started, latencies=tuple(sorted(latencies)))
+    return Report(requests=len(latencies), sent=sent, seconds=now - started, latencies=tuple(sorted(latencies)))
 
 
 def run_paced(
@@ -142,4 +169,4 @@ def run_paced(
     for connection in idle:
         connection.sock.close()
     selector.close()
-    return Report(requests=total, seconds=seconds, latencies=tuple(sorted(latencies)))
+    return Report(requests=total, sent=total, seconds=seconds, latencies=tuple(sorted(latencies)))

@@ -1,15 +1,13 @@
 """Multus beside the node plugin: the thin plugin, and the thick one with its daemon.
 
 The path that the bench is given is a directory with the programs below, or one of them; the others are then looked for
-beside it. The daemon reads a service account at a fixed path and finds no other API server. So it gets a mount namespace
-of its own, in which that path has the account; nothing of it is left on the machine. It runs without `chrootDir`.
+beside it. The daemon finds its API server only as in a pod (`inpod`). It runs without `chrootDir`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,20 +17,12 @@ from typing import Any, NamedTuple
 from tests.fakes.waiting import wait_until
 from tests.realapi.assets import HOW_TO, find_assets
 
+from . import inpod
 from .nodecluster import Cluster
 
 THIN = "multus"
 THICK = ("multus-daemon", "multus-shim")
-ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
-"""rest.InClusterConfig of client-go."""
 STARTS_WITHIN_S = 30.0
-
-_IN_NAMESPACE = """\
-set -e
-mkdir -p {hidden} && mount --rbind /run {hidden} && mount -t tmpfs none /run
-mkdir -p /run/netns {account} && mount --rbind {hidden}/netns /run/netns && mount --bind {given} {account}
-exec {daemon} -config {config}
-"""
 
 
 class MultusError(Exception):
@@ -98,34 +88,18 @@ def _conf(folder: Path, default: dict[str, Any], plugins: Path) -> dict[str, Any
 @contextmanager
 def daemon(programs: tuple[Path, Path], folder: Path, cluster: Cluster, default: dict[str, Any]) -> Iterator[None]:
     """Run the daemon of the thick plugin. Raises MultusError with its output if it ends, or does not listen in time."""
-    account, confs = folder / "account", folder / "daemon-conf"
-    for made in (account, confs):
-        made.mkdir()
-    (account / "token").write_text(cluster.token("multus"))
-    (account / "ca.crt").write_text(cluster.ca())
-    (account / "namespace").write_text("kube-system")
+    confs = folder / "daemon-conf"
+    confs.mkdir()
     # NB: with a file instead of "auto", this daemon ends when it is ready. Nobody reads the configuration that it writes.
     (confs / "10-default.conf").write_text(json.dumps(default))
     config = {"cniVersion": "1.0.0", "logLevel": "error", "cniConfigDir": str(confs), "multusAutoconfigDir": str(confs)}
     config |= {"multusConfigFile": "auto", "socketDir": str(folder / "socket")}
     (folder / "daemon.json").write_text(json.dumps(config))
-    host, port = cluster.host_and_port()
-    script = _IN_NAMESPACE.format(
-        hidden=shlex.quote(str(folder / "run")),
-        given=shlex.quote(str(account)),
-        account=ACCOUNT,
-        daemon=shlex.quote(str(programs[0])),
-        config=shlex.quote(str(folder / "daemon.json")),
-    )
-    environ = {**os.environ, "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": str(port)}
+    program = [str(programs[0]), "-config", str(folder / "daemon.json")]
+    command = inpod.command(folder, program, token=cluster.token("multus"), ca=cluster.ca())
     log = folder / "daemon.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
-            env=environ,
-            stdout=output,
-            stderr=output,
-        )
+        process = subprocess.Popen(command, env=inpod.environ(*cluster.host_and_port()), stdout=output, stderr=output)
     try:
         socket = folder / "socket" / "multus.sock"
         wait_until(lambda: socket.exists() or process.poll() is not None, log.read_text, within_s=STARTS_WITHIN_S)

@@ -7,16 +7,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 SERVER_CORE = 0
 CLIENT_CORE = 1
 
 
-@dataclass
+@dataclass(eq=False)
 class Server:
     """A running server. `ready_s`: from exec to the ready event."""
 
@@ -72,13 +73,36 @@ def bare(certs: Path) -> list[str]:
 def running(command: list[str], log: Path, *, core: int = SERVER_CORE) -> Iterator[Server]:
     """Run a server pinned to one core; its standard output goes to a file, as a container's would."""
     started = time.perf_counter()
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, preexec_fn=lambda: _pin(core))  # noqa: PLW1509
-    try:
+    with log.open("wb") as out, pinned(command, core, output=out) as process:
         yield _wait_ready(process, log, started)
+
+
+@contextmanager
+def pinned(
+    command: list[str],
+    core: int,
+    *,
+    output: BinaryIO,
+    errors: BinaryIO | int = subprocess.DEVNULL,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run any program on one core, and end it at the end of the context."""
+    process = subprocess.Popen(
+        command,
+        stdout=output,
+        stderr=errors,
+        env=environ,
+        preexec_fn=lambda: _pin(core),  # noqa: PLW1509
+    )
+    try:
+        yield process
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _pin(core: int) -> None:
