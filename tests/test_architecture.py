@@ -22,7 +22,9 @@ MODULES_MAX = 16
 SAME_NAME = {
     "cli": "the command line of a package",
     "commands": "what a user or a runtime can ask for",
+    "definitions": "the definitions of networks: looked up once for a review, and checked when they are written",
     "judging": "deciding about objects: by access rules, and for the commands",
+    "kubeconfig": "kubeconfigs: read by the plugin, and by the webhook, which takes all of their fields",
     "lints": "what is reported about policies: the room, and the lints of one policy",
     "model": "the values that the rest of its package works on",
     "permissions": "what pods may attach to: decided, asked for, and printed",
@@ -31,6 +33,7 @@ SAME_NAME = {
     "policies": "access policies: read, and checked",
     "policystatus": "the status of access policies: computed, and written",
     "review": "the answer to one AdmissionReview: made, and shown by a command",
+    "transport": "requests to the API server: those of the plugin, and those of the webhook",
     "snapshot": "the cluster as it is judged: the room, and its value",
 }
 """Names that more than one module or room has, and the meaning of the name in all of them."""

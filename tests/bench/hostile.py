@@ -446,7 +446,7 @@ DEFINITIONS = {
         lambda size: _member('"capabilities":{' + filled(size, lambda n: f'"c{n}":true') + "}")
     ),
     "config: dns": _config(lambda size: _member('"dns":{"nameservers":[' + filled(size, lambda _: '"1.1.1.1"') + "]}")),
-    "config: vlanTrunk": _listed("vlanTrunk", lambda n: f'{{"id":{n % 4094 + 1}}}', kind="bridge"),
+    "config: vlanTrunk": _listed("vlanTrunk", lambda n: f'{{"id":{n % 97 + 1}}}', kind="bridge"),
     "config: ovs trunk": _listed("trunk", lambda n: f'{{"minID":{n % 4094 + 1}}}', kind="ovs"),
     "config: bond links": _listed("links", lambda n: f'{{"name":"e{n}"}}', kind="bond"),
     "config: sysctl": _config(

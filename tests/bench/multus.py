@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from tests.fakes.waiting import wait_until
 from tests.realapi.assets import HOW_TO, find_assets
 
-from . import inpod
 from .nodecluster import Cluster
+from .peers import inpod
 
 THIN = "multus"
 THICK = ("multus-daemon", "multus-shim")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.bench import inpod
+from tests.bench.peers import inpod
 from tests.bench.server import SERVER_CORE, Server, pinned
 from tests.paths import EXAMPLES, MANIFESTS
 from tests.realapi.assets import HOW_TO, find_assets
