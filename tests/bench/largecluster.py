@@ -8,6 +8,9 @@ answered by one line:
     network         create a definition; the answer has its namespace, its name, and the time of its event (monotonic clock)
     churn WHAT N    from now on, N per second: `networks` change one definition each; `pods` replace one pod each,
                     which is six events: one new pod, four updates of its status, and the deletion of the oldest pod
+    asked           the requests since the last such command, counted by verb and resource
+    reset           empty the objects that nadmit fills in: Secret, Lease, ConfigMaps, webhook configurations
+    registered      whether the webhook configurations are filled in
     compact WHAT    end the watches of `networks` or `pods` with 410, as if their history were compacted
 """
 
@@ -25,7 +28,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import uvloop
 
-from tests.fakes.installed import install
+from tests.fakes.installed import install, is_registered
 from tests.fakes.objectstore import Line, Object, ObjectStore, Place, RefusedError, locate
 
 NAMESPACES = 2_000
@@ -178,6 +181,11 @@ class Cluster:
 
     def command(self, words: list[str]) -> dict[str, object]:
         """Carry out one line of the input."""
+        if words[0] == "reset":
+            install(self.store)
+            return {}
+        if words[0] == "registered":
+            return {"registered": is_registered(self.store)}
         if words[0] == "asked":
             asked, self.asked = self.asked, Counter()
             return dict(asked)
