@@ -147,7 +147,8 @@ class Metrics:
         """Count one review; `path` is one of PATHS."""
         tell = self._per_review
         operation = request.operation if request.operation in OPERATIONS else "other"
-        tell.reviews[path, KINDS.get(request.kind, "other"), operation, decision.verdict] += 1
+        key = path, KINDS.get(request.kind, "other"), operation, decision.verdict
+        tell.reviews[key] = tell.reviews.get(key, 0) + 1
         tell.sums[path] += seconds
         tell.buckets[path][bisect_left(SECONDS, seconds)] += 1
         if not decision.is_allowed or decision.is_observed:
