@@ -8,22 +8,41 @@ refuse a pod because of a missing network: another webhook may still change the 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
+from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.checks import reservedannotations
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import Injection
+from webhook.admission.model.injection import SELECTING, Injection
 from webhook.admission.model.kinds import POD
-from webhook.admission.model.requests import ALLOWED, AdmissionWarning, Decision, Object, Operation, Request
+from webhook.admission.model.requests import (
+    ALLOWED,
+    AdmissionWarning,
+    Decision,
+    Object,
+    Operation,
+    Request,
+    SentPod,
+)
 from webhook.admission.mutation.podmutation import Mutation, mutate
+from webhook.admission.view import needs
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.wording import answers, injectiontext
+
+
+TEXTS_MAX = 4096
+"""Characters of the annotations that select networks, of an answer that is kept."""
+NETWORKS_MAX = 64
+"""Networks of an answer that is kept for all texts that select them."""
 
 
 def answer_mutation(request: Request, context: DecisionContext) -> Decision:
     """Return the answer to one request; everything but the creation of a pod is allowed without a patch.
 
-    An answer without a warning follows from the pod's sketch and the context, so the context's memory keeps it. Raises
-    PatchError, which is a bug.
+    An answer without a warning follows from the pod's sketch, the networks that it selects and the context, so the
+    context's memory keeps it: for the texts that select the networks, and for the networks, because different texts may
+    select the same. Raises PatchError, which is a bug.
     """
     new, injection = request.object, context.configuration.injection
     if injection is None or request.kind != POD or request.operation != "CREATE" or request.subresource:
@@ -31,17 +50,66 @@ def answer_mutation(request: Request, context: DecisionContext) -> Decision:
     if new is None or new.sent is None:
         return ALLOWED
     dropped = reservedannotations.dropped_status(request, context.rules.config)
-    sketch = None if dropped else new.sent.sketch(injection.read)  # NB: sketches do not have these annotations
-    key = ("answer of /mutate", request.namespace, sketch)
-    known: Decision | None = None if sketch is None else context.memory.get(key)
+    if dropped:  # no sketch has these annotations
+        return _answer_new(request, new.sent, context, injection, dropped)[0]
+    sketch = new.sent.sketch(injection.read_beside)
+    if sketch is None:
+        return _answer_new(request, new.sent, context, injection)[0]
+    memory, texts = context.memory, tuple(new.annotations.get(key) for key in SELECTING)
+    if sum(len(text) for text in texts if text) > TEXTS_MAX:
+        return _answer_new(request, new.sent, context, injection)[0]
+    key = ("/mutate by text", request.namespace, texts, sketch)
+    known: Decision | None = memory.get(key)
     if known is not None:
         return known
-    mutation = mutate(new.sent.read(), context, injection, namespace=request.namespace, dropped=dropped)
+    networks = _references(new.annotations, request.namespace, context, injection)
+    shared = networks and ("/mutate by networks", request.namespace, networks, sketch)
+    answer: Decision | None = memory.get(shared) if shared else None
+    if answer is None:
+        answer, is_lasting = _answer_new(request, new.sent, context, injection)
+        if not is_lasting:
+            return answer
+        if shared:
+            memory.put(shared, answer)
+    memory.put(key, answer)
+    return answer
+
+
+def _references(
+    annotations: Mapping[str, str], namespace: str, context: DecisionContext, injection: Injection
+) -> tuple[tuple[str, str], ...]:
+    """Return namespace and name of the networks that a pod selects and that take part; () if more has to be known.
+
+    NB: a label may replace the pod's annotation, unless it has the same text already.
+    """
+    if injection.annotations_by_label or not annotations.get(NETWORKS):
+        return ()
+    networks = needs.find_networks(annotations, namespace, context)
+    if networks is None or networks.missing or len(networks.existing) > NETWORKS_MAX:
+        return ()
+    return tuple((network.namespace, network.name) for network in networks.existing)
+
+
+def _answer_new(
+    request: Request,
+    sent: SentPod,
+    context: DecisionContext,
+    injection: Injection,
+    dropped: Collection[str] = (),
+) -> tuple[Decision, bool]:
+    """Return the answer, and whether pods of the same sketch and networks get the same."""
+    parts = sent.read_parts()
+    mutation = mutate(
+        sent.read() if parts is None else parts,
+        context,
+        injection,
+        namespace=request.namespace,
+        dropped=dropped,
+        is_readable=parts is not None,
+    )
     answer = _answer(request, mutation, context, injection)
     # NB: whether the cluster is asked for missing networks depends on the service account, which no sketch has.
-    if sketch is not None and answer.is_allowed and not answer.warnings and not mutation.missing:
-        context.memory.put(key, answer)
-    return answer
+    return answer, answer.is_allowed and not answer.warnings and not mutation.missing
 
 
 def _answer(request: Request, mutation: Mutation, context: DecisionContext, injection: Injection) -> Decision:

@@ -12,13 +12,14 @@ A sketch distinguishes present, null, empty and absent values, because a patch a
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, TypedDict
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from webhook.admission.model.injection import find_suspects
+from webhook.admission.model.injection import INJECT_INTO, find_suspects
 from webhook.admission.model.requests import Read
-from webhook.admission.mutation.netinfo import CONTAINER_NAME, VOLUME, is_our_place
+from webhook.admission.mutation.netinfo import CONTAINER_NAME, HUGEPAGES, VOLUME, is_our_place
 
 SKETCH_MAX = 4096
 """Bytes of a sketch that is kept; a `DecisionCache` keeps 2,048 of them."""
@@ -27,7 +28,7 @@ PARTS_MAX = 256
 """Texts of such a sketch. Even an empty text costs 50 bytes in Python, so 2,048 sketches take at most 50 MiB."""
 
 _ABSENT = Raw(b"")
-_NAME, _VARIABLE = VOLUME.encode(), CONTAINER_NAME.encode()
+_NAME, _VARIABLE, _HUGEPAGES = VOLUME.encode(), CONTAINER_NAME.encode(), HUGEPAGES.encode()
 
 
 class _Mount(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -39,9 +40,14 @@ class _Variable(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
 
 
+class _Resources(msgspec.Struct, frozen=True, gc=False):
+    requests: dict[str, Raw] | UnsetType | None = UNSET
+    limits: dict[str, Raw] | UnsetType | None = UNSET
+
+
 class _Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    name: Raw = _ABSENT
-    resources: Raw = _ABSENT
+    name: str | UnsetType | None = UNSET
+    resources: _Resources | UnsetType | None = UNSET
     restart_policy: Raw = _ABSENT
     env: tuple[_Variable, ...] | UnsetType | None = UNSET
     volume_mounts: tuple[_Mount, ...] | UnsetType | None = UNSET
@@ -66,9 +72,48 @@ class _Requests(msgspec.Struct, rename="camel", frozen=True, gc=False):
     restart_policy: Raw = _ABSENT
 
 
+# The parts of a pod as plain JSON: the decoder skips the other members, and checks the types of these
+
+
+class _PartsOfResources(TypedDict, total=False):
+    requests: dict[str, Any] | None
+    limits: dict[str, Any] | None
+
+
+class _PartsOfContainer(TypedDict, total=False):
+    name: str | None
+    resources: _PartsOfResources | None
+    restartPolicy: Any
+    env: list[dict[str, Any]] | None
+    volumeMounts: list[dict[str, Any]] | None
+
+
 _decode_requests = msgspec.json.Decoder(tuple[_Requests, ...] | None).decode
 _decode_containers = msgspec.json.Decoder(tuple[_Container, ...] | None).decode
 _decode_volumes = msgspec.json.Decoder(tuple[Raw, ...] | None).decode
+_decode_flag = msgspec.json.Decoder(Any).decode
+_decode_parts = msgspec.json.Decoder(list[_PartsOfContainer] | None).decode
+_PARTS = (
+    ("volumes", "volumes", msgspec.json.Decoder(list[dict[str, Any]] | None).decode),
+    ("initContainers", "init_containers", _decode_parts),
+    ("containers", "containers", _decode_parts),
+    ("nodeSelector", "node_selector", msgspec.json.Decoder(dict[str, str] | None).decode),
+    ("hostNetwork", "host_network", _decode_flag),
+    ("resourceClaims", "resource_claims", msgspec.json.Decoder(list[Any] | None).decode),
+)
+"""The members of `spec` in the order in which the API server writes them: each with its field here and its decoder."""
+
+
+def read_parts(labels: Texts, annotations: Texts, spec: PodSpec) -> dict[str, Any] | None:
+    """Return the parts of a pod that injection reads or changes, as plain JSON; None if a type is another."""
+    try:
+        parts = {name: decode(raw) for name, field, decode in _PARTS if (raw := getattr(spec, field))}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    metadata = {
+        key: known for key, known in (("labels", labels), ("annotations", annotations)) if known is not UNSET
+    }
+    return {"metadata": metadata, "spec": parts}
 
 
 def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> Hashable | None:
@@ -81,8 +126,9 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         return None
     if any(len(parts) > PARTS_MAX for parts in (ordinary, initial, volumes) if isinstance(parts, tuple)):
         return None
-    # A tuple that is empty, null or absent is its own count.
-    counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and len(volumes)]
+    # What is empty, null or absent stands for itself. Of lists to which the patch only adds, it does not matter how long
+    # they are.
+    counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and True]
     texts: list[str | bytes] = []
     for known, keys in ((labels, read.labels), (annotations, read.annotations)):
         counts.append(bool(known) if isinstance(known, dict) else known)
@@ -90,6 +136,7 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
             values = [known.get(key) for key in keys]
             counts += [value is None for value in values]
             texts += [value for value in values if value is not None]
+    is_target_named = isinstance(annotations, dict) and INJECT_INTO in annotations
     suspects = find_suspects(annotations) if annotations else []
     counts.append(len(suspects))
     texts += suspects
@@ -98,10 +145,12 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         texts += _volume_texts(volumes)
     for containers, raw in ((ordinary, spec.containers), (initial, spec.init_containers)):
         if containers:
-            may_be_ours = _may_have(bytes(raw))
+            text = bytes(raw)
+            may_be_ours, names_matter = _may_have(text), is_target_named or _HUGEPAGES in text or b"\\" in text
             for one in containers:
-                texts += (bytes(one.name), bytes(one.resources), bytes(one.restart_policy))
-                counts += (one.env and len(one.env), one.volume_mounts and len(one.volume_mounts))
+                texts += (one.name if names_matter and isinstance(one.name, str) else "", bytes(one.restart_policy))
+                counts += (isinstance(one.name, str) or one.name, one.env and True, one.volume_mounts and True)
+                _add_resources(one.resources, counts, texts)
                 if may_be_ours:
                     counts += (_has_our_name(one), _has_our_mount(one))
     return _bounded(counts, texts)
@@ -127,6 +176,21 @@ def _bounded(counts: Sequence[Hashable], texts: Sequence[str | bytes]) -> Hashab
     if len(texts) > PARTS_MAX or sum(map(len, texts)) > SKETCH_MAX:
         return None
     return (*counts, *texts)
+
+
+def _add_resources(resources: _Resources | UnsetType | None, counts: list[Hashable], texts: list[str | bytes]) -> None:
+    """Add the resources of a container. NB: no plugin has a resource without a domain, such as memory."""
+    if not isinstance(resources, _Resources):
+        counts.append(resources)
+        return
+    for amounts in (resources.requests, resources.limits):
+        if not isinstance(amounts, dict) or not amounts:
+            counts.append(amounts if not isinstance(amounts, dict) else "")
+            continue
+        read = [name for name in amounts if "/" in name or name.startswith(HUGEPAGES)]
+        counts.append(len(read))
+        for name in read:
+            texts += (name, bytes(amounts[name]))
 
 
 def _may_have(text: bytes) -> bool:

@@ -22,7 +22,7 @@ from webhook.admission.model.kinds import BINDING, DEVICE_KINDS, NAMESPACE, NETW
 from webhook.admission.model.requests import NOTHING, ClaimReference, Decision, Object, Read, Request, User
 from webhook.admission.view.statuswriters import NODE_NAME
 from webhook.review.decisioncache import ENCODED, keep_encoded
-from webhook.review.podsketch import PodSpec, Texts, sketch_pod, sketch_requests
+from webhook.review.podsketch import PodSpec, Texts, read_parts, sketch_pod, sketch_requests
 from webhook.serving.http import RequestError
 from webhook.snapshot.devicespecs import UNREADABLE as UNREADABLE_SPEC
 from webhook.snapshot.devicespecs import read_spec
@@ -310,6 +310,13 @@ class _SentPod:
         """Return the pod. Raises UnreadableError."""
         return _decode(_whole_review, self._body).request.object
 
+    def read_parts(self) -> dict[str, Any] | None:
+        """Return what injection reads or changes; None for an unusual pod."""
+        known, metadata = self._known, self._known.metadata
+        if known.spec is None or metadata is _NO_METADATA:
+            return None
+        return read_parts(metadata.labels, metadata.annotations, known.spec)
+
     def sketch(self, read: Read) -> Hashable | None:
         """Return the fields that injection reads in the pod."""
         known, metadata = self._known, self._known.metadata
@@ -337,6 +344,9 @@ class _SentTemplate:
         for key in kinds.template_steps(self._kind):
             value = value.get(key) if isinstance(value, dict) else None
         return value if isinstance(value, dict) else {}
+
+    def read_parts(self) -> None:
+        """Return None."""
 
     def sketch(self, read: Read) -> None:
         """Return None."""

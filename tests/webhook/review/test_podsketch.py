@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from cniplugin.netspec.selection import NETWORKS
 from tests.webhook.admission.mutation.injecting import (
     VF,
     Json,
+    Sent,
     ask_mutate,
     ask_validate,
     create,
@@ -30,7 +31,8 @@ from tests.webhook.admission.mutation.test_properties import SETTINGS, networks_
 from tests.webhook.admission.world import RULES, FakeCluster
 from webhook.admission.model.injection import Injection
 from webhook.admission.model.requests import Decision, Object
-from webhook.admission.mutate import answer_mutation
+from webhook.admission.mutate import TEXTS_MAX, answer_mutation
+from webhook.admission.mutation import jsonpatch
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.review.decisioncache import DecisionCache
 from webhook.review.podsketch import PARTS_MAX, SKETCH_MAX
@@ -75,6 +77,49 @@ def test_equal_sketches_get_equal_answers(
     if one is None or sketch(other, injection.read) != one:
         return
     assert answer_of(ask_mutate(other, world, injection)) == answer_of(ask_mutate(pod, world, injection))
+
+
+@pytest.mark.slow
+@settings(max_examples=500)
+@given(st.data(), pods(), networks_of(), SETTINGS)
+def test_what_is_remembered_is_what_would_be_decided(
+    data: st.DataObject, pod: Json, world: FakeCluster, injection: Injection
+) -> None:
+    """The answer is remembered by the text and by the networks that it selects."""
+    other = changed(pod, data.draw(st.sampled_from(list(paths(pod)))), data.draw(OTHERS))
+    configuration = Configuration(injection=injection)
+    context = DecisionContext(world, RULES, configuration, memory=DecisionCache(configuration))
+    for one in (pod, other, pod):
+        if sketch(one) is None:
+            return
+        assert answer_of(ask(one, context)) == answer_of(ask_mutate(one, world, injection))
+
+
+@pytest.mark.slow
+@settings(max_examples=500)
+@given(st.data(), pods(), networks_of(), SETTINGS)
+def test_the_parts_of_a_pod_get_the_patch_of_the_whole(
+    data: st.DataObject, pod: Json, world: FakeCluster, injection: Injection
+) -> None:
+    other = changed(pod, data.draw(st.sampled_from(list(paths(pod)))), data.draw(OTHERS))
+    if sketch(other) is None:
+        return
+    asked = create(other)
+    if asked.object is None or asked.object.sent is None or asked.object.sent.read_parts() is None:
+        return
+    whole = asked._replace(object=asked.object._replace(sent=Whole(other)))
+    context = DecisionContext(world, RULES, Configuration(injection=injection))
+    by_parts, by_whole = answer_mutation(asked, context), answer_mutation(whole, context)
+    assert jsonpatch.apply(by_parts.operations, other) == jsonpatch.apply(by_whole.operations, other)
+    assert sorted(map(str, by_parts.operations)) == sorted(map(str, by_whole.operations))
+    assert by_parts._replace(operations=()) == by_whole._replace(operations=())
+
+
+class Whole(Sent):
+    """A pod that is read whole."""
+
+    def read_parts(self) -> None:
+        return None
 
 
 @pytest.mark.slow
@@ -133,6 +178,70 @@ def test_the_second_pod_of_a_stateful_set_gets_the_cached_answer() -> None:
         pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] = suffix
         answers.append(ask(pod, context))
     assert answers[0] is answers[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pod: pod["metadata"]["annotations"].update({NETWORKS: "blue/a@x7, b"}),
+        lambda pod: pod["metadata"]["annotations"].update({NETWORKS: '[{"name": "a"}, {"name": "b"}]'}),
+        lambda pod: pod["spec"]["containers"][0].update(name="other", image="other"),
+        lambda pod: pod["spec"]["containers"][0].update(resources={"requests": {"memory": "9Gi"}}),
+        lambda pod: pod["spec"]["containers"][0].update(env=[{"name": "A"}, {"name": "B"}]),
+        lambda pod: pod["spec"]["volumes"].append({"name": "scratch", "emptyDir": {}}),
+    ],
+    ids=["text", "json", "name", "memory", "variables", "volumes"],
+)
+def test_a_template_that_differs_in_nothing_that_matters_gets_the_known_answer(change: Callable[[Json], None]) -> None:
+    """Charts and operators make templates that differ in amounts and names: none of them changes the patch."""
+    context = remembering(Injection())
+    pod, other = replica("a"), replica("a")
+    for one in (pod, other):
+        one["spec"]["containers"][0] |= {"resources": {"requests": {"memory": "1Gi"}}, "env": [{"name": "A"}]}
+    change(other)
+    assert ask(other, context) is ask(pod, context)
+    assert ask(pod, context).operations
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pod: pod["metadata"]["annotations"].update({NETWORKS: "a"}),
+        lambda pod: pod["metadata"]["annotations"].update({NETWORKS: "a,b,b"}),
+        lambda pod: pod["metadata"]["annotations"].update({"nadmit.io/inject-into": "app"}),
+        lambda pod: pod["spec"]["containers"][0].update(resources={}),
+        lambda pod: pod["spec"]["containers"][0].update(resources={"requests": {VF: "2"}}),
+        lambda pod: pod["spec"]["containers"][0].update(resources={"limits": {"memory": "1Gi"}}),
+        lambda pod: pod["spec"]["containers"].append({"name": "second"}),
+        lambda pod: pod["spec"].update(volumes=[]),
+    ],
+    ids=["fewer", "more", "target", "empty", "resource", "limits", "containers", "volumes"],
+)
+def test_a_template_that_differs_in_what_matters_is_judged_itself(change: Callable[[Json], None]) -> None:
+    context = remembering(Injection())
+    pod, other = replica("a"), replica("a")
+    for one in (pod, other):
+        one["spec"]["containers"][0]["resources"] = {"requests": {"memory": "1Gi"}}
+    known = ask(pod, context)
+    change(other)
+    assert ask(other, context) is not known
+    assert answer_of(ask(other, context)) == answer_of(ask_mutate(other, sriov()))
+
+
+def test_a_label_that_gives_networks_is_not_skipped() -> None:
+    """NB: whether the patch replaces the annotation depends on the pod's own text, not on its networks alone."""
+    context = remembering(Injection(annotations_by_label={"sriov": {NETWORKS: "a,b"}}))
+    for text, replaced in (("a,b", 0), ("a, b", 1), ("a,b", 0)):
+        pod = pod_of(text, labels={"sriov": "true"})
+        paths_of = [operation["path"] for operation in ask(pod, context).operations]
+        assert sum("networks" in path for path in paths_of) == replaced
+
+
+def test_long_texts_are_not_kept() -> None:
+    context = remembering(Injection())
+    pod = pod_of("a," * TEXTS_MAX + "a")
+    ask(pod, context)
+    assert not context.memory
 
 
 @pytest.mark.parametrize("key", ["labels", "annotations"])

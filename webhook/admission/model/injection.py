@@ -18,6 +18,8 @@ from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NE
 from webhook.admission.model.requests import Read
 from webhook.admission.plugins.spelling import edit_distance, same_letters
 
+SELECTING = (NETWORKS, DEFAULT_NETWORK)
+"""On a pod: the networks that it asks for."""
 INJECT = "nadmit.io/inject"
 """On a pod: "false" leaves the pod unchanged. On a definition: "false" excludes the network from injection."""
 INJECT_INTO = "nadmit.io/inject-into"
@@ -107,12 +109,16 @@ class Injection:
     resource_name_keys: tuple[str, ...] = (RESOURCE_NAME,)
     annotations_by_label: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     read: Read = field(init=False, compare=False, repr=False)
+    read_beside: Read = field(init=False, compare=False, repr=False)
+    """The same without the annotations that select networks."""
 
     def __post_init__(self) -> None:
-        """Compute `read` once for all pods."""
+        """Compute `read` and `read_beside` once for all pods."""
         given = dict.fromkeys(key for one in self.annotations_by_label.values() for key in one)
         read = Read(tuple(self.annotations_by_label), tuple(dict.fromkeys((*ANNOTATIONS, *given))))
         object.__setattr__(self, "read", read)
+        beside = read._replace(annotations=tuple(key for key in read.annotations if key not in SELECTING))
+        object.__setattr__(self, "read_beside", beside)
 
 
 def resource_keys(injection: Injection | None) -> tuple[str, ...]:

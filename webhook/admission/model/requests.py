@@ -45,6 +45,12 @@ class SentPod(Protocol):
     def read(self) -> dict[str, Any]:
         """Return the whole pod as plain JSON."""
 
+    def read_parts(self) -> dict[str, Any] | None:
+        """Return the parts of the pod that injection reads or changes, in their places, as plain JSON.
+
+        None if one of them has another type than the API server enforces (`podspec.is_readable`).
+        """
+
     def sketch(self, read: Read) -> Hashable | None:
         """Return all that injection reads in the pod: pods with equal sketches get equal patches.
 

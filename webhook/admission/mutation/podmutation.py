@@ -53,15 +53,21 @@ class Mutation(NamedTuple):
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def mutate(
-    sent: Json, context: DecisionContext, injection: Injection, *, namespace: str, dropped: Collection[str] = ()
+def mutate(  # noqa: PLR0913 - the last three are rare
+    sent: Json,
+    context: DecisionContext,
+    injection: Injection,
+    *,
+    namespace: str,
+    dropped: Collection[str] = (),
+    is_readable: bool = False,
 ) -> Mutation:
-    """Return the mutation of a pod that is created in `namespace`; `sent` is the pod as plain JSON.
+    """Return the mutation of a pod that is created in `namespace`; `sent` is the pod as plain JSON, or its parts.
 
-    `dropped`: annotations that are removed first. Raises PatchError if the patch does not lead to the changed pod,
-    which is a bug.
+    `dropped`: annotations that are removed first. `is_readable`: whether the caller knows that it is. Raises PatchError
+    if the patch does not lead to the changed pod, which is a bug.
     """
-    if not podspec.has_outline(sent):
+    if not is_readable and not podspec.has_outline(sent):
         return Mutation(sent)
     pod = podspec.without_annotations(sent, dropped) if dropped else sent
     drops = tuple(statustext.dropped(key) for key in dropped)
@@ -69,7 +75,7 @@ def mutate(
     if MIRROR in podspec.annotations_of(pod):
         return untouched
     too_many = containers_problem(podspec.count_containers(pod), context.configuration.limits)
-    if too_many is None and not podspec.is_readable(pod):
+    if too_many is None and not is_readable and not podspec.is_readable(pod):
         return untouched
     if opts_out(podspec.annotations_of(pod)):
         return untouched

@@ -98,6 +98,10 @@ class Sent:
     def read(self) -> Json:
         return self._pod
 
+    def read_parts(self) -> Json | None:
+        sent = _read(json.dumps(self._pod).encode())
+        return sent.read_parts() if sent else None
+
     def sketch(self, read: Read) -> Hashable | None:
         return sketch(self._pod, read)
 
