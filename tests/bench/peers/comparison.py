@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -65,10 +66,11 @@ def run(peers: Mapping[str, Path], *, rounds: int, seconds: float) -> None:
             for subject, path in judging.items():
                 _try(subject, load.request(path, bodies[0]), row, folder)
             found: dict[Subject, list[Measured]] = {subject: [] for subject in judging}
-            messages = {path: [load.request(path, body) for body in bodies] for path in set(judging.values())}
+            encoded = {path: [load.request(path, body) for body in bodies] for path in set(judging.values())}
+            turns = {subject: deque(encoded[path]) for subject, path in judging.items()}
             for _ in range(rounds):
-                for subject, path in judging.items():
-                    found[subject].append(_measure(subject.running, messages[path], folder, seconds))
+                for subject in judging:
+                    found[subject].append(_measure(subject.running, turns[subject], folder, seconds))
             _print_row(name, {subject.name: rounds_of for subject, rounds_of in found.items()})
         peaks = ", ".join(f"{subject.name} {subject.running.peak_mib():.0f} MiB" for subject in subjects)
         print(f"peak memory after all rows: {peaks}")
@@ -113,10 +115,12 @@ def _try(subject: Subject, message: bytes, row: unseen.Row, folder: Path) -> Non
         connection.sock.close()
 
 
-def _measure(subject: server.Server, messages: list[bytes], folder: Path, seconds: float) -> Measured:
+def _measure(subject: server.Server, messages: deque[bytes], folder: Path, seconds: float) -> Measured:
+    """Measure one round. The next one begins with the bodies that this one has not sent."""
     before = subject.cpu_s()
     ca = _certs(folder) / "ca.crt"
-    report = load.run([subject.port], ca, messages, connections=CONNECTIONS, seconds=seconds)
+    report = load.run([subject.port], ca, list(messages), connections=CONNECTIONS, seconds=seconds)
+    messages.rotate(-report.sent)
     cpu_s = (subject.cpu_s() - before) / report.sent
     return Measured(report.per_second, report.quantile(0.5), report.quantile(0.99), cpu_s)
 

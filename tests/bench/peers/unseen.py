@@ -80,6 +80,12 @@ def _template(thing: Any, number: int) -> None:
     thing["spec"]["containers"][0]["resources"] = {"requests": {"memory": f"{number + 1}Mi"}}
 
 
+def _shape(thing: Any, number: int) -> None:
+    """Differ in what decides the patch: a resource of another device plugin."""
+    _names(thing, number, "data-plane", "data-plane")
+    thing["spec"]["containers"][0]["resources"] = {"limits": {f"example.com/device-{number}": "1"}}
+
+
 def _configure(thing: Any, number: int, subnet: str) -> None:
     config = json.loads(thing["spec"]["config"])
     config["name"] = f"net-{number}"
@@ -112,6 +118,7 @@ ROWS = {
     "definition, no type": Row(VALIDATE, DEFINITION, _without_type, NADAC, VALIDATE, allows=False, peer_allows=False),
     "definition, wrong subnet": Row(VALIDATE, DEFINITION, _refused_definition, NADAC, VALIDATE, allows=False),
     "mutate, new templates": Row(MUTATE, POD, _template, NRI, MUTATE),
+    "mutate, new patches": Row(MUTATE, POD, _shape, NRI, MUTATE),
 }
 
 

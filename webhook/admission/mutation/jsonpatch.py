@@ -9,7 +9,7 @@ the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import is_
 from typing import Any
 
@@ -24,7 +24,11 @@ class PatchError(ValueError):
 
 def render_pointer(tokens: Sequence[str]) -> str:
     """Return the pointer of tokens; "" for the whole document. `~` is escaped before `/` (§3)."""
-    return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in tokens)
+    return "".join(f"/{_token(token)}" for token in tokens)
+
+
+def _token(text: str) -> str:
+    return text.replace("~", "~0").replace("/", "~1") if "/" in text or "~" in text else text
 
 
 def parse_pointer(text: str) -> list[str]:
@@ -116,36 +120,33 @@ def diff(before: Any, after: Any) -> list[Operation]:
     members in the order of `after`; in a list the items from the first on, then removals from the end or additions at
     the end. Identical objects are not compared.
     """
-    return list(_differences(before, after, ()))
+    found: list[Operation] = []
+    if before is not after:
+        _add_differences(before, after, "", found)
+    return found
 
 
-def _differences(before: Any, after: Any, tokens: tuple[str, ...]) -> Iterator[Operation]:
-    if before is after:
-        return
+def _add_differences(before: Any, after: Any, path: str, found: list[Operation]) -> None:
     if isinstance(before, dict) and isinstance(after, dict):
-        yield from _member_differences(before, after, tokens)
+        for key in before:
+            if key not in after:
+                found.append({"op": "remove", "path": f"{path}/{_token(key)}"})
+        for key, value in after.items():
+            known = before.get(key, _ABSENT)
+            if known is _ABSENT:
+                found.append({"op": "add", "path": f"{path}/{_token(key)}", "value": value})
+            elif known is not value:
+                _add_differences(known, value, f"{path}/{_token(key)}", found)
     elif isinstance(before, list) and isinstance(after, list):
-        yield from _item_differences(before, after, tokens)
+        _add_item_differences(before, after, path, found)
     elif not equal(before, after):
-        yield {"op": "replace", "path": render_pointer(tokens), "value": after}
+        found.append({"op": "replace", "path": path, "value": after})
 
 
-def _member_differences(before: dict[str, Any], after: dict[str, Any], tokens: tuple[str, ...]) -> Iterator[Operation]:
-    for key in [key for key in before if key not in after]:
-        yield {"op": "remove", "path": render_pointer((*tokens, key))}
-    for key in [key for key, value in after.items() if before.get(key, _ABSENT) is not value]:
-        if key in before:
-            yield from _differences(before[key], after[key], (*tokens, key))
-        else:
-            yield {"op": "add", "path": render_pointer((*tokens, key)), "value": after[key]}
-
-
-def _item_differences(before: list[Any], after: list[Any], tokens: tuple[str, ...]) -> Iterator[Operation]:
+def _add_item_differences(before: list[Any], after: list[Any], path: str, found: list[Operation]) -> None:
     if not all(map(is_, before, after)):
         for index, (old, new) in enumerate(zip(before, after, strict=False)):
             if old is not new:
-                yield from _differences(old, new, (*tokens, str(index)))
-    for index in range(len(before) - 1, len(after) - 1, -1):
-        yield {"op": "remove", "path": render_pointer((*tokens, str(index)))}
-    for value in after[len(before) :]:
-        yield {"op": "add", "path": render_pointer((*tokens, BEHIND_THE_LAST)), "value": value}
+                _add_differences(old, new, f"{path}/{index}", found)
+    found.extend({"op": "remove", "path": f"{path}/{index}"} for index in range(len(before) - 1, len(after) - 1, -1))
+    found.extend({"op": "add", "path": f"{path}/{BEHIND_THE_LAST}", "value": value} for value in after[len(before) :])

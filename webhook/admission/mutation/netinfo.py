@@ -129,7 +129,7 @@ def _is_our_item(item: Any) -> bool:
     kind, _, name = page.partition(".")
     if name.startswith(HUGEPAGES) and kind in {"requests", "limits"}:
         return _key(item) == _key(_hugepages_item(str(resource.get("containerName")), kind, name))
-    return _key(item) in [_key(_metadata_item(name)) for name in _METADATA]
+    return _key(item) in _METADATA_KEYS
 
 
 _REFERENCES = ("fieldRef", "resourceFieldRef")
@@ -138,6 +138,9 @@ _METADATA = ("labels", "annotations")
 
 def _metadata_item(name: str) -> Json:
     return {"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}}
+
+
+_METADATA_KEYS = [_key(_metadata_item(name)) for name in _METADATA]
 
 
 def _metadata_items(pod: Json) -> Iterator[Json]:

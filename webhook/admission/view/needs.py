@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import BY_CLAIM, BY_PLUGIN, NetworkAttachmentDefinition, source_of
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import Injection, may_be_claimed, opts_out
+from webhook.admission.model.injection import KEPT_CHARACTERS_MAX, Injection, may_be_claimed, opts_out
 from webhook.admission.model.podspec import Json
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import read_pod
@@ -51,8 +52,26 @@ def find_networks(annotations: Mapping[str, str], namespace: str, context: Decis
 
 def resources_of(network: NetworkAttachmentDefinition, keys: Sequence[str]) -> frozenset[str]:
     """Return the resources that a definition names under any of the keys."""
-    named = (trim(network.annotations.get(key, "")) for key in keys)
-    return frozenset(name for name in named if name)
+    if not network.annotations:
+        return _NOTHING
+    if len(keys) == 1:
+        text = network.annotations.get(keys[0])
+        return _resource(text) if text else _NOTHING
+    return _NOTHING.union(*(_resource(network.annotations.get(key, "")) for key in keys))
+
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+def _resource(text: str) -> frozenset[str]:
+    """Return the resource of one annotation. NB: a few texts are asked for again and again."""
+    return _read_resource(text) if len(text) <= KEPT_CHARACTERS_MAX else _read_resource.__wrapped__(text)
+
+
+@lru_cache(maxsize=512)
+def _read_resource(text: str) -> frozenset[str]:
+    name = trim(text)
+    return frozenset((name,)) if name else _NOTHING
 
 
 def find_needing(
