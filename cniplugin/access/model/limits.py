@@ -55,11 +55,13 @@ class Usage(Record):
 
 def asks_for_nothing(element: NetworkSelectionElement) -> bool:
     """Say whether `usage_of` an element finds no kind; it costs a tenth, and nearly every element asks for nothing."""
-    return not (
-        element.ips
-        or element.mac
-        or element.interface
-        or element.cni_args
+    return not (element.interface or element.ips or element.mac or asks_for_more_than_addresses(element))
+
+
+def asks_for_more_than_addresses(element: NetworkSelectionElement) -> bool:
+    """Say whether `usage_of` an element finds another kind than `interface`, `ips` and `mac`."""
+    return bool(
+        element.cni_args
         or element.port_mappings
         or element.bandwidth
         or element.default_route is not None

@@ -18,12 +18,12 @@ from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.judging.reasons import Refusal, listed_names
 from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
-from cniplugin.access.model.limits import asks_for_nothing
+from cniplugin.access.model.limits import asks_for_more_than_addresses, asks_for_nothing
 from cniplugin.netspec import jsontext
 from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import nearest
-from cniplugin.netspec.plan import check_plan, known_reads
+from cniplugin.netspec.plan import DEFAULT_INTERFACE, check_plan, known_reads
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
 from webhook.admission.checks import podrequests
 from webhook.admission.checks.podrequests import PodClaim
@@ -100,12 +100,8 @@ def judge_networks(request: Request, context: DecisionContext) -> PodNetworks:
         return NO_NETWORKS if old is not None or not is_template else PodNetworks(_check_unread(request, new))
     if is_template and skips_template(request, context.rules):
         return NO_NETWORKS
-    key = _key_of(request, new, texts, context) if old is None and request.place is None else None
-    decided: _Decided | None = context.memory.get(key) if key is not None else None
-    if decided is None:
-        decided = _decide(request, new, context)
-        if key is not None and decided.is_general:
-            context.memory.put(key, decided)
+    key = _key_of(request, new, context) if old is None and request.place is None else None
+    decided = _decide(request, new, context) if key is None else _recall(request, new, texts, key, context)
     decision = _with_other_pods(request, context.cluster, decided) if decided.claims else decided.decision
     return PodNetworks(decision, decided.needing)
 
@@ -134,15 +130,88 @@ def _check_unread(request: Request, template: Object) -> Decision:
     return Decision(warnings=unread) if unread else ALLOWED
 
 
-def _key_of(request: Request, new: Object, texts: tuple[str, str], context: DecisionContext) -> Hashable | None:
-    """Return all that the decision depends on besides the context; None for a pod that is too large to be remembered.
+def _recall(
+    request: Request, new: Object, texts: tuple[str, str], key: Hashable, context: DecisionContext
+) -> _Decided:
+    """Return the decision for a pod of this key, from the memory if it is there for its texts or for its networks."""
+    memory = context.memory
+    if len(texts[0]) + len(texts[1]) > REMEMBERED_TEXT_MAX:
+        return _decide(request, new, context)
+    by_text = (key, texts)
+    known: _Decided | None = memory.get(by_text)
+    if known is not None:
+        return known
+    asked = _read(new, request, context, context.configuration.limits)
+    shape = _shape_of(asked, context.rules)
+    general: _Decided | None = memory.get((key, shape)) if shape else None
+    decided = _with_own_claims(general, asked, shape, context) if general is not None else None
+    decided = decided or _decide(request, new, context)
+    if decided.is_general:
+        memory.put(by_text, decided)
+        if general is None and shape:
+            memory.put((key, shape), decided)
+    return decided
 
-    `texts`: those of both annotations. NB: /mutate judges with the same context, but without plugins and injection.
+
+class _Asked(NamedTuple):
+    """The parts of an element that decide, apart from `podrequests`: a network, and which kinds are asked for."""
+
+    namespace: str
+    name: str
+    names_interface: bool
+    has_ips: bool
+    has_mac: bool
+
+
+def _shape_of(asked: PodSelections, rules: Rules) -> tuple[_Asked, ...]:
+    """Return what decides about a pod that asks for addresses and names of interfaces at most; () for another pod.
+
+    The names must not be in the way of each other, nor of those that a plan gives. NB: rules of policies read requests.
+    """
+    if asked.problems or asked.remarks or asked.default is not None:
+        return ()
+    found: list[_Asked] = []
+    interfaces: set[str] = set()
+    asks = False
+    for _, element in asked.elements:
+        interface = element.interface
+        if interface:
+            if interface in interfaces or interface in _RESERVED or interface.startswith(_NUMBERED):
+                return ()
+            interfaces.add(interface)
+        if asks_for_more_than_addresses(element):
+            return ()
+        one = _Asked(element.namespace, element.name, bool(interface), bool(element.ips), bool(element.mac))
+        asks = asks or one.names_interface or one.has_ips or one.has_mac
+        found.append(one)
+    has_rules = not (rules.enforced is rules.warned is rules.audited is None)
+    return () if asks and has_rules else tuple(found)
+
+
+_RESERVED = frozenset({DEFAULT_INTERFACE, "lo"})
+_NUMBERED = "net"
+"""The names of interfaces that a plan gives begin so."""
+
+
+def _with_own_claims(
+    general: _Decided, asked: PodSelections, shape: Sequence[_Asked], context: DecisionContext
+) -> _Decided | None:
+    """Return the decision for the addresses of one pod; None if something is to be said about them."""
+    if not any(one.has_ips or one.has_mac for one in shape):
+        return general
+    everything = range(len(asked.elements))
+    requests = podrequests.find(asked.elements, everything, Definitions(context.cluster), context)
+    return None if requests.has_findings else general._replace(claims=requests.claims)
+
+
+def _key_of(request: Request, new: Object, context: DecisionContext) -> Hashable | None:
+    """Return all that the decision depends on besides the context and what the pod asks for.
+
+    None for a pod that is too large to be remembered. NB: /mutate judges with the same context, but without plugins and
+    injection.
     """
     rules, configuration = context.rules, context.configuration
     labels, keys = new.labels, rules.pod_labels
-    if len(texts[0]) + len(texts[1]) > REMEMBERED_TEXT_MAX:
-        return None
     if keys is None:
         keys = tuple(labels)
     read = [(key, labels[key]) for key in keys if key in labels] if keys else ()
@@ -150,7 +219,7 @@ def _key_of(request: Request, new: Object, texts: tuple[str, str], context: Deci
         return None
     account = new.service_account if rules.reads_accounts else ""
     has_parts = configuration.plugins is not None, configuration.injection is not None
-    return request.kind.kind, request.kind.group, request.namespace, account, has_parts, texts, *read
+    return request.kind.kind, request.kind.group, request.namespace, account, has_parts, *read
 
 
 def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> Decision:

@@ -1,0 +1,170 @@
+"""What the memory answers is what would be decided: pods that all differ share the decision about their networks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cniplugin.access.compile import compile_rules, read_policies
+from cniplugin.access.model.decision import Rules
+from cniplugin.netspec.attachers import MULTUS, NADMIT
+from tests.webhook.admission.world import CAPABLE, MACVLAN, RULES, FakeCluster, cluster, pod, request
+from webhook.admission.checks import podnetworks
+from webhook.admission.evaluate import evaluate
+from webhook.admission.model.requests import Object
+from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
+from webhook.plugindata.pluginfiles import load_schemas
+from webhook.review.decisioncache import DecisionCache
+
+
+def network(*plugins: dict[str, Any]) -> str:
+    return json.dumps({"cniVersion": "1.0.0", "plugins": list(plugins)})
+
+
+IPAM = {"type": "host-local", "subnet": "10.1.0.0/24"}
+WORLD = cluster(
+    blue__capable=CAPABLE,
+    blue__pool=network({"type": "bridge", "capabilities": {"ips": True, "mac": True}, "ipam": IPAM}),
+    blue__static=network({"type": "macvlan", "master": "bond1", "ipam": {"type": "static"}}),
+    blue__unsafe=network({"type": "multus"}),
+    blue__broken="{",
+    default__internet=MACVLAN,
+)
+NAMES = ["lan", "capable", "pool", "static", "unsafe", "broken", "absent", "default/internet", "infra/storage"]
+INTERFACES = [None, "x1", "x2", "net1", "net2", "network", "eth0", "lo", "a-name-that-is-too-long"]
+IPS = [None, [], ["10.1.0.5"], ["10.1.0.5/24"], ["10.2.0.5/24"], ["fd00::5/64"], ["10.1.0.5/24", "fd00::5/64"]]
+MACS = [None, "02:00:00:00:00:01", "01:00:00:00:00:01"]
+MORE: list[dict[str, Any]] = [
+    {},
+    {"bandwidth": {"ingressRate": 1000}},
+    {"default-route": ["10.1.0.1"]},
+    {"cni-args": {"a": "b"}},
+    {"portMappings": [{"hostPort": 80, "containerPort": 80}]},
+    {"unknown": 1},
+]
+ELEMENTS = st.builds(
+    lambda name, interface, ips, mac, more: {
+        "name": name.rpartition("/")[2],
+        **({"namespace": name.partition("/")[0]} if "/" in name else {}),
+        **({} if interface is None else {"interface": interface}),
+        **({} if ips is None else {"ips": ips}),
+        **({} if mac is None else {"mac": mac}),
+        **more,
+    },
+    st.sampled_from([*NAMES[:3], *NAMES]),
+    st.sampled_from([None, "x1", "x2", *INTERFACES]),
+    st.sampled_from([None, *IPS]),
+    st.sampled_from([None, *MACS]),
+    st.sampled_from([{}, {}, {}, *MORE]),
+)
+LIMITED = [{"name": "named", "action": "Allow", "networks": [{"names": ["*"]}], "limits": {"interface": {"names": ["x1"]}}}]
+
+
+def rules_of(attachments: list[dict[str, Any]], mode: str = "Enforce") -> Rules:
+    spec = {"pods": [{"namespaces": ["blue"]}], "mode": mode, "attachments": attachments}
+    made = read_policies([{"kind": "NetworkAttachmentPolicy", "metadata": {"name": "p"}, "spec": spec}])
+    assert not made.policies[0].problems
+    return compile_rules(made, RULES.config)
+
+
+ALL_RULES = [RULES, rules_of(LIMITED), rules_of(LIMITED, "Warn"), rules_of(LIMITED, "Audit")]
+SCHEMAS = load_schemas()
+CONFIGURATIONS = [
+    Configuration(injection=None, plugins=plugins, attached_by=attacher)
+    for attacher in (MULTUS, NADMIT)
+    for plugins in (None, PluginChecks(schemas=SCHEMAS, attached_by=attacher))
+]
+
+
+@pytest.mark.slow
+@settings(max_examples=600, deadline=None)
+@given(
+    st.lists(st.lists(ELEMENTS, min_size=1, max_size=3), min_size=2, max_size=6),
+    st.sampled_from(ALL_RULES),
+    st.sampled_from(CONFIGURATIONS),
+)
+def test_a_remembered_decision_is_the_one_that_would_be_made(
+    pods: list[list[dict[str, Any]]], rules: Rules, configuration: Configuration
+) -> None:
+    remembering = DecisionContext(WORLD, rules, configuration, memory=DecisionCache(configuration))
+    for elements in (*pods, *pods):
+        asked = request(pod(json.dumps(elements)))
+        assert evaluate(asked, remembering) == evaluate(asked, DecisionContext(WORLD, rules, configuration))
+
+
+class Counted:
+    """Counts the decisions that are made anew."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, rules: Rules = RULES, world: FakeCluster = WORLD) -> None:
+        configuration = CONFIGURATIONS[1]
+        self.context = DecisionContext(world, rules, configuration, memory=DecisionCache(configuration))
+        self.made = 0
+        decide = podnetworks._decide
+
+        def counting(*given: Any) -> Any:
+            self.made += 1
+            return decide(*given)
+
+        monkeypatch.setattr(podnetworks, "_decide", counting)
+
+    def ask(self, *elements: dict[str, Any]) -> bool:
+        return evaluate(request(pod(json.dumps(elements))), self.context).is_allowed
+
+
+def test_pods_that_differ_in_interfaces_and_addresses_share_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Growth: however many such pods come, the networks are judged once for each kind of request."""
+    counted = Counted(monkeypatch)
+    for number in range(50):
+        assert counted.ask({"name": "lan", "interface": f"a{number}"}, {"name": "pool", "interface": f"b{number}"})
+    assert counted.made == 1
+    for number in range(50):
+        assert counted.ask({"name": "lan"}, {"name": "pool", "ips": [f"10.1.0.{number + 10}/24"]})
+    assert counted.made == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ([{"name": "lan"}], [{"name": "internet", "namespace": "default"}]),
+        ([{"name": "lan", "interface": "a"}, {"name": "lan", "interface": "b"}], [{"name": "lan", "interface": "a"}]),
+        ([{"name": "lan", "interface": "a"}], [{"name": "lan", "interface": "net1"}]),
+        ([{"name": "lan"}], [{"name": "lan", "ips": ["10.1.0.5/24"]}]),
+        ([{"name": "pool", "ips": ["10.1.0.5/24"]}], [{"name": "pool", "ips": ["10.9.0.5/24"]}]),
+    ],
+    ids=["network", "number", "numbered", "kind", "address"],
+)
+def test_a_pod_that_differs_in_what_decides_is_judged_itself(
+    first: list[dict[str, Any]], other: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(monkeypatch)
+    counted.ask(*first)
+    counted.ask(*other)
+    assert counted.made == 2
+
+
+def test_rules_about_names_of_interfaces_are_asked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(monkeypatch, rules=rules_of(LIMITED))
+    assert counted.ask({"name": "lan", "interface": "x1"})
+    assert not counted.ask({"name": "lan", "interface": "x2"})
+    assert counted.ask({"name": "lan", "interface": "x1"})
+
+
+def test_another_pods_addresses_are_asked_for_each_time() -> None:
+    """The decision is shared, and the warning is not: other pods come and go."""
+    world = FakeCluster(WORLD.networks)
+    configuration = CONFIGURATIONS[1]
+    context = DecisionContext(world, RULES, configuration, memory=DecisionCache(configuration))
+
+    def warnings(address: str) -> int:
+        element = {"name": "pool", "ips": [f"{address}/24"]}
+        asked = request(Object(name="new", annotations=pod(json.dumps([element])).annotations))
+        return len(evaluate(asked, context).warnings)
+
+    assert (warnings("10.1.0.7"), warnings("10.1.0.8")) == (0, 0)
+    world.addresses["blue", "pool", "10.1.0.8"] = (("blue", "web-9"),)
+    assert (warnings("10.1.0.7"), warnings("10.1.0.8"), warnings("10.1.0.9")) == (0, 1, 0)
