@@ -30,7 +30,6 @@ from webhook.admission.view import needs
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 from webhook.admission.wording import answers, injectiontext
 
-
 TEXTS_MAX = 4096
 """Characters of the annotations that select networks, of an answer that is kept."""
 NETWORKS_MAX = 64

@@ -110,9 +110,7 @@ def read_parts(labels: Texts, annotations: Texts, spec: PodSpec) -> dict[str, An
         parts = {name: decode(raw) for name, field, decode in _PARTS if (raw := getattr(spec, field))}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    metadata = {
-        key: known for key, known in (("labels", labels), ("annotations", annotations)) if known is not UNSET
-    }
+    metadata = {key: known for key, known in (("labels", labels), ("annotations", annotations)) if known is not UNSET}
     return {"metadata": metadata, "spec": parts}
 
 
@@ -126,8 +124,7 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         return None
     if any(len(parts) > PARTS_MAX for parts in (ordinary, initial, volumes) if isinstance(parts, tuple)):
         return None
-    # What is empty, null or absent stands for itself. Of lists to which the patch only adds, it does not matter how long
-    # they are.
+    # What is empty, null or absent stands for itself. The length of a list to which the patch only adds does not matter.
     counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and True]
     texts: list[str | bytes] = []
     for known, keys in ((labels, read.labels), (annotations, read.annotations)):

@@ -130,9 +130,7 @@ def _check_unread(request: Request, template: Object) -> Decision:
     return Decision(warnings=unread) if unread else ALLOWED
 
 
-def _recall(
-    request: Request, new: Object, texts: tuple[str, str], key: Hashable, context: DecisionContext
-) -> _Decided:
+def _recall(request: Request, new: Object, texts: tuple[str, str], key: Hashable, context: DecisionContext) -> _Decided:
     """Return the decision for a pod of this key, from the memory if it is there for its texts or for its networks."""
     memory = context.memory
     if len(texts[0]) + len(texts[1]) > REMEMBERED_TEXT_MAX:

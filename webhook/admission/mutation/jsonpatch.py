@@ -128,9 +128,7 @@ def diff(before: Any, after: Any) -> list[Operation]:
 
 def _add_differences(before: Any, after: Any, path: str, found: list[Operation]) -> None:
     if isinstance(before, dict) and isinstance(after, dict):
-        for key in before:
-            if key not in after:
-                found.append({"op": "remove", "path": f"{path}/{_token(key)}"})
+        found.extend({"op": "remove", "path": f"{path}/{_token(key)}"} for key in before if key not in after)
         for key, value in after.items():
             known = before.get(key, _ABSENT)
             if known is _ABSENT:

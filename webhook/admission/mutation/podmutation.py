@@ -53,7 +53,7 @@ class Mutation(NamedTuple):
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def mutate(  # noqa: PLR0913 - the last three are rare
+def mutate(
     sent: Json,
     context: DecisionContext,
     injection: Injection,

@@ -235,6 +235,9 @@ class _Sent:
         """Return the pod."""
         return self._pod
 
+    def read_parts(self) -> None:
+        """Return None."""
+
     def sketch(self, read: Read) -> None:
         """Return None: few templates are reviewed."""
 

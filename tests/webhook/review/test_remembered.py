@@ -62,7 +62,9 @@ ELEMENTS = st.builds(
     st.sampled_from([None, *MACS]),
     st.sampled_from([{}, {}, {}, *MORE]),
 )
-LIMITED = [{"name": "named", "action": "Allow", "networks": [{"names": ["*"]}], "limits": {"interface": {"names": ["x1"]}}}]
+LIMITED = [
+    {"name": "named", "action": "Allow", "networks": [{"names": ["*"]}], "limits": {"interface": {"names": ["x1"]}}}
+]
 
 
 def rules_of(attachments: list[dict[str, Any]], mode: str = "Enforce") -> Rules:
@@ -93,6 +95,34 @@ def test_a_remembered_decision_is_the_one_that_would_be_made(
 ) -> None:
     remembering = DecisionContext(WORLD, rules, configuration, memory=DecisionCache(configuration))
     for elements in (*pods, *pods):
+        asked = request(pod(json.dumps(elements)))
+        assert evaluate(asked, remembering) == evaluate(asked, DecisionContext(WORLD, rules, configuration))
+
+
+NEAR = st.builds(
+    lambda interface, ips: {
+        **({} if interface is None else {"interface": interface}),
+        **({} if ips is None else {"ips": ips}),
+    },
+    st.sampled_from([None, None, None, "x1", "x2", "net1", "net2"]),
+    st.sampled_from([*[None] * 8, ["10.1.0.5/24"], ["10.2.0.5/24"]]),
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(st.sampled_from(["lan", "pool"]), min_size=1, max_size=2),
+    st.lists(st.tuples(NEAR, NEAR), min_size=4, max_size=8),
+    st.sampled_from([RULES, RULES, *ALL_RULES]),
+    st.sampled_from(CONFIGURATIONS),
+)
+def test_so_it_is_for_pods_of_the_same_networks(
+    names: list[str], requests: list[tuple[dict[str, Any], ...]], rules: Rules, configuration: Configuration
+) -> None:
+    remembering = DecisionContext(WORLD, rules, configuration, memory=DecisionCache(configuration))
+    for wanted in requests:
+        elements = [{"name": name, **one} for name, one in zip(names, wanted, strict=False)]
         asked = request(pod(json.dumps(elements)))
         assert evaluate(asked, remembering) == evaluate(asked, DecisionContext(WORLD, rules, configuration))
 
