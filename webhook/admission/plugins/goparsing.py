@@ -23,6 +23,8 @@ _MAC = re.compile(
 )
 """6, 8 or 20 bytes, in pairs or in groups of four digits (Go net/mac.go); since Go 1.27 also without separators."""
 _CIDR = re.compile(r"[0-9A-Fa-f:.]{2,45}/[0-9]{1,3}")
+_PART = "(0|[1-9][0-9]{0,2})"
+_USUAL_CIDR = re.compile(rf"{_PART}\.{_PART}\.{_PART}\.{_PART}/([0-9]{{1,3}})")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}")
 JSON_TYPES: Mapping[str, tuple[type, str]] = {
     "string": (str, "a string"),
@@ -76,9 +78,15 @@ def read_cidr(text: object) -> Interface | None:
 
 @lru_cache(maxsize=KEPT_MAX)
 def _read_cidr(text: str) -> Interface | None:
-    """NB: as `_read_address`."""
+    """NB: as `_read_address`. From numbers, `ipaddress` makes an interface in a third of the time."""
+    usual = _USUAL_CIDR.fullmatch(text)
     try:
-        return ip_interface(text)
+        if usual is None:
+            return ip_interface(text)
+        one, two, three, four, prefix = map(int, usual.groups())
+        if max(one, two, three, four) > 255:
+            return None
+        return IPv4Interface((one << 24 | two << 16 | three << 8 | four, prefix))
     except ValueError:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
@@ -37,22 +37,28 @@ class Spans:
 class AddressRange(NamedTuple):
     """Addresses of one family from `first` to `last`, both included. `path`: where the range is written.
 
-    `group`: the number of its set. `text`: the range as messages quote it.
+    `group`: the number of its set.
     """
 
     first: Address
     last: Address
     path: str
     group: int
-    text: str
+
+    @property
+    def text(self) -> str:
+        """The range as messages quote it."""
+        return f"{self.first}-{self.last}"
 
 
-def overlaps(ranges: Iterable[AddressRange]) -> Iterator[tuple[AddressRange, AddressRange]]:
+def overlaps(ranges: Sequence[AddressRange]) -> Iterator[tuple[AddressRange, AddressRange]]:
     """Yield pairs of ranges that share an address; the first of a pair has the lower group.
 
     Each range is compared with only one of the ranges that begin before it: the one that ends last. So at least one
     pair is found if any two ranges overlap.
     """
+    if len(ranges) < 2:
+        return
     farthest: AddressRange | None = None
     for current in sorted(ranges, key=lambda item: (item.first.version, int(item.first))):
         if farthest is None or current.first.version != farthest.first.version:

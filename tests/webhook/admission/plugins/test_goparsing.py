@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_interface
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webhook.admission.plugins.goparsing import fits, read_address, read_cidr
 
@@ -62,3 +66,20 @@ def test_an_address_inside_ipv6_is_ipv4() -> None:
     assert read_address("::ffff:10.1.0.5") == read_address("10.1.0.5")
     assert read_address(5) is None
     assert read_cidr(None) is None
+
+
+PARTS = st.one_of(st.integers(0, 300).map(str), st.sampled_from(["", "00", "01", "010", "255", "256", "a", "+1"]))
+
+
+@given(st.lists(PARTS, min_size=4, max_size=4), st.one_of(PARTS, st.integers(0, 40).map(str)))
+def test_the_short_way_reads_as_ipaddress_does(parts: list[str], prefix: str) -> None:
+    text = f"{'.'.join(parts)}/{prefix}"
+    try:
+        expected = ip_interface(text)
+    except ValueError:
+        assert read_cidr(text) is None
+        return
+    found = read_cidr(text)
+    assert found == expected
+    assert found is not None
+    assert (str(found), found.ip, found.network) == (str(expected), expected.ip, expected.network)

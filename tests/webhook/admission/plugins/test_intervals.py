@@ -15,7 +15,7 @@ PAIRS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20), st.sampled_fr
 @given(PAIRS)
 def test_a_pair_is_found_if_any_two_ranges_overlap(pairs: list[tuple[int, int, str]]) -> None:
     ranges = [
-        AddressRange(first=ip_address(base) + low, last=ip_address(base) + low + size, path=str(at), group=at, text="")
+        AddressRange(first=ip_address(base) + low, last=ip_address(base) + low + size, path=str(at), group=at)
         for at, (low, size, base) in enumerate(pairs)
     ]
     found = list(overlaps(ranges))

@@ -93,7 +93,9 @@ def _range_findings(item: _Range, sound: list[AddressRange]) -> Findings:
     if problem is not None:
         yield problem
         return
-    first, last = network.network_address + 1, network.broadcast_address - (network.version == 4)
+    first = network.network_address + 1
+    size = 1 << (network.max_prefixlen - network.prefixlen)
+    last = first + (size - 2 - (network.version == 4))
     edges = {"rangeStart": first, "rangeEnd": last}
     is_sound = True
     for key, words in (("rangeStart", "RangeStart"), ("rangeEnd", "RangeEnd")):
@@ -110,7 +112,7 @@ def _range_findings(item: _Range, sound: list[AddressRange]) -> Findings:
     if is_sound and int(start) > int(end):
         yield _swapped(item)
     elif is_sound:
-        sound.append(AddressRange(first=start, last=end, path=item.path, group=item.set_index, text=f"{start}-{end}"))
+        sound.append(AddressRange(first=start, last=end, path=item.path, group=item.set_index))
 
 
 def _swapped(item: _Range) -> PluginFinding:
