@@ -51,7 +51,9 @@ class Containerd:
     def has_for_kubelet(self, image: str) -> bool:
         """Ask as the kubelet does before it starts a container (CRI, ImageStatus)."""
         spec = b"\x0a" + bytes([len(image)]) + image.encode()
-        return bool(call(self.socket, IMAGE_STATUS, b"\x0a" + bytes([len(spec)]) + spec, deadline=time.monotonic() + 20))
+        return bool(
+            call(self.socket, IMAGE_STATUS, b"\x0a" + bytes([len(spec)]) + spec, deadline=time.monotonic() + 20)
+        )
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from webhook.kube.apierrors import ForbiddenError
 from webhook.registration import configurations
 from webhook.registration.configurations import FAIL, IGNORE, OBSERVE, STAGE_ANNOTATION, Service, Url, is_ours
 from webhook.registration.registered import deviations, incompleteness, path_of, target_registered
@@ -14,7 +13,7 @@ from webhook.registration.tables import KINDS, Kind
 
 from .asking import Asking
 from .installation import Installation
-from .results import Result, error, listed, ok, unknown, warning
+from .results import Result, error, listed, ok, warning
 from .workload import APPLY
 
 REGISTRATION, STAGE = "registration", "stage"
@@ -103,11 +102,13 @@ def check_stage(asking: Asking, installed: Installation, *, now: datetime) -> It
         shown = ", ".join(f"{kind.name} {stage.name}" for kind, stage in stages.items())
         yield warning(STAGE, f"the configurations have different stages: {shown}", f"nadmit webhooks stage {names[0]}")
     elif names:
-        yield _stage(names[0], _since(objects), now)
+        yield _stage(names[0], objects, now)
 
 
-def _stage(name: str, since: datetime | None, now: datetime) -> Result:
-    shown = "" if since is None else f", set {since:%Y-%m-%d %H:%M}Z or before"
+def _stage(name: str, objects: Mapping[Kind, Object], now: datetime) -> Result:
+    written, created = _written(objects), _created(objects)
+    since = written or created
+    shown = "" if since is None else f" since {since:%Y-%m-%d %H:%M}Z{' or earlier' if written else ''}"
     if name == OBSERVE:
         text = f"Observe{shown}: everything is judged, nothing is refused"
         steps = ("nadmit webhooks would-refuse", "nadmit webhooks stage Ignore")
@@ -121,23 +122,24 @@ def _stage(name: str, since: datetime | None, now: datetime) -> Result:
     return ok(STAGE, f"{name}{shown}: {meanings[name]}")
 
 
-def _since(objects: Mapping[Kind, Object]) -> datetime | None:
+def _written(objects: Mapping[Kind, Object]) -> datetime | None:
     """Return when the annotation of the stage was last written; the field's manager may have written others since."""
     times = [
-        datetime.fromisoformat(entry["time"])
+        entry["time"]
         for value in objects.values()
         for entry in (value.get("metadata") or {}).get("managedFields") or ()
         if entry.get("time") and f"f:{STAGE_ANNOTATION}" in _annotations_of(entry)
     ]
-    return max(times).astimezone(UTC) if times else None
+    return datetime.fromisoformat(max(times)).astimezone(UTC) if times else None
+
+
+def _created(objects: Mapping[Kind, Object]) -> datetime | None:
+    """Return when the objects were created: a new installation has no annotation, and is in Observe."""
+    times = [time for value in objects.values() if (time := (value.get("metadata") or {}).get("creationTimestamp"))]
+    return datetime.fromisoformat(max(times)).astimezone(UTC) if times else None
 
 
 def _annotations_of(entry: Object) -> Object:
     metadata = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
     annotations: Object = metadata.get("f:annotations") or {}
     return annotations
-
-
-def unreadable(check: str, forbidden: ForbiddenError) -> Result:
-    """Return the result of a question that the caller may not ask."""
-    return unknown(check, str(forbidden))

@@ -128,7 +128,7 @@ def _result(who: str, rights: Sequence[Right], missing: Sequence[Right], as_user
         CHECK,
         f"{who} lacks {len(missing)} of {len(rights)} rights: {listed([str(right) for right in missing])}",
         APPLY,
-        f"kubectl auth can-i {first.verb} {named} {as_user}{where}".rstrip().replace("  ", " "),
+        f"then ask again: kubectl auth can-i {first.verb} {named} {as_user}{where}".rstrip().replace("  ", " "),
     )
 
 

@@ -27,8 +27,8 @@ from webhook.commands.doctor import results
 from webhook.commands.doctor.asking import Asking
 from webhook.commands.doctor.examination import examine
 from webhook.kube.connection import Connection
-from webhook.registration.configurations import Service, webhooks
 from webhook.registration.conditions import StatusProtection
+from webhook.registration.configurations import Service, webhooks
 from webhook.registration.tables import KINDS
 
 VERSION = "0.1.0"
