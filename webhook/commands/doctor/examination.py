@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from webhook.kube.apierrors import ForbiddenError, StatusError, UnauthorizedError
 
-from . import clocks, kinds, neighbours, nodeplugins, reach, registrations, rights, servedcertificate, workload
+from . import clocks, installedkinds, neighbours, nodeplugins, reach, registrations, rights, servedcertificate, workload
 from .asking import Asking
 from .installation import Installation, installation_of
 from .results import Result, error, ok, unknown
@@ -28,7 +28,7 @@ def examine(asking: Asking, *, namespace: str, version: str, now: Callable[[], f
     if problem is not None:
         yield problem
     yield from _all(
-        (kinds.CHECK, lambda: kinds.check(asking)),
+        (installedkinds.CHECK, lambda: installedkinds.check(asking)),
         (workload.WORKLOAD, lambda: () if problem else workload.check(asking, installed)),
         (workload.VERSION, lambda: workload.check_version(installed)),
         (workload.SERVICE, lambda: workload.check_service(asking, installed)),
@@ -54,7 +54,7 @@ def examine_own(asking: Asking, installed: Installation, *, now: Callable[[], fl
     yield _server(asking, server_version)
     moment = servedcertificate.utc_now(server_time or here)
     yield from _all(
-        (kinds.CHECK, lambda: kinds.check_served(asking)),
+        (installedkinds.CHECK, lambda: installedkinds.check_served(asking)),
         (rights.CHECK, lambda: rights.check_own(asking, installed)),
         (servedcertificate.CERTIFICATE, lambda: servedcertificate.check_own(asking, installed, now=moment)),
         (clocks.CHECK, lambda: clocks.check_here(server_time, here, is_pod=True)),

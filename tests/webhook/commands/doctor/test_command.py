@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from tests import golden_files as golden
 from tests.fakes.apiserver import Answer, failure
 from tests.fakes.objects import write_kubeconfig
+from tests.paths import ROOT
 from webhook.cli import nadmit
 
 from .doctorworld import DEPLOYMENT, OWN, SECRET, World, authority, healthy, leaf, pod
@@ -63,6 +64,21 @@ def test_golden_init(world: World) -> None:
     done = world.run("--init", "--namespace", OWN)
     assert done.exit_code == 0
     golden.compare("doctor/init.txt", steady(done.output))
+
+
+def test_the_page_shows_what_is_printed_and_has_every_check() -> None:
+    page = (ROOT / "docs/doctor.md").read_text()
+    shown = page.partition("changes nothing\n")[2].partition("```")[0].splitlines()
+    printed = (golden.ROOT / "doctor/broken.txt").read_text().splitlines()
+    assert len(shown) > 5
+    assert [line for line in shown if line not in printed] == ["..."]
+    checks = {line[9:25].strip() for line in printed} - {""}
+    assert [check for check in checks if line_of(check) not in page and "," not in check] == []
+
+
+def line_of(check: str) -> str:
+    """Return the beginning of a check's row in the table of the page."""
+    return f"| `{check}` |"
 
 
 def test_no_stale_golden_files() -> None:

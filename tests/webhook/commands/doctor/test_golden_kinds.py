@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.paths import MANIFESTS
-from webhook.commands.doctor.kinds import KNOWN, fields_of
+from webhook.commands.doctor.installedkinds import KNOWN, fields_of
 
 CRDS = sorted((MANIFESTS / "crds").glob("net*.yaml"))
 
