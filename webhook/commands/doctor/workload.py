@@ -17,6 +17,8 @@ WORKLOAD, VERSION, SERVICE = "workload", "version", "service"
 SELECTOR = f"app.kubernetes.io/name={DEPLOYMENT}"
 APPLY = "kubectl apply -k manifests"
 IMAGES = "build and load the image (docs/install.md): make webhook-image; kind load image-archive dist/..."
+PASSING = frozenset({"ContainerCreating", "PodInitializing", ""})
+"""Reasons that say least: those of other pods are shown first."""
 NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
 
 Object = dict[str, Any]
@@ -59,11 +61,11 @@ def _reason(asking: Asking, namespace: str) -> tuple[str, bool]:
         pods = asking.all_of(PODS, namespace, labels=SELECTOR)
     except ForbiddenError:
         return "", False
-    for pod in pods:
-        if found := waiting(pod):
-            reason, message = found
-            return f"; pod {pod['metadata']['name']}: {reason}{f': {message}' if message else ''}", reason in NO_IMAGE
-    return "", False
+    reasons = [(found, pod["metadata"]["name"]) for pod in pods if (found := waiting(pod)) is not None]
+    if not reasons:
+        return "", False
+    (reason, message), name = min(reasons, key=lambda one: one[0][0] in PASSING)
+    return f"; pod {name}: {reason}{f': {message}' if message else ''}", reason in NO_IMAGE
 
 
 def waiting(pod: Object) -> tuple[str, str] | None:
