@@ -34,7 +34,7 @@ CROSS_PACKAGES_aarch64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 HERE := $(shell uname -m)
 
 # Real CNI plugins and iptables, for the tests of the node, and compilers for the bundles. Installing them needs root.
-NODE_PACKAGES := containernetworking-plugins iptables iproute2 gcc libc6-dev binutils $(FROZEN_PACKAGES) $(CROSS_PACKAGES_$(HERE))
+NODE_PACKAGES := containerd containernetworking-plugins iptables iproute2 gcc libc6-dev binutils $(FROZEN_PACKAGES) $(CROSS_PACKAGES_$(HERE))
 
 packages: ## install the Debian packages for the tests of the node (as root), and fetch sources for its bundle
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \

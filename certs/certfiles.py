@@ -4,7 +4,8 @@ Theory of operation. A directory has ca.key, ca.crt, tls.key and tls.crt. They a
 (temporary file, fsync, rename), and each depends only on those before it. So an interrupted run leaves a beginning of
 the list, and the next run writes the rest. A set with a gap is not repaired. No key is ever overwritten, because
 clients may trust it. A leaf that is due, or that lacks a requested name, gets a new tls.crt for the same tls.key. That
-is a single rename, so a server that watches the files never sees a certificate without its key.
+is a single rename, so a server that watches the files never sees a certificate without its key. A directory with a pair
+but without `ca.key` belongs to somebody else, such as cert-manager: a server serves the pair as it is.
 
 Exposed keys. A start warns about a key file that everybody may read, and about a directory of keys that the group or
 everybody may write. It does not warn about a key that its group may read: `fsGroup` lets a process read a Secret that
@@ -69,6 +70,15 @@ class Bootstrapped:
     def paths(self) -> tuple[Path, ...]:
         """All four files, in the order of ORDER."""
         return tuple(self.directory / name for name in ORDER)
+
+
+def is_given_pair(directory: Path) -> bool:
+    """Say whether somebody else keeps the certificate of a directory: it has `tls.crt` and `tls.key`, but no `ca.key`.
+
+    So is a mounted Secret of type kubernetes.io/tls, with or without `ca.crt`. Nothing is made or renewed there.
+    """
+    has = {name: os.path.lexists(directory / name) for name in ORDER}
+    return has["tls.crt"] and has["tls.key"] and not has["ca.key"]
 
 
 def bootstrap(directory: Path, names: Sequence[str], now: datetime) -> Bootstrapped:

@@ -121,6 +121,10 @@ class Rounds:
                 self._stopping.wait(RETRY_S)
         self._thread.start()
 
+    def wake(self) -> None:
+        """Do a whole round now."""
+        self._changes.wake()
+
     def stop(self) -> None:
         """End after the running request."""
         self._stopping.set()

@@ -76,6 +76,9 @@ class Changes(Protocol):
         Return CALM only if no object has changed since the last rest.
         """
 
+    def wake(self) -> None:
+        """End a rest now, or the next one, as a change does."""
+
     def stop(self) -> None:
         """End a rest now, and each later one."""
 
@@ -85,15 +88,23 @@ class NoChanges:
 
     def __init__(self) -> None:
         self._stopping = Event()
+        self._rung = Event()
 
     def rest(self, tick_s: float, *, calm_s: float, is_calm: Callable[[], bool]) -> Due:  # noqa: ARG002 - it never is
-        """Wait for `tick_s`."""
-        self._stopping.wait(tick_s)
+        """Wait for `tick_s`, or for `wake`."""
+        self._rung.wait(tick_s)
+        if not self._stopping.is_set():
+            self._rung.clear()
         return Due.TICK
+
+    def wake(self) -> None:
+        """End a rest now, or the next one."""
+        self._rung.set()
 
     def stop(self) -> None:
         """End a rest now, and each later one."""
         self._stopping.set()
+        self._rung.set()
 
 
 def read_configurations(store: ConfigurationStore) -> tuple[dict[str, Mapping[str, Any]], StoreError | None]:

@@ -26,6 +26,11 @@ COMMANDS = {
     "rules": Entry("webhook.commands.permissions", "rules", "List what pods of a namespace may attach to, and why."),
     "explain": Entry("webhook.commands.explain", "explain", "Say what a code such as NAD101 means, and what to do."),
     "webhooks": Entry("webhook.commands.webhooks.group", "webhooks", "Register the webhooks, and stage them."),
+    "doctor": Entry(
+        "webhook.commands.doctor.doctorcommand",
+        "doctor",
+        "Say what of an installation is missing or wrong, and the fix.",
+    ),
     "certs": Entry("certs.cli", "certs", "Make and keep the certificates of the webhook."),
 }
 
@@ -63,6 +68,7 @@ def nadmit(context: click.Context) -> None:
       nadmit diff --cluster policies/                      who gains and who loses access
       nadmit explain NAD101                                what a code of a message means
       nadmit serve --manifests examples/cluster            the webhook itself, without a cluster
+      nadmit doctor                                        what of an installation is missing, and the fix
 
     \b
     Exit codes: 0 fine, 1 refused or could not start, 2 unreadable input or a wrong option.

@@ -14,9 +14,10 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Protocol
@@ -26,7 +27,7 @@ import uvloop
 from prometheus_client.registry import Collector
 
 from certs.authority import MaterialError
-from certs.certfiles import BootstrapError, bootstrap, exposures
+from certs.certfiles import BootstrapError, bootstrap, exposures, is_given_pair
 from certs.rotator import RotatorError
 from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.policyrules import AuthorMatch
@@ -47,13 +48,15 @@ from webhook.serving.bodies import Bodies
 from webhook.serving.clients import ClientCaError, ClientTrust
 from webhook.serving.http import Limits
 from webhook.serving.probes import create_probes
-from webhook.serving.reviewpaths import PLAIN, PathTokenError, ReviewPaths, read_tokens
-from webhook.serving.server import Address, Addresses, ListenError, Stop, serve, stop_on_signals
+from webhook.serving.rereading import ASKED, IN_FORCE, KEPT, UNCHANGED, Rereading, Source
+from webhook.serving.reviewpaths import PLAIN, PathTokenError, ReviewPaths, TokensOfFile
+from webhook.serving.server import Address, Addresses, ListenError, Stop, serve
+from webhook.serving.signals import EarlySignals, stop_on_signals
 from webhook.serving.tls import CertificateError, MemoryTls, ServedPair, ServerTls
 from webhook.snapshot.snapshot import Snapshot
 from webhook.telemetry.decisionlog import DecisionLog
 from webhook.telemetry.metrics import ConfigurationMetrics, LoadMetrics, Metrics, Observers, RotationMetrics
-from webhook.trees.problems import ManifestError, Problem
+from webhook.trees.problems import ManifestError
 
 if TYPE_CHECKING:
     from certs.rotator import Rotator, TokenKeeper, TokenRotator
@@ -145,7 +148,7 @@ class Settings:
 # From settings to the end of the process
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, early: EarlySignals) -> int:
     """Serve a tree of YAML or a cluster until SIGTERM or SIGINT, and return the exit code.
 
     A server of a cluster listens as soon as it has a certificate, and is ready when every cache has listed. Raises one
@@ -154,14 +157,16 @@ def run(settings: Settings) -> int:
     started = time.perf_counter()
     _log_to_stderr()
     metrics = Metrics()
-    tokens = None if settings.path_token_file is None else read_tokens(settings.path_token_file)
+    tokens = None if settings.path_token_file is None else TokensOfFile(settings.path_token_file)
+    sources: dict[str, Source] = {}
     of_files = None if settings.manifests is None else _parts_of_files(settings.manifests, settings.network_namespace)
     with ExitStack() as running:
-        configuration = _follow_configuration(settings, running)
+        configuration = _follow_configuration(settings, running, sources)
         metrics.registry.register(ConfigurationMetrics(configuration))
         parts = of_files or _parts_of_cluster(settings, metrics, configuration)
         if tokens is not None and parts.path_tokens is None:
-            parts = replace(parts, path_tokens=lambda: tokens)
+            parts = replace(parts, path_tokens=lambda: tokens.accepted)
+            sources[f"path tokens {settings.path_token_file}"] = partial(_outcome, tokens.reread)
         for collector in parts.collectors:
             metrics.registry.register(collector)
         for part in parts.parts:
@@ -169,8 +174,17 @@ def run(settings: Settings) -> int:
             running.callback(part.stop)
         for close in parts.closing:
             running.callback(close)
-        tls = parts.tls or _load_tls(settings, metrics)
-        return _serve(settings, parts, configuration=configuration, metrics=metrics, tls=tls, started=started)
+        tls = parts.tls or _load_tls(settings, metrics, sources)
+        rereading = Rereading({**parts.rereads, **sources})
+        return _serve(
+            settings,
+            parts,
+            configuration=configuration,
+            metrics=metrics,
+            tls=tls,
+            started=started,
+            signals=partial(stop_on_signals, early=early, on_hangup=rereading.request),
+        )
 
 
 def _serve(
@@ -181,6 +195,7 @@ def _serve(
     metrics: Metrics,
     tls: ServedPair,
     started: float,
+    signals: Callable[[Stop], AbstractContextManager[None]],
 ) -> int:
     sys.setswitchinterval(SWITCH_S)
     log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
@@ -215,7 +230,7 @@ def _serve(
         stop = Stop()
         bodies = Bodies(settings.limits, asyncio.get_running_loop())
         metrics.registry.register(LoadMetrics(bodies))
-        with stop_on_signals(stop):
+        with signals(stop):
             code = await serve(
                 WebhookApp(reviews, limits=settings.limits, on_response=metrics.response, paths=paths),
                 create_probes(is_ready=problem, metrics=exposition, configuration=configuration.describe),
@@ -260,7 +275,7 @@ class Parts:
     `ages`: for each kind, seconds since its cache was known to be up to date. `live`, `live_devices` ask the API server
     for objects that the snapshot lacks. `observers` get each review. `tls`: the certificate of a Secret, None when it
     is in files. `path_tokens`: the tokens of review paths, "" for a path without one; None when no path has one. The
-    server sets `listening` once it accepts connections, and calls `closing` at its end.
+    server sets `listening` once it accepts connections, and calls `closing` at its end. SIGHUP reads `rereads` again.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -274,6 +289,7 @@ class Parts:
     collectors: Sequence[Collector] = ()
     observers: Sequence[Observer] = ()
     closing: Sequence[Callable[[], None]] = ()
+    rereads: Mapping[str, Source] = field(default_factory=dict)
 
     def problem(self) -> str | None:
         """Return why reviews are not wanted yet; None when they are."""
@@ -285,17 +301,25 @@ def _first_problem(parts: Sequence[Part]) -> str | None:
 
 
 def _parts_of_files(manifests: Path, network_namespace: str) -> Parts:
-    from webhook.trees.manifests import load_snapshot
+    from webhook.trees.followedtree import FollowedTree
 
-    warnings: list[Problem] = []
-    snapshot = load_snapshot(manifests, warnings=warnings, network_namespace=network_namespace)
-    for warning in warnings:
-        logging.getLogger("nadmit.cluster").warning("%s", warning)
-    return Parts(snapshot=lambda: snapshot)
+    tree = FollowedTree(manifests, network_namespace=network_namespace)
+    rereads = {f"tree {manifests}": partial(_outcome, tree.reread)}
+    return Parts(snapshot=tree.snapshot, parts=[tree], rereads=rereads)
 
 
-def _follow_configuration(settings: Settings, running: ExitStack) -> CurrentConfiguration:
+def _outcome(reread: Callable[[], bool | None]) -> str:
+    """Return what the log says about a source: read and in force, refused, or (None) unchanged."""
+    is_in_force = reread()
+    if is_in_force is None:
+        return UNCHANGED
+    return IN_FORCE if is_in_force else KEPT
+
+
+def _follow_configuration(settings: Settings, running: ExitStack, sources: dict[str, Source]) -> CurrentConfiguration:
     """Return the current configuration; with --config it follows the file for as long as `running`.
+
+    Adds what can be read again to `sources`.
 
     Raises ManifestError for a file that cannot be used, and for schemas of plugins that cannot.
     """
@@ -311,7 +335,22 @@ def _follow_configuration(settings: Settings, running: ExitStack) -> CurrentConf
         file = ConfigurationFile(settings.config, current)
         file.start()
         running.callback(file.stop)
+        sources[f"configuration {settings.config}"] = partial(_outcome, file.reread)
+    if (directory := settings.plugin_schemas) is not None:
+        sources[f"plugin schemas {directory}"] = partial(_outcome, partial(_reread_schemas, directory, current))
     return current
+
+
+def _reread_schemas(directory: Path, current: CurrentConfiguration) -> bool:
+    from webhook.configuration.schemafiles import load_directory
+
+    try:
+        current.replace_schemas(load_directory(directory))
+    except ManifestError as error:
+        for problem in error.problems:
+            logging.getLogger("nadmit.configuration").warning("%s", problem)
+        return False
+    return True
 
 
 def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: CurrentConfiguration) -> Parts:
@@ -342,6 +381,7 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     watches = ObjectWatches(source.connection)
     parts: list[Part] = [source, watches]
     collectors: list[Collector] = []
+    rereads: dict[str, Source] = {}
     ca_bundle = _bundle_of_files(settings)
     tls = tokens = None
     if cluster.webhook_configuration is not None:
@@ -350,11 +390,14 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
             parts.append(token_rotator)
     if cluster.config_map is not None:
         namespace = own_namespace(cluster.namespace)
-        parts.append(ConfigurationMap(source.connection, namespace, cluster.config_map, configuration, watches=watches))
+        config_map = ConfigurationMap(source.connection, namespace, cluster.config_map, configuration, watches=watches)
+        parts.append(config_map)
+        rereads[f"ConfigMap {namespace}/{cluster.config_map}"] = partial(_woken, config_map.wake)
     if cluster.tls_secret is not None:
         tls, rotator = rotating_tls(settings, source.connection, cluster.tls_secret, metrics, tokens, watches=watches)
         ca_bundle = rotator.ca_bundle
         parts.append(rotator)
+        rereads[f"Secret {own_namespace(cluster.namespace)}/{cluster.tls_secret}"] = partial(_woken, rotator.wake)
     if cluster.write_status:
         writer = StatusWriter(
             source.connection,
@@ -402,7 +445,13 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
         collectors=collectors,
         observers=observers,
         closing=(live.close, live_devices.close),
+        rereads=rereads,
     )
+
+
+def _woken(wake: Callable[[], None]) -> str:
+    wake()
+    return ASKED
 
 
 # Registration
@@ -466,18 +515,11 @@ def _bundle_of_files(settings: Settings) -> Callable[[], bytes | None]:
 # The certificate, and the tokens of paths
 
 
-def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
-    """Load the pair of `tls_files`, or that of `cert_dir`, which gets one when it is empty."""
+def _load_tls(settings: Settings, metrics: Metrics, sources: dict[str, Source]) -> ServerTls:
+    """Load the pair of `tls_files`, or that of `cert_dir`, which gets one when it is empty. Adds it to `sources`."""
     directory = settings.cert_dir
     if settings.tls_files is None:
-        try:
-            made = within(directory, lambda: bootstrap(directory, settings.cert_names, datetime.now(UTC)))
-        except OSError as error:  # its own errors are BootstrapError
-            raise BootstrapError(f"{directory}: {error.strerror}; {advice(error, 'name another')}") from error
-        if made.created:
-            serving_log.info("wrote %s", ", ".join(str(path) for path in made.written))
-        for line in exposures([directory / "ca.key"]):  # ServerTls looks at tls.key
-            serving_log.warning("%s", line)
+        _complete(directory, settings.cert_names)
     cert, key = settings.tls_files or (directory / "tls.crt", directory / "tls.key")
     tls = ServerTls(
         cert,
@@ -488,7 +530,36 @@ def _load_tls(settings: Settings, metrics: Metrics) -> ServerTls:
         clients=_client_trust(settings),
     )
     tls.load()
+
+    def reread() -> bool | None:
+        if settings.tls_files is None:
+            try:
+                _complete(directory, settings.cert_names)
+            except BootstrapError as error:
+                serving_log.warning("%s; the previous certificate stays in use", error)
+                return False
+        return tls.reread()
+
+    sources[f"certificate {cert}"] = partial(_outcome, reread)
     return tls
+
+
+def _complete(directory: Path, names: Sequence[str]) -> None:
+    """Make what a directory of certificates lacks, or renew what is due; a pair of somebody else stays as it is.
+
+    Raises BootstrapError and MaterialError.
+    """
+    try:
+        if within(directory, lambda: (is_given_pair(directory),))[0]:
+            serving_log.info("%s has a certificate of somebody else, without ca.key: it is served as it is", directory)
+            return
+        made = within(directory, lambda: bootstrap(directory, names, datetime.now(UTC)))
+    except OSError as error:  # its own errors are BootstrapError
+        raise BootstrapError(f"{directory}: {error.strerror}; {advice(error, 'name another')}") from error
+    if made.created:
+        serving_log.info("wrote %s", ", ".join(str(path) for path in made.written))
+    for line in exposures([directory / "ca.key"]):  # ServerTls looks at tls.key
+        serving_log.warning("%s", line)
 
 
 def _client_trust(settings: Settings) -> ClientTrust | None:
@@ -550,7 +621,7 @@ def token_keeper(
     if cluster.path_token_secret is not None:
         store = secret = KubeSecret(connection, own_namespace(cluster.namespace), cluster.path_token_secret)
         paths = (secret.path, *paths)
-    elif settings.tls_files is None and _may_write(settings.cert_dir):
+    elif settings.tls_files is None and not is_given_pair(settings.cert_dir) and _may_write(settings.cert_dir):
         store = TokenFile(settings.cert_dir)
     else:
         if cluster.path_token:

@@ -14,7 +14,8 @@ import uvloop
 
 from webhook.serving.http import Limits
 from webhook.serving.probes import create_probes
-from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
+from webhook.serving.server import Addresses, Stop, serve
+from webhook.serving.signals import stop_on_signals
 from webhook.serving.tls import ServerTls
 
 decode = msgspec.json.Decoder().decode

@@ -53,8 +53,11 @@ def test_one_line_per_review_without_bodies(tmp_path: Path) -> None:
     assert mutated["operations"] == len(json.loads(base64.b64decode(patched["patch"]))) == 4
     assert (unchanged["decision"], "operations" in unchanged, "patch" in plain) == ("allow", False, False)
     assert "busybox" not in json.dumps(server.lines)
-    assert len(server.errors.splitlines()) == 3
+    assert len(server.errors.splitlines()) == 5
     assert "nadmit: INFO: ready after" in server.errors
+    begun, ended = server.errors.splitlines()[-2:]
+    assert begun.startswith("nadmit: INFO: drain begins: /readyz is 503, connections are accepted for 0 s more, then ")
+    assert re.fullmatch(r"nadmit: INFO: drain ended: no request was cut off after 0\.\d s, \d answered", ended)
 
 
 def test_paths_with_the_tokens_of_a_file(tmp_path: Path) -> None:

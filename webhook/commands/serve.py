@@ -231,8 +231,14 @@ def serve(context: click.Context, /, **options: Any) -> None:
     """Answer AdmissionReviews over HTTPS: POST /validate and POST /mutate, each followed by a token when registered.
 
     The networks and namespaces for the reviews come from a tree of YAML (--manifests) or from a cluster (--cluster). A
-    line of JSON for each review goes to standard output, everything else to standard error. After SIGTERM or SIGINT the
-    server drains: it loses no request that has begun.
+    line of JSON for each review goes to standard output, everything else to standard error. The tree is followed while
+    the server runs.
+
+    \b
+    Signals:
+      SIGTERM, SIGINT   drain: no request that has begun is lost; a second one ends the process at once
+      SIGHUP            read all files again; what is wrong changes nothing
+      SIGUSR1, SIGUSR2  nothing
 
     \b
     Examples:
@@ -296,6 +302,9 @@ def _first_cluster_option(options: Mapping[str, Any], context: click.Context) ->
 
 def _run(options: Mapping[str, Any]) -> int:
     """Start the server and return the exit code. NB: these imports cost 300 ms, which no other command pays."""
+    from webhook.serving.signals import EarlySignals  # noqa: PLC0415 - as above, and first: SIGHUP must not end a start
+
+    early = EarlySignals()
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415 - as above, and below
     from webhook.compose import START_ERRORS, ClusterSettings, Settings, run  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
@@ -317,7 +326,7 @@ def _run(options: Mapping[str, Any]) -> int:
         **fields,
     )
     try:
-        return run(settings)
+        return run(settings, early)
     except START_ERRORS as error:
         for line in str(error).splitlines():
             click.echo(f"nadmit: {line}", err=True)

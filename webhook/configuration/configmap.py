@@ -101,6 +101,10 @@ class ConfigurationMap:
         self._connection.open()
         self._thread.start()
 
+    def wake(self) -> None:
+        """Read the ConfigMap now."""
+        self._changes.wake()
+
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()

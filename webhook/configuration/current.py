@@ -137,6 +137,12 @@ class CurrentConfiguration:
             logger.warning("%s is in force instead", source)
             return True
 
+    def replace_schemas(self, own_schemas: Mapping[str, PluginSchema]) -> None:
+        """Use other schemas of --plugin-schemas from now on."""
+        with self._lock:
+            self._own_schemas = own_schemas
+            self.value = self._value_of(self.state.loaded.configuration)
+
     def note_unreadable(self, text: str) -> None:
         """Take note that the source cannot be read; the log has each reason once."""
         with self._lock:
@@ -204,10 +210,12 @@ class CurrentConfiguration:
     def _swap(self, state: State) -> None:
         """NB: `value` is the same object as long as the text is the same: caches of reviews depend on it."""
         if state.loaded is not self.state.loaded:
-            configuration = state.loaded.configuration
-            settings = self._own_schemas, self._attached_by
-            self.value = default_value(*settings) if configuration is None else configuration.to_value(*settings)
+            self.value = self._value_of(state.loaded.configuration)
         self.state = state
+
+    def _value_of(self, configuration: NadmitConfiguration | None) -> Configuration:
+        settings = self._own_schemas, self._attached_by
+        return default_value(*settings) if configuration is None else configuration.to_value(*settings)
 
 
 def default_value(own_schemas: Mapping[str, PluginSchema], attached_by: str) -> Configuration:

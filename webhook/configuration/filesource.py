@@ -71,6 +71,19 @@ class ConfigurationFile:
             self._current.update(data, source=str(self._path))
         self._seen = data
 
+    def reread(self) -> bool | None:
+        """Read the file, and put its text in force now. Return whether it is; None if it is that of last time."""
+        try:
+            data = read_file(self._path)
+        except ConfigurationError as error:
+            self._current.note_unreadable(str(error))
+            return False
+        self._seen = data
+        outcome = self._current.update(data, source=str(self._path))
+        if outcome == "same":
+            return None if self._current.state.refused is None else False
+        return outcome == "accepted"
+
     def _run(self) -> None:
         while not self._stop.wait(self._poll_s):
             try:

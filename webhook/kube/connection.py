@@ -18,16 +18,17 @@ from http.client import HTTPException
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import quote, urlencode
 
 import msgspec
 import urllib3
+from urllib3 import HTTPHeaderDict
 from urllib3.response import BaseHTTPResponse
 
 from .apierrors import ClusterError, error_of_status
 from .credentials import SERVICE_ACCOUNT, Access, load_access
-from .resources import ObjectPath
+from .resources import ObjectPath, Resource
 from .responses import parse_status
 from .transport import make_pool
 
@@ -56,6 +57,13 @@ def explain(error: BaseException) -> str:
         return "the connection was cut"
     text = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+class Answer(NamedTuple):
+    """The content and the headers of a success."""
+
+    content: bytes
+    headers: HTTPHeaderDict
 
 
 class Stream:
@@ -196,6 +204,12 @@ class Connection:
         response = self._request("GET", url_of(path, query), headers={"Accept": JSON}, timeout=timeout)
         return self._content(response, verb=verb, path=path)
 
+    def read_url(self, url: str, *, timeout_s: float) -> Answer:
+        """Return the answer to a GET of a path that names no object, such as `/version`."""
+        response = self._request("GET", url, headers={"Accept": JSON}, timeout=urllib3.Timeout(total=timeout_s))
+        path = ObjectPath(Resource(url, "", "", url))
+        return Answer(self._content(response, verb="get", path=path), response.headers)
+
     def write(
         self,
         verb: str,
@@ -210,6 +224,21 @@ class Connection:
 
         `content_type`: for a patch, which kind. `timeout_s`: to connect and to be answered.
         """
+        return self.write_answered(
+            verb, path, body, timeout_s=timeout_s, content_type=content_type, query=query
+        ).content
+
+    def write_answered(
+        self,
+        verb: str,
+        path: ObjectPath,
+        body: object,
+        *,
+        timeout_s: float,
+        content_type: str = JSON,
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Write as `write`, and return the headers as well: the API server has the webhooks' warnings there."""
         response = self._request(
             _METHODS[verb],
             url_of(path, query),
@@ -219,7 +248,8 @@ class Connection:
         )
         # A JSON patch whose `test` fails is answered 422, as if the patch were wrong.
         is_test_failed = response.status == 422 and content_type == JSON_PATCH
-        return self._content(response, verb=verb, path=path, status=409 if is_test_failed else response.status)
+        content = self._content(response, verb=verb, path=path, status=409 if is_test_failed else response.status)
+        return Answer(content, response.headers)
 
     def _content(self, response: BaseHTTPResponse, *, verb: str, path: ObjectPath, status: int | None = None) -> bytes:
         """Return the content of a success. `status` replaces the response's own."""

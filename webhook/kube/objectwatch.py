@@ -163,6 +163,11 @@ class Changes:
         """Whether every change is seen at once."""
         return bool(self._watches) and all(watch.informer.is_live for watch in self._watches)
 
+    def wake(self) -> None:
+        """End a rest now, or the next one; the next change waits as after any other."""
+        self._rung_at = -math.inf
+        self._rung.set()
+
     def stop(self) -> None:
         """End a rest now, and each later one."""
         self._stopping.set()

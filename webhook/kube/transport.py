@@ -74,6 +74,8 @@ def _tls_context(access: Access, pair: Pair | None) -> ssl.SSLContext:
         if access.is_insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+            # The kubeconfig asks for it. As kubectl, say nothing, where urllib3 warns at each request.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         elif access.ca is None:
             context.load_default_certs()
         else:

@@ -19,8 +19,10 @@ from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.singleobjects import get_object, patch_object
 
-from . import configurations
+from . import conditions, configurations
+from .conditions import StatusProtection
 from .configurations import (
+    IGNORE,
     OBSERVE,
     STAGE_ANNOTATION,
     Target,
@@ -35,7 +37,8 @@ from .configurations import (
     token_of,
     webhooks_of,
 )
-from .tables import Kind
+from .pathmigration import PROBES
+from .tables import KINDS, Kind
 
 Object = dict[str, Any]
 
@@ -94,6 +97,41 @@ def path_of(kind: Kind, name: str) -> ObjectPath:
     """Return the path of a configuration."""
     resource = Resource(kind.resource, configurations.GROUP, configurations.VERSION, kind.resource, is_single=True)
     return ObjectPath(resource, "", name)
+
+
+# Compared with the tables
+
+
+def deviations(
+    objects: Mapping[Kind, Object], target: Target, protection: StatusProtection | None = None
+) -> dict[Kind, dict[str, list[str]]]:
+    """Return what differs from the table for each webhook of existing configurations, as `configurations.differences`.
+
+    `protection`: None for the registered one. Each configuration is compared with its own stage.
+    """
+    hooks = {kind: webhooks_of(objects.get(kind, {})) for kind in KINDS}
+    registered = [each for kind in hooks for hook in hooks[kind] for each in hook.get("matchConditions") or ()]
+    return {
+        kind: configurations.differences(
+            [hook for hook in present if hook["name"] not in PROBES],
+            configurations.webhooks(
+                kind,
+                target,
+                ca_bundle=None,
+                stage=configurations.stage_of(objects[kind]).name if kind in objects else IGNORE,
+                protection=protection or conditions.protection_of(registered),
+                labels=conditions.label_protection_of(registered),
+                own_kinds=configurations.own_kinds_of(present),
+                token=next((token_of(hook) for hook in present if is_ours(hook)), ""),
+            ),
+        )
+        for kind, present in hooks.items()
+    }
+
+
+def target_registered(objects: Mapping[Kind, Object]) -> Target | None:
+    """Return the target of the validating webhooks, else of the others; None without any. All should have the same."""
+    return target_of([hook for kind in reversed(KINDS) for hook in webhooks_of(objects.get(kind, {}))])
 
 
 # Before Fail

@@ -12,6 +12,7 @@ the path without it.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
@@ -20,6 +21,8 @@ from pathlib import Path
 from webhook.files import describe_unreadable, load_file
 
 from .http import OBSERVED, REVIEW_PATHS
+
+logger = logging.getLogger("nadmit.serving")
 
 NO_TOKEN = ""
 """The token of a path without one."""
@@ -82,6 +85,27 @@ PLAIN = ReviewPaths(lambda: (NO_TOKEN,))
 
 class PathTokenError(Exception):
     """A file of tokens that cannot be used: its name, what is wrong, what to do, in one line without a token."""
+
+
+class TokensOfFile:
+    """The tokens of `--path-token-file`, which an administrator keeps by hand."""
+
+    def __init__(self, file: Path) -> None:
+        """Read the file. Raises PathTokenError."""
+        self._file = file
+        self.accepted = read_tokens(file)
+
+    def reread(self) -> bool | None:
+        """Read the file again; a wrong one changes nothing. Return whether it is in force; None if it is the same."""
+        try:
+            tokens = read_tokens(self._file)
+        except PathTokenError as error:
+            logger.warning("%s; the previous tokens stay in force", error)
+            return False
+        if tokens == self.accepted:
+            return None
+        self.accepted = tokens
+        return True
 
 
 def read_tokens(file: Path) -> tuple[str, ...]:

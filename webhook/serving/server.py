@@ -1,6 +1,6 @@
 """Listen, serve, drain: one process, one event loop, a TLS port for reviews and a plain port for probes.
 
-Theory of operation. `Stop` has two steps, one for each signal:
+Theory of operation. `Stop` has two steps, one for each signal (`signals`):
 
     serving   --first-->  draining: /readyz is 503 and every answer has `Connection: close`. The server still accepts
                           connections for `drain_s`, because endpoints lag behind readiness
@@ -18,9 +18,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import signal
 import socket
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -33,7 +31,7 @@ from .shortcut import NamedProtocol, ReviewProtocol
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from starlette.types import ASGIApp
 
@@ -85,20 +83,6 @@ class Stop:
         (self.at_once if self.draining.is_set() else self.draining).set()
 
 
-@contextmanager
-def stop_on_signals(stop: Stop) -> Iterator[None]:
-    """Make SIGTERM and SIGINT request a stop; needs the main thread and a running loop."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, stop.request)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
 async def serve(  # noqa: PLR0913 - a composition: one argument per part
     app: ASGIApp,
     probes: ProbeApp,
@@ -132,6 +116,7 @@ async def serve(  # noqa: PLR0913 - a composition: one argument per part
             probing.open(probe_sock, None)
             on_ready(Addresses(webhook=_address_of(review_sock), probes=_address_of(probe_sock)))
             await stop.draining.wait()
+            drain = Drain(reviews, limits)
             probes.announce_drain()
             reviews.announce_drain()
             await _wait_for_any((stop.at_once,), limits.drain_s)
@@ -140,7 +125,34 @@ async def serve(  # noqa: PLR0913 - a composition: one argument per part
         is_clean = reviews.close()
         probing.close()
         await _end_tasks(reviews.tasks | probing.tasks)
+    drain.end(is_clean=is_clean)
     return 0 if is_clean else 1
+
+
+class Drain:
+    """The beginning and the end of a drain, in the log."""
+
+    def __init__(self, reviews: Listener, limits: Limits) -> None:
+        self._reviews = reviews
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._answered = reviews.answered
+        logger.info(
+            "drain begins: /readyz is 503, connections are accepted for %g s more, then requests in flight have %g s; "
+            "a second signal ends it",
+            limits.drain_s,
+            limits.shutdown_s,
+        )
+
+    def end(self, *, is_clean: bool) -> None:
+        """Log how the drain has ended. `is_clean`: no request was cut off."""
+        write = logger.info if is_clean else logger.warning
+        write(
+            "drain ended: %s after %.1f s, %d answered",
+            "no request was cut off" if is_clean else "requests were cut off",
+            self._loop.time() - self._began,
+            self._reviews.answered - self._answered,
+        )
 
 
 class Listener:
@@ -179,6 +191,11 @@ class Listener:
         """The requests in flight, the handshakes, and the task that accepts connections."""
         accepting = () if self._accepting is None else (self._accepting,)
         return frozenset((*self._connections.tasks, *self._handshakes, *accepting))
+
+    @property
+    def answered(self) -> int:
+        """How many requests were answered so far; uvicorn counts them."""
+        return self._connections.total_requests
 
     def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         """Accept connections from a bound socket. NB: `create_server` does not bound the number of handshakes."""
@@ -358,4 +375,4 @@ def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
         loop.default_exception_handler(context)
 
 
-__all__ = ["Addresses", "ListenError", "Stop", "bind", "serve", "stop_on_signals"]
+__all__ = ["Addresses", "ListenError", "Stop", "bind", "serve"]

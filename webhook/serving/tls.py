@@ -17,6 +17,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,13 +56,20 @@ class Places(NamedTuple):
     key: str
 
 
+class Validity(NamedTuple):
+    """The beginning and the end of a leaf, Unix seconds."""
+
+    not_before: float
+    not_after: float
+
+
 class ServedPair:
     """The context to listen with, and the pair that it serves now; there is none before the first `swap`."""
 
     def __init__(
-        self, *, now: Callable[[], float], on_reload: Callable[[float], None], clients: ClientTrust | None = None
+        self, *, now: Callable[[], float], on_reload: Callable[[Validity], None], clients: ClientTrust | None = None
     ) -> None:
-        """`now`: Unix seconds; `on_reload(not_after)`: after a swap.
+        """`now`: Unix seconds; `on_reload(validity)`: after a swap.
 
         `clients`: the authorities of the callers' certificates; None: callers need no certificate.
         """
@@ -76,14 +84,19 @@ class ServedPair:
         if clients is not None:
             clients.require(self.context)
 
-    def swap(self, context: ssl.SSLContext, not_after: float) -> None:
-        """Serve a pair that `load_pair` returned. Any thread may call this."""
+    def swap(self, context: ssl.SSLContext, validity: Validity, *, place: str) -> None:
+        """Serve a pair that `load_pair` returned; `place` names its certificate. Any thread may call this.
+
+        A leaf that is not valid yet is served with a warning: the clock of this machine may be the wrong one.
+        """
         if self.clients is not None:
             self._clients_served = self.clients.version
             self.clients.require(context)
         self._current = context
-        self.not_after = not_after
-        self._on_reload(not_after)
+        self.not_after = validity.not_after
+        self._on_reload(validity)
+        if validity.not_before > self._now():
+            logger.warning("%s: %s", place, _describe_beginning(validity.not_before, self._now()))
 
     def poll(self) -> None:
         """Look for a new pair. This class has no source to poll."""
@@ -129,7 +142,7 @@ class ServerTls(ServedPair):
         key_file: Path,
         *,
         now: Callable[[], float],
-        on_reload: Callable[[float], None] = lambda _not_after: None,
+        on_reload: Callable[[Validity], None] = lambda _validity: None,
         on_error: Callable[[str], None] = lambda _text: None,
         clients: ClientTrust | None = None,
     ) -> None:
@@ -140,19 +153,26 @@ class ServerTls(ServedPair):
         self._places = Places(f"certificate file {cert_file}", f"key file {key_file}")
         self._on_error = on_error
         self._served: Fingerprint = ()
+        self._pair: tuple[bytes, bytes] | None = None
+        self._lock = Lock()  # one poll at a time
         self._complaint: tuple[Fingerprint, str] | None = None
         self._warned: frozenset[str] = frozenset()
 
     def load(self) -> None:
         """Read the pair and serve it; raises CertificateError, and then the old pair stays."""
+        with self._lock:
+            self._load()
+
+    def _load(self) -> None:
         # Before reading: the next poll sees a file that changes meanwhile.
         fingerprint = self._stat_files()
         certificate = _read(self._places.certificate, self._cert_file)
         key = _read(self._places.key, self._key_file)
-        context, not_after = load_pair(certificate, key, self._now(), places=self._places)
+        context, validity = load_pair(certificate, key, self._now(), places=self._places)
         self._served = fingerprint
+        self._pair = certificate, key
         self._complaint = None
-        self.swap(context, not_after)
+        self.swap(context, validity, place=self._places.certificate)
         self._warn_of_exposure()
 
     def poll(self) -> None:
@@ -160,22 +180,35 @@ class ServerTls(ServedPair):
 
         Every poll tries a bad pair again, because not every repair changes the result of `stat`.
         """
+        with self._lock:
+            self._poll()
+
+    def reread(self) -> bool | None:
+        """Load the pair now. Return whether the new pair is served; None if it is the same."""
+        with self._lock:
+            before = self._pair
+            self._served = ()
+            return (None if self._pair == before else True) if self._poll() else False
+
+    def _poll(self) -> bool:
+        """Return whether the files are good."""
         have_clients_changed = self.have_clients_changed()
         fingerprint: Fingerprint = ()
         try:
             fingerprint = self._stat_files()
             if fingerprint == self._served and not have_clients_changed:
                 self._complaint = None
-                return
-            self.load()
+                return True
+            self._load()
         except CertificateError as error:
             complaint = (fingerprint, str(error))
             if complaint != self._complaint:
                 self._complaint = complaint
                 logger.warning("%s; the previous certificate stays in use", error)
                 self._on_error(str(error))
-        else:
-            logger.info("certificate reloaded from %s", self._cert_file)
+            return False
+        logger.info("certificate reloaded from %s", self._cert_file)
+        return True
 
     def _stat_files(self) -> Fingerprint:
         """Return the results of `stat` for both files. Raises CertificateError if their file system does not answer."""
@@ -198,7 +231,7 @@ class MemoryTls(ServedPair):
         where: str,
         *,
         now: Callable[[], float],
-        on_reload: Callable[[float], None],
+        on_reload: Callable[[Validity], None],
         clients: ClientTrust | None = None,
     ) -> None:
         """As `ServedPair`; `where` names the origin of the pair in messages."""
@@ -221,12 +254,13 @@ class MemoryTls(ServedPair):
                 self._serve(*self._pair)
 
     def _serve(self, certificate: bytes, key: bytes) -> None:
-        self.swap(*load_pair(certificate, key, self._now(), places=self._places))
+        pair = load_pair(certificate, key, self._now(), places=self._places)
+        self.swap(*pair, place=self._places.certificate)
         self._pair = certificate, key
 
 
-def load_pair(certificate: bytes, key: bytes, now: float, *, places: Places) -> tuple[ssl.SSLContext, float]:
-    """Return a fresh context that serves a PEM pair, and the end of its leaf, Unix seconds; raises CertificateError."""
+def load_pair(certificate: bytes, key: bytes, now: float, *, places: Places) -> tuple[ssl.SSLContext, Validity]:
+    """Return a fresh context that serves a PEM pair, and when its leaf is valid; raises CertificateError."""
     cert_place, key_place = places
     leaf = _parse_leaf(certificate, cert_place)
     if _spki(_public_key_of(leaf, cert_place)) != _spki(_parse_public_key(key, key_place)):
@@ -242,7 +276,15 @@ def load_pair(certificate: bytes, key: bytes, now: float, *, places: Places) -> 
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         reason = getattr(error, "reason", None) or str(error)
         raise CertificateError(f"{cert_place}: OpenSSL cannot serve it: {reason}") from error
-    return context, not_after.timestamp()
+    return context, Validity(leaf.not_valid_before_utc.timestamp(), not_after.timestamp())
+
+
+def _describe_beginning(not_before: float, now: float) -> str:
+    begins = datetime.fromtimestamp(not_before, UTC)
+    return (
+        f"not valid before {begins:%Y-%m-%d %H:%M:%SZ}, in {timedelta(seconds=round(not_before - now))}: it is served, "
+        "but an API server with the same clock refuses it until then; compare the clocks, or renew it"
+    )
 
 
 def _new_context() -> ssl.SSLContext:

@@ -9,6 +9,7 @@
 | nadmit_patches_total | counter | |
 | nadmit_review_seconds | histogram | path |
 | nadmit_http_responses_total | counter | path, code |
+| nadmit_certificate_not_before_seconds | gauge | |
 | nadmit_certificate_not_after_seconds | gauge | |
 | nadmit_certificate_loads_total | counter | result (ok, error) |
 | nadmit_certificate_authority_not_after_seconds | gauge | |
@@ -57,6 +58,7 @@ from webhook.admission.model.ruleids import RULE_IDS
 from webhook.configuration.current import CurrentConfiguration
 from webhook.review.reviews import Observer
 from webhook.serving.bodies import REASONS, Bodies
+from webhook.serving.tls import Validity
 
 KINDS = {kind: kind.kind for kind in (POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES)}
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
@@ -117,6 +119,11 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._per_review = _PerReview()
         self.registry.register(self._per_review)
+        self._not_before = Gauge(
+            "nadmit_certificate_not_before_seconds",
+            "Beginning of the served certificate, Unix time",
+            registry=self.registry,
+        )
         self._not_after = Gauge(
             "nadmit_certificate_not_after_seconds", "End of the served certificate, Unix time", registry=self.registry
         )
@@ -164,9 +171,10 @@ class Metrics:
         """Count one HTTP answer; `path` is one of REVIEW_PATHS."""
         self._per_review.responses[path, status] += 1
 
-    def certificate_loaded(self, not_after: float) -> None:
-        """Note a certificate that is served from now on; `not_after` in Unix seconds."""
-        self._not_after.set(not_after)
+    def certificate_loaded(self, validity: Validity) -> None:
+        """Note a certificate that is served from now on."""
+        self._not_before.set(validity.not_before)
+        self._not_after.set(validity.not_after)
         self._certificate_loads.labels("ok").inc()
 
     def certificate_refused(self, _reason: str) -> None:

@@ -18,6 +18,7 @@ CASES = {
     "help-check": "check --help",
     "help-review": "review --help",
     "help-serve": "serve --help",
+    "help-doctor": "doctor --help",
     "check-text": "check tree",
     "check-plugin-types": "check inputs/plugin-types.yaml",
     "review-plugin-types": "review inputs/plugin-types.yaml",

@@ -129,6 +129,8 @@ class Restless:
     def rest(self, tick_s: float, *, calm_s: float = 0.0, is_calm: Callable[[], bool] | None = None) -> Due:  # noqa: ARG002
         return Due.CHANGE
 
+    def wake(self) -> None: ...
+
     def stop(self) -> None: ...
 
 

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from webhook.serving.app import WebhookApp
 from webhook.serving.http import Limits
 from webhook.serving.probes import create_probes
-from webhook.serving.server import Addresses, Stop, serve, stop_on_signals
+from webhook.serving.server import Addresses, Stop, serve
+from webhook.serving.signals import stop_on_signals
 from webhook.serving.tls import ServerTls
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_key, parse_name, render_certificate, render_key
 from certs.certfiles import bootstrap, write_whole
-from webhook.serving.tls import CertificateError, MemoryTls, ServerTls
+from webhook.serving.tls import CertificateError, MemoryTls, ServerTls, Validity
 
 from .harness import Client, client_context, running
 
@@ -133,7 +133,11 @@ def test_bad_change_keeps_the_pair_and_warns_once(own_pki: Path, case: str, capl
     errors: list[str] = []
     reloads: list[float] = []
     tls = ServerTls(
-        own_pki / "tls.crt", own_pki / "tls.key", now=time.time, on_reload=reloads.append, on_error=errors.append
+        own_pki / "tls.crt",
+        own_pki / "tls.key",
+        now=time.time,
+        on_reload=lambda validity: reloads.append(validity.not_after),
+        on_error=errors.append,
     )
     tls.load()
     not_after, good = tls.not_after, renewed(own_pki)
@@ -154,6 +158,35 @@ def test_bad_change_keeps_the_pair_and_warns_once(own_pki: Path, case: str, capl
     assert len(reloads) == 2
     tls.poll()
     assert len(reloads) == 2
+
+
+def test_a_pair_that_is_not_valid_yet_is_served_with_a_warning(own_pki: Path, caplog: pytest.LogCaptureFixture) -> None:
+    swap(own_pki, *renewed(own_pki, NOW + timedelta(hours=3)))
+    validities: list[Validity] = []
+    tls = ServerTls(
+        own_pki / "tls.crt", own_pki / "tls.key", now=NOW.replace(microsecond=0).timestamp, on_reload=validities.append
+    )
+    with caplog.at_level(logging.WARNING):
+        tls.load()
+        tls.poll()
+    (warning,) = [record.message for record in caplog.records]
+    begins = datetime.fromtimestamp(validities[0].not_before, UTC)
+    assert warning == (
+        f"certificate file {own_pki}/tls.crt: not valid before {begins:%Y-%m-%d %H:%M:%SZ}, in 2:55:00: it is served, but "
+        "an API server with the same clock refuses it until then; compare the clocks, or renew it"
+    )
+    assert validities[0].not_after == tls.not_after
+
+
+def test_reread_says_whether_the_pair_is_new(own_pki: Path) -> None:
+    tls = ServerTls(own_pki / "tls.crt", own_pki / "tls.key", now=time.time)
+    tls.load()
+    assert tls.reread() is None
+    swap(own_pki, *renewed(own_pki))
+    assert tls.reread() is True
+    (own_pki / "tls.crt").write_text("garbage")
+    assert tls.reread() is False
+    assert tls.not_after
 
 
 def test_swapped_symlink_is_seen(own_pki: Path, tmp_path: Path) -> None:
@@ -321,7 +354,7 @@ def make_pair(now: datetime = NOW) -> tuple[bytes, bytes]:
 
 def test_a_pair_is_taken_or_the_old_one_stays() -> None:
     ends: list[float] = []
-    tls = MemoryTls("Secret n/tls", now=time.time, on_reload=ends.append)
+    tls = MemoryTls("Secret n/tls", now=time.time, on_reload=lambda validity: ends.append(validity.not_after))
     tls.take(*make_pair())
     context = tls._current
     assert ends == [tls.not_after]

@@ -9,20 +9,19 @@ from typing import Any
 import click
 
 from webhook.commands.options import EXIT_REFUSED, paint
-from webhook.registration import conditions, configurations
+from webhook.registration import configurations
 from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import (
     FAIL,
     IGNORE,
     OBSERVE,
-    Target,
     Webhook,
     is_observing,
     is_ours,
     token_of,
-    webhooks,
 )
 from webhook.registration.pathmigration import PROBES
+from webhook.registration.registered import deviations, target_registered
 from webhook.registration.tables import KINDS, OBSERVING, Kind
 from webhook.report.plaintext import columns
 
@@ -65,27 +64,12 @@ def status(**options: Any) -> None:
     with opened(options) as registered:
         objects = present_of(registered)
     present = {kind: configurations.webhooks_of(objects.get(kind, {})) for kind in KINDS}
-    target = target_of_options(options) or _target_of(present)
+    target = target_of_options(options) or target_registered(objects) or DEFAULT_SERVICE
+    given = protection_of_options(options)
     stages = {kind: configurations.stage_of(value) for kind, value in objects.items()}
-    protection = _protection_of(options, present)
-    labels = conditions.label_protection_of(_conditions(present))
-    rows: list[tuple[str, ...]] = []
-    differing: dict[str, list[str]] = {}
-    for kind, hooks in present.items():
-        stage = stages[kind].name if kind in stages else IGNORE
-        desired = webhooks(
-            kind,
-            target,
-            ca_bundle=None,
-            stage=stage,
-            protection=protection,
-            labels=labels,
-            own_kinds=configurations.own_kinds_of(hooks),
-            token=next((token_of(hook) for hook in hooks if is_ours(hook)), ""),
-        )
-        differences = configurations.differences([hook for hook in hooks if hook["name"] not in PROBES], desired)
-        rows += _rows(kind, hooks, differences)
-        differing |= differences
+    found = deviations(objects, target, None if given == StatusProtection() else given)
+    rows = [row for kind, hooks in present.items() for row in _rows(kind, hooks, found[kind])]
+    differing = {name: fields for kind in found for name, fields in found[kind].items()}
     for line in columns([HEADER, *rows]):
         click.echo(line)
     for line in _explained(stages):
@@ -95,24 +79,6 @@ def status(**options: Any) -> None:
     for problem in problems:
         click.echo(f"{paint('warning:', 'warning')} {problem}", err=True)
     sys.exit(EXIT_REFUSED if differing or problems else 0)
-
-
-def _target_of(present: Mapping[Kind, Sequence[Webhook]]) -> Target:
-    """Return the target of the validating webhooks, or else of the others. All should have the same."""
-    return configurations.target_of([hook for kind in reversed(KINDS) for hook in present[kind]]) or DEFAULT_SERVICE
-
-
-def _protection_of(options: Mapping[str, Any], present: Mapping[Kind, Sequence[Webhook]]) -> StatusProtection:
-    """Return the protection of network-status in the options; without any, the registered one."""
-    given = protection_of_options(options)
-    if given != StatusProtection():
-        return given
-    return conditions.protection_of(_conditions(present))
-
-
-def _conditions(present: Mapping[Kind, Sequence[Webhook]]) -> list[conditions.Condition]:
-    hooks = [hook for kind in present for hook in present[kind]]
-    return [each for hook in hooks for each in hook.get("matchConditions") or ()]
 
 
 def _explained(stages: Mapping[Kind, configurations.Stage]) -> list[str]:
