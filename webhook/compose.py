@@ -13,8 +13,8 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -47,7 +47,7 @@ from webhook.serving.app import WebhookApp
 from webhook.serving.bodies import Bodies
 from webhook.serving.clients import ClientCaError, ClientTrust
 from webhook.serving.http import Limits
-from webhook.serving.probes import create_probes
+from webhook.serving.probes import ProbeApp, create_probes
 from webhook.serving.rereading import ASKED, IN_FORCE, KEPT, UNCHANGED, Rereading, Source
 from webhook.serving.reviewpaths import PLAIN, PathTokenError, ReviewPaths, TokensOfFile
 from webhook.serving.server import Address, Addresses, ListenError, Stop, serve
@@ -156,49 +156,71 @@ def run(settings: Settings, early: EarlySignals) -> int:
     """
     started = time.perf_counter()
     _log_to_stderr()
-    metrics = Metrics()
-    tokens = None if settings.path_token_file is None else TokensOfFile(settings.path_token_file)
-    sources: dict[str, Source] = {}
-    of_files = None if settings.manifests is None else _parts_of_files(settings.manifests, settings.network_namespace)
     with ExitStack() as running:
-        configuration = _follow_configuration(settings, running, sources)
-        metrics.registry.register(ConfigurationMetrics(configuration))
-        parts = of_files or _parts_of_cluster(settings, metrics, configuration)
-        if tokens is not None and parts.path_tokens is None:
-            parts = replace(parts, path_tokens=lambda: tokens.accepted)
-            sources[f"path tokens {settings.path_token_file}"] = partial(_outcome, tokens.reread)
-        for collector in parts.collectors:
-            metrics.registry.register(collector)
-        for part in parts.parts:
-            part.start()
-            running.callback(part.stop)
-        for close in parts.closing:
-            running.callback(close)
-        tls = parts.tls or _load_tls(settings, metrics, sources)
-        rereading = Rereading({**parts.rereads, **sources})
+        judge = _assemble(settings, running)
+        tls = judge.parts.tls or _load_tls(settings, judge.metrics, judge.sources)
+        rereading = Rereading({**judge.parts.rereads, **judge.sources})
         return _serve(
             settings,
-            parts,
-            configuration=configuration,
-            metrics=metrics,
+            judge,
             tls=tls,
             started=started,
             signals=partial(stop_on_signals, early=early, on_hangup=rereading.request),
         )
 
 
-def _serve(
-    settings: Settings,
-    parts: Parts,
-    *,
-    configuration: CurrentConfiguration,
-    metrics: Metrics,
-    tls: ServedPair,
-    started: float,
-    signals: Callable[[Stop], AbstractContextManager[None]],
-) -> int:
-    sys.setswitchinterval(SWITCH_S)
-    log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
+@contextmanager
+def applications(settings: Settings) -> Iterator[tuple[WebhookApp, ProbeApp]]:
+    """Return the applications for an ASGI server of somebody else, while their parts run; see `webhook.asgi`.
+
+    That server has the certificate, the ports and the signals. Needs a running loop. Raises one of START_ERRORS.
+    """
+    _log_to_stderr()
+    with ExitStack() as running:
+        judge = _assemble(settings, running)
+        log = DecisionLog(STDOUT, later=_call_later, on_lost=judge.metrics.log_lines_lost.inc)
+        running.callback(log.close)
+        judge.parts.listening.set()
+        yield _applications_of(settings, judge, log, judge.parts.problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """All that judges, and runs beside a server. `sources`: what SIGHUP reads again, besides those of the parts."""
+
+    parts: Parts
+    configuration: CurrentConfiguration
+    metrics: Metrics
+    sources: dict[str, Source]
+
+
+def _assemble(settings: Settings, running: ExitStack) -> _Judge:
+    """Make and start the parts, which stop at the end of `running`. Raises as `run`."""
+    metrics = Metrics()
+    tokens = None if settings.path_token_file is None else TokensOfFile(settings.path_token_file)
+    sources: dict[str, Source] = {}
+    of_files = None if settings.manifests is None else _parts_of_files(settings.manifests, settings.network_namespace)
+    configuration = _follow_configuration(settings, running, sources)
+    metrics.registry.register(ConfigurationMetrics(configuration))
+    parts = of_files or _parts_of_cluster(settings, metrics, configuration)
+    if tokens is not None and parts.path_tokens is None:
+        parts = replace(parts, path_tokens=lambda: tokens.accepted)
+        sources[f"path tokens {settings.path_token_file}"] = partial(_outcome, tokens.reread)
+    for collector in parts.collectors:
+        metrics.registry.register(collector)
+    for part in parts.parts:
+        part.start()
+        running.callback(part.stop)
+    for close in parts.closing:
+        running.callback(close)
+    return _Judge(parts, configuration, metrics, sources)
+
+
+def _applications_of(
+    settings: Settings, judge: _Judge, log: DecisionLog, problem: Callable[[], str | None]
+) -> tuple[WebhookApp, ProbeApp]:
+    """Return the application of reviews and that of probes. `problem`: why the server is not ready, None if it is."""
+    parts, configuration, metrics = judge.parts, judge.configuration, judge.metrics
     reviews = Reviews(
         snapshot=parts.snapshot,
         problem=parts.problem,
@@ -211,15 +233,33 @@ def _serve(
         live_devices=parts.live_devices,
     )
     paths = PLAIN if parts.path_tokens is None else ReviewPaths(parts.path_tokens)
+
+    def exposition() -> bytes:
+        metrics.observe(is_ready=problem() is None, counts=parts.snapshot().counts(), ages=parts.ages())
+        return metrics.exposition()
+
+    return (
+        WebhookApp(reviews, limits=settings.limits, on_response=metrics.response, paths=paths),
+        create_probes(is_ready=problem, metrics=exposition, configuration=configuration.describe),
+    )
+
+
+def _serve(
+    settings: Settings,
+    judge: _Judge,
+    *,
+    tls: ServedPair,
+    started: float,
+    signals: Callable[[Stop], AbstractContextManager[None]],
+) -> int:
+    sys.setswitchinterval(SWITCH_S)
+    parts, metrics = judge.parts, judge.metrics
+    log = DecisionLog(STDOUT, later=_call_later, on_lost=metrics.log_lines_lost.inc)
     waiting: list[asyncio.Task[None]] = []
 
     def problem() -> str | None:
         """Return why the server is not ready: the parts are not, or the certificate has expired."""
         return parts.problem() or (None if tls.not_after > time.time() else "the certificate has expired")
-
-    def exposition() -> bytes:
-        metrics.observe(is_ready=problem() is None, counts=parts.snapshot().counts(), ages=parts.ages())
-        return metrics.exposition()
 
     def on_listening(addresses: Addresses) -> None:
         _announce(log, addresses, time.perf_counter() - started)
@@ -230,10 +270,11 @@ def _serve(
         stop = Stop()
         bodies = Bodies(settings.limits, asyncio.get_running_loop())
         metrics.registry.register(LoadMetrics(bodies))
+        app, probes = _applications_of(settings, judge, log, problem)
         with signals(stop):
             code = await serve(
-                WebhookApp(reviews, limits=settings.limits, on_response=metrics.response, paths=paths),
-                create_probes(is_ready=problem, metrics=exposition, configuration=configuration.describe),
+                app,
+                probes,
                 tls=tls,
                 addresses=Addresses(webhook=settings.listen, probes=settings.probe_listen),
                 limits=settings.limits,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cniplugin.netspec.names import ALLOWED_SUBDOMAIN, is_subdomain
 
 from .options import Command, add_options, config_option, name_check, parse_url, rules_of, rules_options
+
+if TYPE_CHECKING:
+    from webhook.compose import Settings
 
 Address = tuple[str, int]
 EXIT_NO_START = 1
@@ -305,8 +308,20 @@ def _run(options: Mapping[str, Any]) -> int:
     from webhook.serving.signals import EarlySignals  # noqa: PLC0415 - as above, and first: SIGHUP must not end a start
 
     early = EarlySignals()
+    from webhook.compose import START_ERRORS, run  # noqa: PLC0415 - as above
+
+    try:
+        return run(settings_of(options), early)
+    except START_ERRORS as error:
+        for line in str(error).splitlines():
+            click.echo(f"nadmit: {line}", err=True)
+        return EXIT_NO_START
+
+
+def settings_of(options: Mapping[str, Any]) -> Settings:
+    """Return the settings of these parameters of `serve`."""
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415 - as above, and below
-    from webhook.compose import START_ERRORS, ClusterSettings, Settings, run  # noqa: PLC0415
+    from webhook.compose import ClusterSettings, Settings  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
 
     fields = {name: options[name] for name in _SETTINGS_NAMES}
@@ -314,7 +329,7 @@ def _run(options: Mapping[str, Any]) -> int:
         fields["cert_names"] = options["cert_names"] or DEFAULT_NAMES
     if options["tls_cert_file"] is not None:
         fields["tls_files"] = (options["tls_cert_file"], options["tls_key_file"])
-    settings = Settings(
+    return Settings(
         rules=rules_of(options),
         limits=Limits(
             drain_s=options["drain_seconds"],
@@ -325,9 +340,30 @@ def _run(options: Mapping[str, Any]) -> int:
         cluster=ClusterSettings(**{name: options[name] for name in _CLUSTER_SETTINGS_NAMES}),
         **fields,
     )
-    try:
-        return run(settings, early)
-    except START_ERRORS as error:
-        for line in str(error).splitlines():
-            click.echo(f"nadmit: {line}", err=True)
-        return EXIT_NO_START
+
+
+_OF_THE_SERVER = (
+    "listen", "probe_listen", "cert_dir", "cert_names", "tls_cert_file", "tls_key_file", "client_ca", "client_names",
+    "drain_seconds", "max_bytes_in_flight", "tls_secret", "webhook_configuration", "webhook_url", "ca_file",
+    "path_token_secret",
+)  # fmt: skip
+"""Parameters about ports, certificates and registration, which another ASGI server has itself."""
+
+
+def judging_settings(words: Sequence[str]) -> Settings:
+    """Return the settings of these words, as after `nadmit serve`; for another ASGI server (`webhook.asgi`).
+
+    Raises click.UsageError.
+    """
+    with serve.make_context("serve", list(words)) as context:
+        options = context.params
+        for is_wrong, text in _usage_errors(options, context):
+            if is_wrong:
+                raise click.UsageError(text)
+        for parameter in context.command.params:
+            source = context.get_parameter_source(parameter.name or "")
+            if parameter.name in _OF_THE_SERVER and source is click.core.ParameterSource.COMMANDLINE:
+                raise click.UsageError(
+                    f"{parameter.opts[0]} is for `nadmit serve`: the ASGI server has its own setting"
+                )
+        return settings_of(options)

@@ -124,7 +124,7 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         return None
     if any(len(parts) > PARTS_MAX for parts in (ordinary, initial, volumes) if isinstance(parts, tuple)):
         return None
-    # What is empty, null or absent stands for itself. The length of a list to which the patch only adds does not matter.
+    # What is empty, null or absent stands for itself. How long a list is to which the patch only adds does not matter.
     counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and True]
     texts: list[str | bytes] = []
     for known, keys in ((labels, read.labels), (annotations, read.annotations)):

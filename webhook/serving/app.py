@@ -1,8 +1,7 @@
 """The webhook's application: POST /validate and POST /mutate, and a clear line for everything else.
 
-Starlette holds the routes, but a review does not pay for its machinery (middleware stack, routing, exit stacks). Why
-not FastAPI, which stands on Starlette: nothing here has a schema or dependencies, and it takes 6 MiB, and 6 more for
-pydantic, which a server without a configuration does not need.
+`WebhookApp` is an ASGI application without a framework: a review does not pay for a middleware stack, routing and exit
+stacks, nor the process for importing them. `webhook.asgi` puts it into a FastAPI application, for other servers.
 
 `begin` makes the checks that need only the head of a request, before anything of the body is read, and an `Exchange`
 answers the body. Our own server calls these two; `__call__` does the same for any ASGI server.
@@ -20,14 +19,10 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-from starlette.routing import Route
-
 from .http import (
     CLIENT_LEFT,
     JSON_HEADER,
     RETRY_HEADER,
-    REVIEW_PATHS,
     Answer,
     Limits,
     RequestError,
@@ -50,8 +45,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nadmit.serving")
 
 
-class WebhookApp(Starlette):
-    """Starlette with a short way for reviews.
+class WebhookApp:
+    """The application of reviews.
 
     It answers each POST to a review path with the result of `review`, and calls `on_response` once for each. An
     exception of `review` other than RequestError is a bug: the client gets 500 with an id, and the log has the same id
@@ -62,7 +57,6 @@ class WebhookApp(Starlette):
         self, review: Review, *, limits: Limits, on_response: OnResponse, paths: ReviewPaths | None = None
     ) -> None:
         """`paths`: where reviews come in; None for /validate and /mutate."""
-        super().__init__(routes=[Route(path, self, methods=["POST"]) for path in REVIEW_PATHS])
         self.review = review
         self.limits = limits
         self.on_response = on_response
@@ -91,10 +85,9 @@ class WebhookApp(Starlette):
         return error_answer(error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request of any ASGI server, past Starlette's own machinery."""
-        if scope["type"] != "http":
-            await super().__call__(scope, receive, send)
-            return
+        """Answer one HTTP request of any ASGI server."""
+        if scope["type"] != "http":  # as ASGI wants it: a server takes this as "not supported"
+            raise ValueError(f"ASGI scope {scope['type']}: only http is served here")
         begun = self.begin(scope)
         if isinstance(begun, Answer):
             await send_answer(send, begun)

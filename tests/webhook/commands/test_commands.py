@@ -27,6 +27,7 @@ from webhook.trees import manifests
 HERE = Path(__file__).parent
 POD = (HERE / "inputs" / "self-contained.yaml").read_bytes()
 HEAVY = (
+    "fastapi",
     "uvicorn",
     "starlette",
     "pydantic",
