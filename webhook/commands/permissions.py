@@ -259,7 +259,7 @@ def _matters(snapshot: Snapshot, namespace: str) -> bool:
 def _load_files(directory: str) -> Snapshot:
     warnings: list[Problem] = []
     try:
-        snapshot = manifests.load_snapshot(directory, warnings=warnings)
+        snapshot = manifests.gather_snapshot(directory, warnings=warnings)
     except ManifestError as error:
         fail_unreadable(error.problems)
     warn_unreadable(warnings)

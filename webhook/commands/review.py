@@ -141,7 +141,7 @@ def _is_known(document: Document) -> bool:
 def _load_cluster(directory: str, network_namespace: str, problems: list[Problem], warnings: list[Problem]) -> Snapshot:
     """Return the snapshot of a tree; `warnings` are about the tree."""
     try:
-        return manifests.load_snapshot(directory, warnings=warnings, network_namespace=network_namespace)
+        return manifests.gather_snapshot(directory, warnings=warnings, network_namespace=network_namespace)
     except ManifestError as error:
         problems.extend(error.problems)
         return EMPTY

@@ -15,7 +15,6 @@ from webhook.files import load_file
 
 from . import documents, treefiles
 from .documents import Document
-from .manifests import FILE_BYTES_MAX
 from .passedover import PassedOver
 from .problems import ManifestError, Position, Problem
 from .yamlstream import RENDER, decode
@@ -116,7 +115,7 @@ class _Reader:
 def read_text(file: str, problems: list[Problem], texts: dict[str, str]) -> tuple[str | None, list[Document]]:
     """Return the text and the objects of a file, and keep the text; None for one that is not UTF-8."""
     try:
-        text = decode(load_file(Path(file), bytes_max=FILE_BYTES_MAX), file=file, rule="not-utf-8")
+        text = decode(load_file(Path(file), bytes_max=treefiles.FILE_BYTES_MAX), file=file, rule="not-utf-8")
     except OSError as error:
         problems.append(treefiles.unreadable(file, error))
         return None, []

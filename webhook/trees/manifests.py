@@ -13,13 +13,13 @@ from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.files import load_file
 from webhook.snapshot.snapshot import Snapshot
 
-from . import builder, documents, treefiles
+from . import builder, documents, gathering, treefiles
 from .documents import Document
 from .problems import ManifestError, Position, Problem
 from .yamlstream import decode
 
-FILE_BYTES_MAX = 256 * 1024 * 1024
-"""More than all objects of a large cluster in one file; as YAML it would take minutes and 20 GiB to read."""
+SHOWN_MAX = 3
+"""Files that one warning names."""
 
 
 def find_files(paths: Sequence[str]) -> list[str]:
@@ -30,7 +30,7 @@ def find_files(paths: Sequence[str]) -> list[str]:
 def read_file(file: str, problems: list[Problem]) -> Iterator[Document]:
     """Yield the objects of one file, and add its problems to `problems`."""
     try:
-        data = load_file(Path(file), bytes_max=FILE_BYTES_MAX)
+        data = load_file(Path(file), bytes_max=treefiles.FILE_BYTES_MAX)
     except OSError as error:
         problems.append(treefiles.unreadable(file, error))
         return
@@ -58,18 +58,53 @@ def load_snapshot(
 ) -> Snapshot:
     """Return the snapshot of a directory, or of one file; `builder.build` explains the other arguments.
 
-    Raises ManifestError with every problem.
+    Every file is one of Kubernetes objects: a server must not lose a policy because its file is broken. Raises
+    ManifestError with every problem.
     """
     problems: list[Problem] = []
+    # One by one: the text of the others need not stay.
     objects = read_files(find_files([str(directory)]), problems)
-    first = next(objects, None)  # the others are read one by one: their text need not stay
-    if first is None and not problems:
-        problems.append(nothing_found([str(directory)]))
-    read = () if first is None else chain((first,), objects)
-    snapshot = builder.build(read, problems, warnings=warnings, network_namespace=network_namespace)
+    snapshot = _built(objects, directory, problems, warnings, network_namespace)
     if problems:
         raise ManifestError(problems)
     return snapshot
+
+
+def gather_snapshot(
+    directory: Path | str, *, warnings: list[Problem] | None = None, network_namespace: str = NETWORK_NAMESPACE
+) -> Snapshot:
+    """Return the snapshot of a directory as people keep it: with kustomizations, charts, files of other programs.
+
+    For questions of people: a warning names what was passed over. Objects of environments side by side are duplicates:
+    one of them has to be named. Raises ManifestError with every problem.
+    """
+    gathered = gathering.gather([str(directory)])
+    problems = gathered.problems
+    snapshot = _built(iter(gathered.documents), directory, problems, warnings, network_namespace)
+    if problems:
+        raise ManifestError(problems)
+    if warnings is not None:
+        warnings += [*gathered.warnings, *gathered.remarks]
+        passed = [one.where for one in gathered.passed_over if one.kind == "foreign"]
+        if passed:
+            more = f" and {len(passed) - SHOWN_MAX} more" if len(passed) > SHOWN_MAX else ""
+            text = f"no Kubernetes objects, passed over: {', '.join(passed[:SHOWN_MAX])}{more}"
+            warnings.append(Problem(Position(str(directory)), "passed-over", text))
+    return snapshot
+
+
+def _built(
+    objects: Iterator[Document],
+    directory: Path | str,
+    problems: list[Problem],
+    warnings: list[Problem] | None,
+    network_namespace: str,
+) -> Snapshot:
+    first = next(objects, None)
+    if first is None and not problems:
+        problems.append(nothing_found([str(directory)]))
+    read = () if first is None else chain((first,), objects)
+    return builder.build(read, problems, warnings=warnings, network_namespace=network_namespace)
 
 
 def nothing_found(paths: Iterable[str]) -> Problem:

@@ -37,6 +37,10 @@ _FIXES = {
 """The advice about files of other types."""
 
 
+FILE_BYTES_MAX = 256 * 1024 * 1024
+"""More than all objects of a large cluster in one file; as YAML it would take minutes and 20 GiB to read."""
+
+
 class TreeFiles(NamedTuple):
     """The files of paths by their relative names, each once. `named`: those that are paths themselves."""
 

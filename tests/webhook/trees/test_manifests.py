@@ -225,3 +225,52 @@ def test_all_problems_of_a_tree_are_reported_together(tree: Path) -> None:
 
 def test_a_position_without_a_line_is_the_file() -> None:
     assert str(Position("a.yaml")) == "a.yaml"
+
+
+NETWORK = """\
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: lan, namespace: blue}
+spec: {config: '{"cniVersion": "1.0.0", "name": "lan", "type": "macvlan"}'}
+"""
+
+
+def kept(tmp_path: Path) -> Path:
+    """A tree as people keep it: a base, an overlay with a patch, a file of another program, packages of npm."""
+    for name, text in {
+        "base/kustomization.yaml": "resources: [lan.yaml]\n",
+        "base/lan.yaml": NETWORK,
+        "prod/kustomization.yaml": "resources: [../base]\npatches: [{path: lan.yaml}]\n",
+        "prod/lan.yaml": NETWORK.replace("spec:", "#").replace("blue}", "blue, labels: {stage: prod}}"),
+        "mkdocs.yml": "site_name: x\nplugins: !ENV [A]\n",
+        "node_modules/a/b.yaml": "{{ not yaml",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_a_tree_with_kustomizations_and_foreign_files_is_a_cluster(tmp_path: Path) -> None:
+    """`review`, `can-attach` and `rules` read what `check` reads."""
+    warnings: list[Problem] = []
+    assert manifests.gather_snapshot(kept(tmp_path), warnings=warnings).network("blue", "lan") is not None
+    assert [warning.rule for warning in warnings] == ["passed-over"]
+    assert warnings[0].text.startswith("no Kubernetes objects, passed over: ")
+    assert "mkdocs.yml" in warnings[0].text
+
+
+def test_environments_side_by_side_have_to_be_named(tmp_path: Path) -> None:
+    tree = kept(tmp_path)
+    (tree / "test").mkdir()
+    (tree / "test" / "kustomization.yaml").write_text("resources: [../base]\n")
+    with pytest.raises(ManifestError) as caught:
+        manifests.gather_snapshot(tree)
+    assert "lan" in str(caught.value)
+    assert manifests.gather_snapshot(tree / "prod").network("blue", "lan") is not None
+
+
+def test_a_server_reads_every_file_as_kubernetes_objects(tmp_path: Path) -> None:
+    """NB: a policy must not get lost because its file is broken."""
+    with pytest.raises(ManifestError) as caught:
+        manifests.load_snapshot(kept(tmp_path))
+    assert "mkdocs.yml" in str(caught.value)

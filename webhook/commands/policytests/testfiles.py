@@ -30,7 +30,7 @@ from cniplugin.netspec.jsontext import join, quote
 from cniplugin.netspec.names import nearest
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.files import load_file
-from webhook.trees import manifests
+from webhook.trees import manifests, treefiles
 from webhook.trees.documents import Document
 from webhook.trees.ownkinds import TEST_GROUP, TEST_KIND
 from webhook.trees.problems import Position, Problem
@@ -148,7 +148,7 @@ def find_tests(paths: Sequence[str], problems: list[Problem]) -> Iterator[Policy
     """Yield the tests of files, and of the files below folders, in order. Raises ManifestError for a missing path."""
     for file in manifests.find_files(paths):
         try:
-            data = load_file(Path(file), bytes_max=manifests.FILE_BYTES_MAX)
+            data = load_file(Path(file), bytes_max=treefiles.FILE_BYTES_MAX)
         except OSError as error:
             problems.append(Problem(Position(file), RULE, f"cannot be read: {(error.strerror or str(error)).lower()}"))
             continue
