@@ -18,6 +18,9 @@ import pytest
 
 from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_name, render_certificate, render_key
 from tests.e2e.process import CLUSTER, RECORDINGS, Served, Unanswered, command, serving
+from tests.fakes.apiserver import ApiServer
+from tests.fakes.installed import MAPS, OWN, SECRETS, install, is_registered, options
+from tests.fakes.objects import write_kubeconfig
 from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
 from tests.webhook.configuration.texts import BAD, HONOR, OFF
@@ -164,6 +167,30 @@ def test_sighup_with_everything_broken_changes_nothing(tmp_path: Path, tree: Pat
     assert line.count(": refused, what was in force stays") == 4
 
 
+def test_sighup_reads_the_objects_of_a_cluster_again(tmp_path: Path) -> None:
+    """The ConfigMap, which an idle replica reads each five minutes, and the Secret, which it reads each 45 s."""
+    with ApiServer() as api:
+        install(api)
+        more = options(write_kubeconfig(tmp_path / "kubeconfig", api.url))
+        with serving(tmp_path / "certs", *more, manifests=None) as server:
+            wait_until(lambda: server.get("/readyz") == (200, "ready"), lambda: server.get("/readyz"))
+            wait_until(lambda: is_registered(api))
+
+            def reads() -> tuple[int, int]:
+                asked = [request.path for request in api.get_requests()]
+                return asked.count(f"{MAPS}/nadmit-webhook"), asked.count(f"{SECRETS}/nadmit-tls")
+
+            for _ in range(2):
+                before = reads()
+                hang_up(server)
+                wait_until(lambda: all(now > then for now, then in zip(reads(), before, strict=True)), within_s=30)  # noqa: B023
+    assert server.process.returncode == 0
+    assert (
+        f"nadmit: INFO: SIGHUP: ConfigMap {OWN}/nadmit-webhook: is being read; Secret {OWN}/nadmit-tls: "
+        in server.errors
+    )
+
+
 def test_a_tree_is_followed_without_a_signal(tmp_path: Path, tree: Path) -> None:
     with serving(tmp_path / "certs", manifests=tree) as server:
         (tree / "more.yaml").write_text(NETWORK.format(name="more"))
@@ -242,6 +269,20 @@ def test_a_mounted_secret_is_served_and_followed_and_never_written(tmp_path: Pat
     assert server.process.returncode == 0
     assert f"{secret} has a certificate of somebody else, without ca.key: it is served as it is" in server.errors
     assert "WARNING" not in server.errors
+
+
+def test_a_given_pair_gets_no_tokens_beside_it(tmp_path: Path) -> None:
+    """A server that registers itself keeps tokens of paths in --cert-dir; not in a Secret of somebody else."""
+    secret, authority = tmp_path / "secret", Authority()
+    mount(secret, 1, authority, has_ca=True)
+    before = sorted(path.name for path in secret.iterdir())
+    with ApiServer() as api:
+        install(api)
+        more = ("--kubeconfig", str(write_kubeconfig(tmp_path / "kubeconfig", api.url)), "--namespace", OWN)
+        with serving(secret, *more, "--webhook-configuration", "nadmit", manifests=None) as server:
+            wait_until(lambda: is_registered(api))
+    assert sorted(path.name for path in secret.iterdir()) == before
+    assert "registered paths have no token" in server.errors
 
 
 def test_a_certificate_that_is_not_valid_yet_is_a_warning(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 
 import pytest
 
-from certs.store import Due
+from certs.store import Due, NoChanges
 from tests.fakes.apiserver import ApiServer, failure
 from tests.fakes.clock import Clock
 from tests.fakes.objects import write_kubeconfig
@@ -117,6 +117,29 @@ def test_a_change_begins_a_round(api: ApiServer, rest: Callable[[], Resting]) ->
     resting.begin()
     touch(api)
     assert resting.dues.get() is Due.CHANGE
+
+
+def test_waking_begins_a_round_and_delays_no_change(api: ApiServer, rest: Callable[[], Resting]) -> None:
+    """SIGHUP does it: at once, also right after another round."""
+    resting = rest()
+    resting.begin()
+    touch(api)
+    assert resting.dues.get() is Due.CHANGE
+    resting.changes.wake()
+    assert resting.dues.get() is Due.CHANGE
+
+
+def test_waking_begins_a_round_where_nobody_watches() -> None:
+    changes, dues = NoChanges(), SimpleQueue[Due]()
+    thread = Thread(target=lambda: dues.put(changes.rest(600.0, calm_s=600.0, is_calm=lambda: True)))
+    thread.start()
+    changes.wake()
+    assert dues.get(timeout=20) is Due.TICK
+    thread.join()
+    changes.wake()
+    assert changes.rest(600.0, calm_s=600.0, is_calm=lambda: True) is Due.TICK
+    changes.stop()
+    assert changes.rest(600.0, calm_s=600.0, is_calm=lambda: True) is Due.TICK
 
 
 def test_only_metadata_of_the_one_object_is_asked_for(api: ApiServer, rest: Callable[[], Resting]) -> None:
