@@ -114,6 +114,7 @@ golden: $(STAMP) ## write the golden files, generated pages and the picture agai
 	$(BIN)/python docs/picture.py
 	$(BIN)/python -m webhook.plugindata.touches && $(BIN)/ruff format --quiet cniplugin/access/content/plugintable.py
 	$(BIN)/python -m webhook.plugindata.reads && $(BIN)/ruff format --quiet cniplugin/netspec/pluginreads.py
+	$(BIN)/python -m webhook.jsonschemas.kindscopy
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
 clean: ## remove everything that make has written
