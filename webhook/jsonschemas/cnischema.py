@@ -259,7 +259,7 @@ def _envelope(kinds: Schema) -> Schema:
 
 def _if_type(name: str, reference: str) -> Schema:
     return {
-        "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+        "if": {"type": "object", "properties": {"type": {"const": name}}, "required": ["type"]},
         "then": {"$ref": reference},
     }
 
