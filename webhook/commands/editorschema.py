@@ -20,9 +20,15 @@ KINDS = ("policy", "config", "annotation", "cni")
 COMMENT = "# yaml-language-server: $schema="
 
 
+def _complete_type(_context: click.Context, _argument: click.Parameter, incomplete: str) -> list[str]:
+    from webhook.plugindata.pluginfiles import load_schemas  # noqa: PLC0415 - only shells need it here
+
+    return [name for name in sorted(load_schemas()) if name.startswith(incomplete)]
+
+
 @click.command("schema", short_help="Print a JSON Schema for your editor.")
 @click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
-@click.argument("types", nargs=-1, metavar="[TYPE...]")
+@click.argument("types", nargs=-1, metavar="[TYPE...]", shell_complete=_complete_type)
 @click.option("--all", "wants_all", is_flag=True, help="With cni: one schema of all plugin types that are known.")
 @click.option(
     "--strict",
