@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages image-parts node-bundle node-image webhook-image images chart demo test agreement cover check bench fuzz image-requirements format golden clean
+.PHONY: help venv packages image-parts node-bundle node-image webhook-image images chart kubectl-plugin demo test agreement cover check bench fuzz image-requirements format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -77,7 +77,7 @@ bench: $(STAMP) ## measure throughput, latency, memory and start-up, compared wi
 fuzz: $(STAMP) ## try random inputs on every parser; TARGET="kubeyaml labels" chooses parsers, FUZZ_SECONDS=60 is for each
 	$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(TARGET)
 
-image-requirements: $(STAMP) ## write requirements/image.txt, the packages of the image with hashes; run it after a change of constraints.txt
+image-requirements: $(STAMP) ## write requirements/image.txt and plugin.txt, packages with hashes; run it after a change of constraints.txt
 	$(BIN)/python requirements/image.py
 
 # Architectures of bundles and images, by either name: ARCH="x86_64 aarch64", ARCH="amd64 arm64".
@@ -108,12 +108,16 @@ webhook-image: $(STAMP) ## build the image of the webhook as an OCI archive; ARC
 	$(BIN)/python -m images.parts $(MACHINES)
 	$(BIN)/python -m images.webhook $(call NAME,nadmit-webhook) $(MACHINES)
 
+kubectl-plugin: $(STAMP) ## build the archive of kubectl nadmit, for machines that have Python alone; ARCH="x86_64 aarch64" for both
+	$(BIN)/python -m images.parts --only plugin $(MACHINES)
+	$(BIN)/python -m images.plugin $(MACHINES)
+
 image-parts: ## fetch the packages and wheels that images are built from, for the tests of the images
 	@rm -f $(PARTS)
 	@$(MAKE) --no-print-directory $(PARTS)
 
 $(PARTS): $(STAMP)
-	@$(BIN)/python -m images.parts x86_64 aarch64 && $(BIN)/python -m images.parts --only emulator $(HERE) && touch $(PARTS) \
+	@$(BIN)/python -m images.parts x86_64 aarch64 && $(BIN)/python -m images.parts --only emulator --only plugin $(HERE) && touch $(PARTS) \
 		|| echo "make: tests of images that need their parts are skipped" >&2
 
 format: $(STAMP) ## format the code

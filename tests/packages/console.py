@@ -11,7 +11,6 @@ from pathlib import Path
 from tests.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-KUBECTL_CONFIG = os.devnull
 
 
 def install_scripts(folder: Path) -> Path:
@@ -28,7 +27,7 @@ def install_scripts(folder: Path) -> Path:
 def environment(*folders: Path, **more: str) -> dict[str, str]:
     """Return an environment whose PATH begins with some folders; without settings of completions and of kubectl."""
     path = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
-    return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": "/nowhere", "LC_ALL": "C.UTF-8", **more}
+    return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": "/nowhere", "LC_ALL": "C.UTF-8"} | more
 
 
 def run(words: list[str], folder: Path, environ: dict[str, str], text: str = "") -> subprocess.CompletedProcess[str]:
