@@ -67,7 +67,7 @@ def test_a_mistake_fails_with_its_line(tmp_path: Path) -> None:
     )
     code, output = run_hook(folder.parent, ["deploy/"])
     assert code == 1
-    assert output.startswith("deploy/lan.yaml:6:55: error: ")
+    assert output.startswith("deploy/lan.yaml:6:47: error: ")
     assert run_hook(folder.parent, ["nowhere/"])[0] == 2
 
 

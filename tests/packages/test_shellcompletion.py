@@ -8,12 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
+
 from .console import environment, install_scripts, run
 
 pytestmark = pytest.mark.slow
 
 LINE = 'eval "$(_NADMIT_COMPLETE=bash_source nadmit)"'
 """As in docs/packages.md."""
+
+
+def test_the_page_has_the_line() -> None:
+    page = (ROOT / "docs" / "packages.md").read_text()
+    assert f"`{LINE}`" in page
+    for shell in ("zsh", "fish"):
+        assert f"_NADMIT_COMPLETE={shell}_source nadmit" in page
 
 
 def complete(folder: Path, *words: str) -> list[str]:
