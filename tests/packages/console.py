@@ -25,9 +25,12 @@ def install_scripts(folder: Path) -> Path:
 
 
 def environment(*folders: Path, **more: str) -> dict[str, str]:
-    """Return an environment whose PATH begins with some folders; without settings of completions and of kubectl."""
+    """Return an environment whose PATH begins with some folders, without settings of completions and of kubectl.
+
+    There is no home directory, so that no program reads or leaves files in one.
+    """
     path = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
-    return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": "/nowhere", "LC_ALL": "C.UTF-8"} | more
+    return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": "/dev/null", "LC_ALL": "C.UTF-8"} | more
 
 
 def run(words: list[str], folder: Path, environ: dict[str, str], text: str = "") -> subprocess.CompletedProcess[str]:

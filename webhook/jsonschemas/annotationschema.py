@@ -15,23 +15,28 @@ from collections.abc import Mapping
 from cniplugin.netspec import annotation, names
 from cniplugin.netspec.selection import BANDWIDTH_FIELDS, DEFAULT_NETWORK, NETWORKS
 
-from .draft7 import ADDRESS, INTERFACE, LABEL, SUBDOMAIN, Schema, any_case, document, or_null, requiring, whole
+from .draft7 import ADDRESS, INTERFACE, LABEL, MESSAGE, SUBDOMAIN, Schema, any_case, document, or_null, requiring, whole
 
-_SPACE = "[" + "".join(f"\\u{ord(mark):04x}" for mark in names.WHITE_SPACE) + "]*"
-_JSON = r"[^\[{\"]*[\[{\"]"
+_SPACE = r"[\s\u0085]*"
+"""White space as Go's readers take it (`netspec.names`). NB: U+0085 is none in ECMA 262."""
+_JSON = r'[^\[{"]*[\[{"]'
 """The beginning of a text that is read as JSON."""
-_ITEM = rf"(?:(?:{LABEL})?{_SPACE}/)?{_SPACE}{LABEL}{_SPACE}(?:@{_SPACE}(?:{INTERFACE}{{1,{names.IFNAMSIZ - 1}}})?)?"
-_COMMA_LIST = rf"{_SPACE}{_ITEM}{_SPACE}(?:,{_SPACE}{_ITEM}{_SPACE})*"
+_CHOSEN = rf"[^/:@,\s]{{1,{names.IFNAMSIZ - 1}}}"
+"""The name of an interface in the comma form, where "@" and "," are marks."""
+_ITEM = rf"(?:(?:{LABEL})?{_SPACE}/{_SPACE})?{LABEL}{_SPACE}(?:@{_SPACE}(?:{_CHOSEN}{_SPACE})?)?"
+_COMMA_LIST = rf"{_SPACE}{_ITEM}(?:,{_SPACE}{_ITEM})*"
+_FORM = "[namespace/]name[@interface], separated by commas, or a list of objects in JSON"
 
 _TEXT: Schema = {
-    "description": "networks: [namespace/]name[@interface], separated by commas, or a list of objects in JSON",
+    "description": f"networks of the pod: {_FORM}",
     "type": "string",
     "pattern": rf"^(?:{_SPACE}$|{_JSON}|{_COMMA_LIST}$)",
+    MESSAGE: f"allowed: {_FORM}",
 }
-_NAME: Schema = {"type": "string", "pattern": whole(SUBDOMAIN), "maxLength": names.SUBDOMAIN_MAX}
+_NAME: Schema = {"type": "string", **whole(SUBDOMAIN, names.ALLOWED_SUBDOMAIN), "maxLength": names.SUBDOMAIN_MAX}
 _INTERFACE: Schema = {
     "type": "string",
-    "pattern": whole(f"{INTERFACE}{{1,{names.IFNAMSIZ - 1}}}"),
+    **whole(f"{INTERFACE}{{1,{names.IFNAMSIZ - 1}}}", names.ALLOWED_INTERFACE),
     "not": {"enum": list(names.RESERVED_INTERFACES)},
 }
 _PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
@@ -43,8 +48,13 @@ _PORTS: Mapping[str, Schema] = {
         "description": "TCP, UDP or SCTP; unset: TCP",
         "type": ["string", "null"],
         "pattern": f"^(?:{'|'.join(map(any_case, ('TCP', 'UDP', 'SCTP')))})$",
+        MESSAGE: "allowed: TCP, UDP, SCTP",
     },
-    "hostIP": {"description": "address of the node; unset: all", "type": ["string", "null"], "pattern": whole(ADDRESS)},
+    "hostIP": {
+        "description": "address of the node; unset: all",
+        "type": ["string", "null"],
+        **whole(ADDRESS, names.ALLOWED_IP),
+    },
 }
 _RATES: Mapping[str, Schema] = {
     key: {"description": f"{'bits' if key.endswith('Burst') else 'bits per second'}; 0 is no limit", **_RATE}
@@ -64,15 +74,19 @@ KEYS: Mapping[str, Schema] = {
     "namespace": {
         "description": "its namespace; unset: that of the pod",
         "type": "string",
-        "pattern": whole(LABEL),
+        **whole(LABEL, names.ALLOWED_LABEL),
         "maxLength": names.LABEL_MAX,
     },
     "ips": {
         "description": "addresses that the pod asks for",
         "type": "array",
-        "items": {"type": "string", "pattern": f"^{ADDRESS}(?:/[0-9]{{1,3}})?$"},
+        "items": {
+            "type": "string",
+            "pattern": f"^{ADDRESS}(?:/[0-9]{{1,3}})?$",
+            MESSAGE: f"allowed: {names.ALLOWED_IP}",
+        },
     },
-    "mac": {"description": "MAC address of the interface", "type": "string", "pattern": whole(_pairs(6))},
+    "mac": {"description": "MAC address of the interface", "type": "string", **whole(_pairs(6), names.ALLOWED_MAC)},
     "interface": {"description": "name of the interface in the pod; unset: net1, net2, ...", **_INTERFACE},
     "cni-args": {"description": "arguments for the plugins, which their documentation lists", "type": "object"},
     "portMappings": {"description": "ports of the node that lead to ports of the pod", "type": "array"},
@@ -80,12 +94,12 @@ KEYS: Mapping[str, Schema] = {
     "default-route": {
         "description": "gateways of the pod's default route; [] keeps the network's own",
         "type": "array",
-        "items": {"type": "string", "pattern": f"^{ADDRESS}$"},
+        "items": {"type": "string", "pattern": f"^{ADDRESS}$", MESSAGE: "allowed: the address of a gateway"},
     },
     "infiniband-guid": {
         "description": "GUID of the InfiniBand interface",
         "type": "string",
-        "pattern": whole(_pairs(8)),
+        **whole(_pairs(8), names.ALLOWED_GUID),
     },
     "ipam-claim-reference": {"description": "name of an IPAMClaim of the pod's namespace", **_NAME},
     "interfaceRequest": {"description": "the old name of interface", "deprecated": True, **_INTERFACE},

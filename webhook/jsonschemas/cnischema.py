@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cniplugin.netspec.attachers import ATTACHERS
+from cniplugin.netspec.names import ALLOWED_NETWORK_NAME
 from cniplugin.netspec.versions import VERSIONS
 from webhook.admission.plugins.engine import ENVELOPE
 from webhook.admission.plugins.findings import is_refused
-from webhook.admission.plugins.goparsing import INTERFACE_NAME_MAX, LINK_NAME_MAX, MAC
+from webhook.admission.plugins.goparsing import ALLOWED, INTERFACE_NAME_MAX, LINK_NAME_MAX, MAC
 from webhook.admission.plugins.schema import GO_INTEGERS, Key, PluginChecks, PluginSchema
 
 from .draft7 import ADDRESS, INTERFACE, Schema, any_case, document, or_null, requiring, suggesting, whole
@@ -23,15 +24,15 @@ DIALECT_KEY = "$schema"
 """A file of JSON may name its schema."""
 
 _FORMATS: Mapping[str, str] = {
-    "mac": whole(MAC.pattern),
-    "ip": whole(ADDRESS),
-    "cidr": whole(f"{ADDRESS}/[0-9]{{1,3}}"),
-    "destination": whole(f"{ADDRESS}/[0-9]{{1,3}}"),
-    "ifname": whole(f"{INTERFACE}{{1,{INTERFACE_NAME_MAX}}}"),
-    "link": whole(f"{INTERFACE}{{1,{LINK_NAME_MAX}}}"),
-    "decimal": whole("[+-]?[0-9]{1,18}"),
+    "mac": MAC.pattern,
+    "ip": ADDRESS,
+    "cidr": f"{ADDRESS}/[0-9]{{1,3}}",
+    "destination": f"{ADDRESS}/[0-9]{{1,3}}",
+    "ifname": f"{INTERFACE}{{1,{INTERFACE_NAME_MAX}}}",
+    "link": f"{INTERFACE}{{1,{LINK_NAME_MAX}}}",
+    "decimal": "[+-]?[0-9]{1,18}",
 }
-"""The pattern of each `schema.Format`; "" is the same as absent. A pattern may take more than the webhook does."""
+"""The pattern of each `schema.Format`. A pattern may take more than the webhook does."""
 
 _SMALL: Mapping[str, Schema] = {
     go: {"minimum": least, "maximum": most} for go, (least, most) in GO_INTEGERS.items() if go in ("int32", "uint32")
@@ -179,7 +180,7 @@ class _Network:
         return self._key(item, is_required=False) if takes_null else {**self._value(item)}
 
 
-TYPE: Schema = {"type": "string", "minLength": 1, "pattern": "^[^/ ]+$"}
+TYPE: Schema = {"type": "string", "minLength": 1, **whole("[^/ ]+", "the file name of a plugin, without a path")}
 """The file name of a plugin."""
 _FLAG: Schema = {
     "anyOf": [{"type": "boolean"}, {"type": "string", "pattern": f"^(?:{any_case('true')}|{any_case('false')})$"}]
@@ -203,7 +204,7 @@ def _network(*, strict: bool) -> Schema:
         "name": {
             "description": "name of the network; unset: that of the NetworkAttachmentDefinition",
             "type": "string",
-            "pattern": whole("[A-Za-z0-9][A-Za-z0-9_.-]*"),
+            **whole("[A-Za-z0-9][A-Za-z0-9_.-]*", ALLOWED_NETWORK_NAME),
         },
         "cniVersion": {
             "description": "version of CNI that the runtime and the plugins speak",
@@ -288,9 +289,9 @@ def _text(key: Key) -> Schema:
         if not key.any_case:
             return {"enum": [*key.values, ""]}
         spellings = "|".join(any_case(str(value)) for value in key.values)
-        return suggesting(list(key.values), {"pattern": whole(spellings)})
+        return suggesting(list(key.values), whole(spellings, ", ".join(map(str, key.values))))
     if key.format and _is_error(key, "NAD203"):
-        return {"pattern": _FORMATS[key.format]}
+        return whole(_FORMATS[key.format], ALLOWED[key.format])
     return {}
 
 

@@ -10,6 +10,9 @@ Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """The name of the draft, as schemas give it. Nothing is fetched from there."""
 
+MESSAGE = "patternErrorMessage"
+"""The keyword of editors for the message about a pattern; draft-07 has none, and a pattern says nothing to people."""
+
 IPV4 = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 ADDRESS = rf"(?:{IPV4}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)"
 """Every IP address, and some texts that are none: the forms of IPv6 would be longer than the rest of a schema."""
@@ -25,15 +28,20 @@ def document(title: str, description: str, schema: Schema) -> Schema:
     return {"$schema": DRAFT, "title": title, "description": description, **schema}
 
 
-def whole(pattern: str) -> str:
-    """Return the pattern of a whole text, which may also be empty."""
-    return f"^(?:{pattern})?$"
+def whole(pattern: str, allowed: str) -> Schema:
+    """Return the keywords of a text that has a form as a whole, or is empty; editors show what is allowed."""
+    return {"pattern": f"^(?:{pattern})?$", MESSAGE: f"allowed: {allowed}"}
+
+
+def escaped(text: str) -> str:
+    """Return the pattern of a text. NB: `re.escape` also escapes "-", which ECMA 262 refuses in Unicode mode."""
+    return re.sub(r"([.^$*+?()\[\]{}|\\/])", r"\\\1", text)
 
 
 def any_case(text: str) -> str:
     """Return the pattern of a text in any letter case. NB: neither draft-07 nor ECMA 262 has a flag for that."""
     return "".join(
-        f"[{letter.upper()}{letter.lower()}]" if letter.isalpha() and letter.isascii() else re.escape(letter)
+        f"[{letter.upper()}{letter.lower()}]" if letter.isalpha() and letter.isascii() else escaped(letter)
         for letter in text
     )
 
@@ -56,5 +64,5 @@ def suggesting(choices: list[Any], otherwise: Schema) -> Schema:
 
 def requiring(name: str) -> Schema:
     """Return the schema of objects that have a key, in any letter case, as Go's readers find it."""
-    otherwise = {"propertyNames": {"not": {"pattern": f"^(?!{re.escape(name)}$){any_case(name)}$"}}}
+    otherwise = {"propertyNames": {"not": {"pattern": f"^(?!{escaped(name)}$){any_case(name)}$"}}}
     return {"if": otherwise, "then": {"required": [name]}}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -20,9 +22,30 @@ def mistakes(schema: Schema, value: object) -> list[str]:
     return [f"{error.json_path}: {error.message}" for error in errors]
 
 
+WRONG_ESCAPE = re.compile(r"\\(?![dDwWsSbBnrtvf0-9.^$*+?()\[\]{}|\\/]|u[0-9a-f]{4})")
+"""What ECMA 262 refuses in Unicode mode, in which yaml-language-server compiles patterns; it then ignores them."""
+
+
 def is_valid_schema(schema: Schema) -> bool:
     jsonschema.Draft7Validator.check_schema(schema)
+    for pattern in patterns(schema):
+        assert WRONG_ESCAPE.search(pattern) is None, pattern
+        assert "(?<" not in pattern
+        re.compile(pattern)
     return bool(schema["title"] and schema["description"])
+
+
+def patterns(value: Any) -> Iterator[str]:
+    """Yield each pattern of a schema."""
+    if isinstance(value, dict):
+        yield from value.get("patternProperties", ())
+        for key, inner in value.items():
+            if key == "pattern" and isinstance(inner, str):
+                yield inner
+            yield from patterns(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from patterns(inner)
 
 
 def run(*words: str) -> tuple[int, str]:

@@ -117,6 +117,8 @@ def test_a_text_that_is_read_passes(text: str) -> None:
 WRONG: dict[str, tuple[Any, str]] = {
     "a name": ("data_plane", "$: 'data_plane' does not match"),
     "two slashes": ("a/b/c", "$: 'a/b/c' does not match"),
+    "two interfaces": ("blue/lan@eth1@x", "$: 'blue/lan@eth1@x' does not match"),
+    "another separator": ("lan;wan", "$: 'lan;wan' does not match"),
     "an old key": ([{"name": "net", "ipRequest": ["10.1.0.5"]}], "$[0]: False schema does not allow"),
     "a MAC address": ([{"name": "net", "mac": "02:00"}], "$[0].mac: '02:00' does not match"),
     "an address in no list": ([{"name": "net", "ips": "10.1.0.5"}], "$[0].ips: '10.1.0.5' is not of type"),

@@ -18,7 +18,7 @@ WRONG = {
     "schema policy bridge": "policy has no TYPE; remove bridge, or write: nadmit schema cni bridge",
     "schema policy --strict": "--strict changes nothing about policy",
     "schema annotation --all": "annotation has no plugin types",
-    "schema config --out /nowhere/x.json": "nadmit: /nowhere/x.json: cannot be written: no such file or directory",
+    "schema config --out /dev/null/x.json": "nadmit: /dev/null/x.json: cannot be written: not a directory",
 }
 
 
