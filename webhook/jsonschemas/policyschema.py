@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from .draft7 import Schema, document, or_null
+from cniplugin.netspec.names import ALLOWED_LABEL
+
+from .draft7 import MESSAGE, Schema, document, or_null
 
 KINDS_FILE = Path(__file__).parent / "policykinds.json"
 _DOMAIN = "nadmit"
@@ -24,6 +26,21 @@ _KEPT = (
     *("minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
 )
 """Keywords that mean the same in both."""
+
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SHORT_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_PREFIX = rf"({_LABEL}(\.{_LABEL})*/)?"
+ALLOWED: Mapping[str, str] = {
+    rf"^({_SHORT_LABEL}|[a-z0-9][-a-z0-9]{{0,62}}\*|\*)$": "a name, a prefix with * behind it, or *",
+    "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$": "the value of a label",
+    rf"^{_PREFIX}([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]$": "the key of a label, such as example.com/team",
+    f"^{_LABEL}$": ALLOWED_LABEL,
+    r"^[^*]*\*?$": "a text, or a prefix with * behind it",
+    "^[0-9]{1,5}(-[0-9]{1,5})?$": "a number, or a range such as 100-199",
+    "^([0-9A-Fa-f]{2}:)*[0-9A-Fa-f]{2}$": "bytes in hexadecimal, such as 02:00",
+    rf"^{_SHORT_LABEL}/({_LABEL}(\.{_LABEL})*|\*)$": "namespace/name, or namespace/*",
+}
+"""What each pattern of the kinds allows, in words."""
 
 
 class PolicyKind(NamedTuple):
@@ -84,6 +101,8 @@ def convert(schema: Schema) -> Schema:
         made["type"] = ["integer", "string"]
     if schema.get("x-kubernetes-list-type") == "set":
         made["uniqueItems"] = True
+    if "pattern" in schema:
+        made[MESSAGE] = f"allowed: {ALLOWED[schema['pattern']]}"
     if "items" in schema:
         made["items"] = convert(schema["items"])
     if isinstance(schema.get("additionalProperties"), dict):

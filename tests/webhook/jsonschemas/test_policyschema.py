@@ -13,9 +13,9 @@ from cniplugin.access.reading.policyconfig import read_config
 from tests.cniplugin.access.reading import schema as kinds
 from tests.paths import VECTORS
 from webhook.jsonschemas import kindscopy
-from webhook.jsonschemas.policyschema import KINDS_FILE, policy_schema
+from webhook.jsonschemas.policyschema import ALLOWED, KINDS_FILE, load_kinds, policy_schema
 
-from .judged import is_valid_schema, mistakes, objects, run
+from .judged import is_valid_schema, mistakes, objects, patterns, run
 
 SCHEMA = policy_schema()
 PROBES = [probe for kind in (kinds.POLICY, kinds.CONFIG) for probe in kinds.probes(kind)]
@@ -32,6 +32,10 @@ def test_the_copy_of_the_kinds_is_up_to_date() -> None:
 
 def test_it_is_a_schema() -> None:
     assert is_valid_schema(SCHEMA)
+
+
+def test_each_pattern_is_explained() -> None:
+    assert set(patterns({name: kind.spec for name, kind in load_kinds().items()})) == set(ALLOWED)
 
 
 def test_what_is_right_is_never_refused() -> None:
