@@ -141,6 +141,24 @@ def test_the_configuration_is_one_that_the_webhook_reads() -> None:
     assert (read_back.hotplug, read_back.limits.networks_per_pod) == (True, 8)
 
 
+def numbers(value: Any) -> list[Any]:
+    """Return every number in a value."""
+    if isinstance(value, dict | list):
+        return [each for inner in (value.values() if isinstance(value, dict) else value) for each in numbers(inner)]
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+@needs_helm
+def test_numbers_stay_whole() -> None:
+    """Templates read objects as JSON, whose numbers are floats; the API server refuses 1e+06 as an integer."""
+    values = {"ha": True, "node": {"enabled": True}, "tls": {"mode": "cert-manager"}, "replicas": 1000000}
+    found = numbers(objects(values))
+    assert 1000000 in found
+    assert {type(one) for one in found} == {int}
+    limits = {"configuration": {"limits": {"definitionBytes": 10000000}}}
+    assert one(limits, "ConfigMap")["data"]["config.yaml"].endswith("definitionBytes: 10000000")
+
+
 @needs_helm
 def test_the_namespace_of_prometheus() -> None:
     rule = one({"monitoring": {"enabled": True, "namespace": "observe"}}, "NetworkPolicy")["spec"]["ingress"][-1]

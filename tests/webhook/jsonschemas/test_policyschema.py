@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cniplugin.access.reading.policies import read_policy
 from cniplugin.access.reading.policyconfig import read_config
 from tests.cniplugin.access.reading import schema as kinds
-from tests.paths import VECTORS
+from tests.paths import ROOT, VECTORS
+from webhook.commands.editorschema import COMMENT
 from webhook.jsonschemas import kindscopy
 from webhook.jsonschemas.policyschema import ALLOWED, KINDS_FILE, load_kinds, policy_schema
 
@@ -87,6 +90,16 @@ def test_typos(value: dict[str, Any], said: str) -> None:
 
 def test_other_objects_of_a_file_pass() -> None:
     assert mistakes(SCHEMA, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "blue"}}) == []
+
+
+def test_the_example_of_the_page() -> None:
+    """An editor reads the comment, which the command prints."""
+    page = (ROOT / "docs" / "packages.md").read_text()
+    (text,) = re.findall(r"```yaml\n(# yaml-language-server: .*?)```", page, re.DOTALL)
+    assert text.startswith(f"{COMMENT}policy.schema.json\n")
+    value = yaml.safe_load(text)
+    assert is_right(value)
+    assert mistakes(SCHEMA, value) == []
 
 
 def test_the_command(tmp_path: Path) -> None:
