@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import platform
 from typing import Any
 
 import pytest
@@ -13,8 +15,9 @@ from charts.copies import CHART
 from tests.manifests.rendered import Object
 
 NAMESPACE = "nadmit-system"
+_MUST_RUN = os.environ.get("NADMIT_NO_SKIPS") and platform.machine() == "x86_64"
 needs_helm = pytest.mark.skipif(
-    importlib.util.find_spec("helm_python") is None,
+    importlib.util.find_spec("helm_python") is None and not _MUST_RUN,
     reason="helm-python-sdk is not installed: make venv (its wheels are for x86_64)",
 )
 
