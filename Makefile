@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages image-parts node-bundle node-image webhook-image demo test agreement cover check bench fuzz image-requirements format golden clean
+.PHONY: help venv packages image-parts node-bundle node-image webhook-image images chart kubectl-plugin demo test agreement cover check bench fuzz image-requirements format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -77,13 +77,23 @@ bench: $(STAMP) ## measure throughput, latency, memory and start-up, compared wi
 fuzz: $(STAMP) ## try random inputs on every parser; TARGET="kubeyaml labels" chooses parsers, FUZZ_SECONDS=60 is for each
 	$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(TARGET)
 
-image-requirements: $(STAMP) ## write requirements/image.txt, the packages of the image with hashes; run it after a change of constraints.txt
+image-requirements: $(STAMP) ## write requirements/image.txt and plugin.txt, packages with hashes; run it after a change of constraints.txt
 	$(BIN)/python requirements/image.py
 
 # Architectures of bundles and images, by either name: ARCH="x86_64 aarch64", ARCH="amd64 arm64".
 ARCH ?= $(HERE)
 MACHINES = $(subst arm64,aarch64,$(subst amd64,x86_64,$(ARCH)))
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+# The name of an image in its archive: IMAGE, or that of the manifests in the registry and folder REGISTRY.
+NAME = $(if $(IMAGE),--name $(IMAGE),$(if $(REGISTRY),--name $(REGISTRY)/$(1):$(VERSION)))
+
+images: webhook-image node-image ## build both images; ARCH="x86_64 aarch64" for both architectures, REGISTRY=registry.example/net
+
+chart: $(STAMP) ## package the Helm chart into dist/
+	@mkdir -p dist
+	@$(BIN)/python -c 'import helm_python' 2>/dev/null || { echo 'make: helm-python-sdk has no wheel for this machine; use helm: helm package charts/nadmit -d dist' >&2; exit 1; }
+	@$(BIN)/python -c 'import helm_python as helm; print(helm.package("charts/nadmit", destination="dist"))'
 
 node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc, for hosts that have neither; FORM=frozen or modules (default: frozen if its parts are there), ARCH=aarch64 for another architecture
 	@for machine in $(MACHINES); do \
@@ -92,18 +102,22 @@ node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc, fo
 			&& PYTHONPATH=. $(BIN)/python manifests/node/foreign.py $$machine dist; fi || exit 1; done
 
 node-image: node-bundle ## build the node image as an OCI archive; ARCH="x86_64 aarch64" for both, IMAGE=registry.example/net/nadmit-node:0.1.0
-	$(BIN)/python -m images.node $(if $(IMAGE),--name $(IMAGE)) $(MACHINES:%=dist/nadmit-node-$(VERSION)-%.tar.gz)
+	$(BIN)/python -m images.node $(call NAME,nadmit-node) $(MACHINES:%=dist/nadmit-node-$(VERSION)-%.tar.gz)
 
 webhook-image: $(STAMP) ## build the image of the webhook as an OCI archive; ARCH and IMAGE as for node-image
 	$(BIN)/python -m images.parts $(MACHINES)
-	$(BIN)/python -m images.webhook $(if $(IMAGE),--name $(IMAGE)) $(MACHINES)
+	$(BIN)/python -m images.webhook $(call NAME,nadmit-webhook) $(MACHINES)
+
+kubectl-plugin: $(STAMP) ## build the archive of kubectl nadmit, for machines that have Python alone; ARCH="x86_64 aarch64" for both
+	$(BIN)/python -m images.parts --only plugin $(MACHINES)
+	$(BIN)/python -m images.plugin $(MACHINES)
 
 image-parts: ## fetch the packages and wheels that images are built from, for the tests of the images
 	@rm -f $(PARTS)
 	@$(MAKE) --no-print-directory $(PARTS)
 
 $(PARTS): $(STAMP)
-	@$(BIN)/python -m images.parts x86_64 aarch64 && $(BIN)/python -m images.parts --only emulator $(HERE) && touch $(PARTS) \
+	@$(BIN)/python -m images.parts x86_64 aarch64 && $(BIN)/python -m images.parts --only emulator --only plugin $(HERE) && touch $(PARTS) \
 		|| echo "make: tests of images that need their parts are skipped" >&2
 
 format: $(STAMP) ## format the code
@@ -114,6 +128,8 @@ golden: $(STAMP) ## write the golden files, generated pages and the picture agai
 	$(BIN)/python docs/picture.py
 	$(BIN)/python -m webhook.plugindata.touches && $(BIN)/ruff format --quiet cniplugin/access/content/plugintable.py
 	$(BIN)/python -m webhook.plugindata.reads && $(BIN)/ruff format --quiet cniplugin/netspec/pluginreads.py
+	$(BIN)/python -m webhook.jsonschemas.kindscopy
+	$(BIN)/python -m charts.copies
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
 clean: ## remove everything that make has written

@@ -34,7 +34,7 @@ def layer_of(tree: Path, comment: str) -> Layer:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(tree.rglob("*")):
-            tar.add(path, str(path.relative_to(tree)), recursive=False, filter=_bare)
+            tar.add(path, str(path.relative_to(tree)), recursive=False, filter=bare)
     plain = buffer.getvalue()
     return Layer(gzip.compress(plain, GZIP_LEVEL, mtime=0), digest(plain), comment)
 
@@ -50,7 +50,8 @@ def digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _bare(info: tarfile.TarInfo) -> tarfile.TarInfo:
+def bare(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Return an entry of an archive without what differs between builds: times and owners."""
     info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
     if info.isdir() and info.mode & 0o002:
         info.mode = 0o1777

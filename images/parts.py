@@ -26,6 +26,7 @@ _FETCHERS: dict[str, Callable[[Path, Machine], None]] = {
     "debian": debian.fetch,
     "wheels": wheels.fetch,
     "emulator": _fetch_emulator,
+    "plugin": wheels.fetch_for_plugin,
 }
 DEFAULT = ("debian", "wheels")
 

@@ -110,7 +110,7 @@ def build(machines: list[Machine], directory: Path, name: str, parts: Path = PAR
     release.check_interpreter()
     label = release.label(name, TITLE)
     with tempfile.TemporaryDirectory() as scratch:
-        own = _project_wheel(Path(scratch))
+        own = project_wheel(Path(scratch))
         built = [_image(machine, parts, own, Path(scratch) / machine.name) for machine in machines]
     return release.write(directory, label, [image for image, _ in built], [found for _, found in built])
 
@@ -173,21 +173,22 @@ def _packages_layer(tree: Path, found: list[wheels.Wheel]) -> Layer:
 def _project_layer(tree: Path, own: Path) -> Layer:
     """Return the layer with the wheel and the commands of the project."""
     wheels.unpack(own, tree / SITE_PACKAGES)
-    for name, module, function in _commands():
+    for name, module, function in commands():
         path = tree / "opt/nadmit/bin" / name
         _write(path, COMMAND.format(module=module, function=function))
         path.chmod(0o755)
     return _compiled(tree, SITE_PACKAGES, f"nadmit {release.version()}")
 
 
-def _commands() -> Iterator[tuple[str, str, str]]:
+def commands() -> Iterator[tuple[str, str, str]]:
+    """Yield name, module and function of each command of the project."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for name, place in project["scripts"].items():
         module, _, function = place.partition(":")
         yield name, module, function
 
 
-def _project_wheel(scratch: Path) -> Path:
+def project_wheel(scratch: Path) -> Path:
     """Build the wheel of the project; return its path. From copies: setuptools leaves files beside its sources."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, sources = pyproject["project"], scratch / "sources"

@@ -1,4 +1,4 @@
-"""Wheels as parts: fetched for any architecture by the hashes of requirements/image.txt, and unpacked (PEP 427).
+"""Wheels as parts: fetched for any architecture by the hashes in requirements, and unpacked (PEP 427).
 
 Only wheels: the hash of a source archive does not cover what its build downloads. The hashes are checked when a wheel
 is fetched and again when it is unpacked, because days may lie between these.
@@ -38,38 +38,59 @@ def fetch(folder: Path, machine: Machine) -> None:
 
     Raises BuildError if pip does not find one, or finds one with another hash.
     """
+    _fetch(folder, requirements.OUTPUT, [requirements.platform_options(machine.name)])
+
+
+def fetch_for_plugin(folder: Path, machine: Machine) -> None:
+    """Do the same with requirements/plugin.txt, for each interpreter that the archive is for."""
+    options = [
+        requirements.platform_options(machine.name, python, requirements.PLUGIN_GLIBC_MINORS)
+        for python in requirements.PLUGIN_PYTHONS
+    ]
+    _fetch(folder, requirements.PLUGIN, options)
+
+
+def _fetch(folder: Path, listed: Path, options: list[list[str]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    command += ["--no-deps", f"--dest={folder}", f"--requirement={requirements.OUTPUT}"]
-    command += requirements.platform_options(machine.name)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"pip download: {done.stderr.strip()}")
-    known = _known()
+    for chosen in options:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+        ]
+        command += ["--no-deps", f"--dest={folder}", f"--requirement={listed}", *chosen]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BuildError(f"pip download: {done.stderr.strip()}")
+    known = _known(listed)
     for path in folder.iterdir():
         if hashlib.sha256(path.read_bytes()).hexdigest() not in known:
             path.unlink()
 
 
-def read_wheels(folder: Path) -> list[Wheel]:
+def read_wheels(folder: Path, listed: Path = requirements.OUTPUT) -> list[Wheel]:
     """Return the wheels of a folder, sorted by name.
 
-    Raises BuildError if a wheel of requirements/image.txt is missing, or if a file is not one of them.
+    Raises BuildError if a package of a file of requirements is missing, or if a wheel is not one of them.
     """
     wheels = [_read(path) for path in sorted(folder.glob("*.whl"))]
-    known = _known()
+    known = _known(listed)
     for wheel in wheels:
         if known.get(wheel.sha256) != wheel.name:
-            raise BuildError(f"{wheel.path}: its hash is not in {requirements.OUTPUT.name}: make image-parts")
+            raise BuildError(f"{wheel.path}: its hash is not in {listed.name}: make image-parts")
     missing = set(known.values()) - {wheel.name for wheel in wheels}
     if missing:
         raise BuildError(f"{folder}: these wheels are missing: {', '.join(sorted(missing))}: make image-parts")
     return sorted(wheels, key=lambda wheel: wheel.name)
 
 
-def _known() -> dict[str, str]:
-    """Return the name of the package for each hash of requirements/image.txt."""
-    text = requirements.OUTPUT.read_text().replace("\\\n", " ")
+def _known(listed: Path) -> dict[str, str]:
+    """Return the name of the package for each hash of a file of requirements."""
+    text = listed.read_text().replace("\\\n", " ")
     lines = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {
         word.removeprefix("--hash=sha256:"): canonicalize_name(pin.partition("==")[0])

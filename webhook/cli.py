@@ -25,6 +25,9 @@ COMMANDS = {
     ),
     "rules": Entry("webhook.commands.permissions", "rules", "List what pods of a namespace may attach to, and why."),
     "explain": Entry("webhook.commands.explain", "explain", "Say what a code such as NAD101 means, and what to do."),
+    "schema": Entry(
+        "webhook.commands.editorschema", "schema", "Print a JSON Schema, with which your editor checks files."
+    ),
     "webhooks": Entry("webhook.commands.webhooks.group", "webhooks", "Register the webhooks, and stage them."),
     "doctor": Entry(
         "webhook.commands.doctor.doctorcommand",

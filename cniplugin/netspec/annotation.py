@@ -484,7 +484,7 @@ def _judge_unknown(key: str, path: str, known: Mapping[str, object], problems: P
 
     NB: an object may have thousands of such keys, so the text of a remark that nobody would see is not made.
     """
-    near = _OLD_KEYS.get(key.lower()) or (names.nearest(key, known) if problems.spend_lookup() else None)
+    near = OLD_KEYS.get(key.lower()) or (names.nearest(key, known) if problems.spend_lookup() else None)
     if near is None and not problems.takes_remarks:
         return
     path = jsontext.join(path, key)
@@ -755,5 +755,5 @@ _FIELDS = {
 }
 _BY_FOLDED = {key.casefold(): key for keys in (_READERS, _PORT_KEYS, BANDWIDTH_FIELDS) for key in keys}
 """All known keys by their folded form."""
-_OLD_KEYS = {"iprequest": "ips", "macrequest": "mac", "ip": "ips"}
+OLD_KEYS = {"iprequest": "ips", "macrequest": "mac", "ip": "ips"}
 """Keys from before v1.0 of the standard, and the most frequent mistake, in lower case."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Entry(NamedTuple):
@@ -47,6 +50,14 @@ class CommandGroup(click.Group):
             hint = f'did you mean "{meant[0]}"? ' if meant else ""
             ctx.fail(f'There is no command "{name}"; {hint}allowed: {", ".join(self._table)}')
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands of the table that begin with a text, without an import, and the options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only shells need it
+
+        entries = [(name, entry) for name, entry in self._table.items() if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=entry.summary) for name, entry in entries]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """Write the list of commands from the table."""

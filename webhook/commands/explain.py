@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import show
@@ -14,18 +15,32 @@ from cniplugin.netspec.names import nearest
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report import explained, plugintypes
-from webhook.report.titles import codes_by_upper, meant_code
+from webhook.report.titles import TITLES, codes_by_upper, meant_code
 
 from .options import EXIT_UNREADABLE, configuration_of, paint, schemas_option
 
 
+def _complete_code(_context: click.Context, _argument: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    meant = incomplete.upper()
+    return [
+        CompletionItem(code, help=TITLES.get(code))
+        for upper, code in codes_by_upper().items()
+        if upper.startswith(meant)
+    ]
+
+
+def _complete_type(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in sorted(load_schemas()) if name.startswith(incomplete)]
+
+
 @click.command("explain", short_help="Explain a code such as NAD101, or a CNI plugin.")
-@click.argument("codes", nargs=-1, metavar="[CODE...]")
+@click.argument("codes", nargs=-1, metavar="[CODE...]", shell_complete=_complete_code)
 @click.option(
     "--type",
     "types",
     multiple=True,
     metavar="TYPE",
+    shell_complete=_complete_type,
     help="Explain a CNI plugin instead: its keys, and what is known of it; may be repeated.",
 )
 @click.option("--types", "list_types", is_flag=True, help="List the CNI plugins that are known.")

@@ -19,6 +19,8 @@ from webhook.admission.view.decisioncontext import Cluster, CompiledRules
 from webhook.trees.problems import ManifestError, Problem
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from webhook.admission.plugins.schema import PluginSchema
     from webhook.admission.view.decisioncontext import Configuration
 
@@ -97,6 +99,13 @@ def parse_url(_context: click.Context, _option: click.Parameter, value: str | No
     if value is not None and (not value.startswith("https://") or any(mark in value for mark in "?#@")):
         raise click.BadParameter(f"{value!r} cannot be registered; allowed: https://HOST[:PORT][/PATH]")
     return value.rstrip("/") if value else value
+
+
+def complete_paths(_context: click.Context, _argument: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete a file or a directory (a callback of click)."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - only shells need it
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 def output_option(help_text: str) -> Callable[[Command], Command]:

@@ -25,6 +25,7 @@ from .options import (
     EXIT_REFUSED,
     STDIN,
     STDIN_NAME,
+    complete_paths,
     config_option,
     configuration_of,
     fail_unreadable,
@@ -38,7 +39,7 @@ _CLUSTER_KINDS = {("", "Namespace"), NETWORK, *POLICIES, *DEVICE_KINDS}
 
 
 @click.command(short_help="Say what the webhook would answer to objects in files.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_paths)
 @click.option(
     "--manifests",
     "directory",

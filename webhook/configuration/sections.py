@@ -142,12 +142,24 @@ def _check_annotations(given: dict[str, str]) -> dict[str, str]:
 class InjectionSection(Section):
     """What /mutate puts into pods, and what /validate then expects of them."""
 
-    enabled: bool = True
-    mode: Mode = "topUp"
-    pod_network_information: bool = True
-    hugepages: bool = False
-    resource_name_keys: Annotated[list[Key], AfterValidator(_check_distinct)] = Field(default=[RESOURCE_NAME])
-    annotations_by_label: dict[Key, Annotated[dict[Key, str], AfterValidator(_check_annotations)]] = Field(default={})
+    enabled: bool = Field(
+        default=True, description="false: nadmit puts nothing into pods, and does not check their resources"
+    )
+    mode: Mode = Field(
+        default="topUp",
+        description="what to do with the pod's own figures: topUp adds what is missing, honor keeps them",
+    )
+    pod_network_information: bool = Field(default=True, description="whether pods get the volume podnetinfo")
+    hugepages: bool = Field(
+        default=False, description="whether that volume has figures of hugepages; needs podNetworkInformation"
+    )
+    resource_name_keys: Annotated[list[Key], AfterValidator(_check_distinct)] = Field(
+        default=[RESOURCE_NAME], description="annotations of definitions that name a resource; [] means none"
+    )
+    annotations_by_label: dict[Key, Annotated[dict[Key, str], AfterValidator(_check_annotations)]] = Field(
+        default={},
+        description="from labels to annotations, which pods with the label set to true get in place of theirs",
+    )
 
     @field_validator("hugepages")
     @classmethod
@@ -179,11 +191,13 @@ class PluginsSection(Section):
     unknown_types: Annotated[
         UnknownTypes,
         BeforeValidator(lambda value: "Off" if value is False else value),  # in YAML, Off without quotes is false
-    ] = "Warn"
+    ] = Field(default="Warn", description="what to do with a definition that has an unknown plugin type")
     exempt: Annotated[list[str], _names("a plugin type is empty; write it as configurations do, or leave it out")] = (
-        Field(default=[])
+        Field(default=[], description="plugin types, known or unknown, whose keys are not checked")
     )
-    schemas: Annotated[list[Any], _described(read_plugins)] = Field(default=[])
+    schemas: Annotated[list[Any], _described(read_plugins)] = Field(
+        default=[], description="what plugins of your own accept (docs/plugins.md)"
+    )
 
     def own_schemas(self) -> Mapping[str, PluginSchema]:
         """Return the schemas of the section by plugin type; a schema has several types when it has other names."""
@@ -204,8 +218,10 @@ class DriversSection(Section):
 
     exempt: Annotated[
         list[str], _names("the name of a driver is empty; write it as opaque.driver has it, or leave it out")
-    ] = Field(default=[])
-    schemas: Annotated[list[Any], _described(read_drivers)] = Field(default=[])
+    ] = Field(default=[], description="DRA drivers whose configurations are not judged")
+    schemas: Annotated[list[Any], _described(read_drivers)] = Field(
+        default=[], description="DRA drivers of your own; one with the name of a known driver replaces it"
+    )
 
     def to_value(self) -> Drivers:
         """Return the drivers that claims are judged with."""
@@ -218,12 +234,25 @@ class DriversSection(Section):
 class LimitsSection(Section):
     """How much one object may ask for; `limitsettings` says how each is counted."""
 
-    networks_per_pod: Count = DEFAULTS.networks_per_pod
-    values_per_pod: Count = DEFAULTS.values_per_pod
-    containers_per_pod: Count = DEFAULTS.containers_per_pod
-    definition_bytes: Count = DEFAULTS.definition_bytes
-    definition_items: Count = DEFAULTS.definition_items
-    policy_values: Count = DEFAULTS.policy_values
+    networks_per_pod: Count = Field(
+        default=DEFAULTS.networks_per_pod, description="networks of one pod, by both annotations together"
+    )
+    values_per_pod: Count = Field(
+        default=DEFAULTS.values_per_pod,
+        description="values in the network annotations of one pod: keys, addresses, ports",
+    )
+    containers_per_pod: Count = Field(
+        default=DEFAULTS.containers_per_pod, description="containers of one pod whose networks need resources"
+    )
+    definition_bytes: Count = Field(
+        default=DEFAULTS.definition_bytes, description="length of the configuration of a definition"
+    )
+    definition_items: Count = Field(
+        default=DEFAULTS.definition_items, description="items of a configuration: plugins, versions, and those of lists"
+    )
+    policy_values: Count = Field(
+        default=DEFAULTS.policy_values, description="values of an access policy, or of its configuration"
+    )
 
 
 def _check_group(text: str) -> str:
@@ -259,10 +288,15 @@ _KIND = re.compile("[A-Za-z][A-Za-z0-9]{0,62}")
 class WorkloadSection(Section):
     """A kind of another program that makes pods."""
 
-    group: Annotated[str, AfterValidator(_check_group)]
-    kind: Annotated[str, AfterValidator(_check_kind)]
-    plural: Annotated[str, AfterValidator(_check_plural)] | None = None
-    templates: list[Annotated[str, AfterValidator(_check_template)]] = Field(default=[])
+    group: Annotated[str, AfterValidator(_check_group)] = Field(description="API group of the kind")
+    kind: Annotated[str, AfterValidator(_check_kind)] = Field(description="the kind, as in manifests")
+    plural: Annotated[str, AfterValidator(_check_plural)] | None = Field(
+        default=None, description="the resource, as in kubectl get; unset: the kind in lower case with an s"
+    )
+    templates: list[Annotated[str, AfterValidator(_check_template)]] = Field(
+        default=[],
+        description="paths of its pod templates, such as spec.groups[*].template; none: found by their shape",
+    )
 
     def to_value(self) -> Workload:
         """Return the kind; without paths its templates are found by their shape."""
@@ -285,20 +319,28 @@ def _check_workloads(written: list[WorkloadSection]) -> list[WorkloadSection]:
 class ObserveSection(Section):
     """Stage Observe. By default users are not told of rules that do not refuse yet, and that an admin still adjusts."""
 
-    warnings: bool = False
+    warnings: bool = Field(
+        default=False, description="in stage Observe: whether users get a warning for what would be refused"
+    )
 
 
 class NadmitConfiguration(Section):
     """The whole text, with all defaults filled in."""
 
-    api_version: Literal["config.nadmit.io/v1alpha1"]
-    kind: Literal["NadmitConfiguration"]
-    attached_by: AttachedBy | None = None
-    hotplug: bool = False
+    api_version: Literal["config.nadmit.io/v1alpha1"] = Field(description="version of this file's form")
+    kind: Literal["NadmitConfiguration"] = Field(description="kind of this file")
+    attached_by: AttachedBy | None = Field(
+        default=None, description="who attaches pods on the nodes; unset: that of --attached-by"
+    )
+    hotplug: bool = Field(
+        default=False, description="true: a controller of the cluster attaches networks to pods that run"
+    )
     injection: InjectionSection = Field(default_factory=InjectionSection)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
     drivers: DriversSection = Field(default_factory=DriversSection)
-    workloads: Annotated[list[WorkloadSection], AfterValidator(_check_workloads)] = Field(default=[])
+    workloads: Annotated[list[WorkloadSection], AfterValidator(_check_workloads)] = Field(
+        default=[], description="kinds of other programs that make pods"
+    )
     limits: LimitsSection = Field(default_factory=LimitsSection)
     observe: ObserveSection = Field(default_factory=ObserveSection)
 

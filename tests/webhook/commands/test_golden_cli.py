@@ -73,6 +73,7 @@ CASES = {
     "review-broken-manifests": "review --manifests inputs/unreadable inputs/self-contained.yaml",
     "help-can-attach": "can-attach --help",
     "help-rules": "rules --help",
+    "help-schema": "schema --help",
     "help-test": "test --help",
     "help-diff": "diff --help",
     "can-attach-rule": "can-attach -n blue infra/storage --ips 10.1.4.7/16 --manifests guarded",

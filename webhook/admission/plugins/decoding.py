@@ -69,6 +69,13 @@ class Decoded(dict[str, Any]):
             value = value.get(name) if isinstance(value, Mapping) else None
         return value
 
+    def find_readable(self, dotted: str) -> object:
+        """Return the same, and None as well for a value that Go cannot decode."""
+        try:
+            return self.find(dotted)
+        except KeyError:
+            return None
+
 
 class _Unsure:
     """The answer of a reader about a value that it does not take."""

@@ -16,7 +16,7 @@ from cniplugin.netspec.names import has_space
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 
-_MAC = re.compile(
+MAC = re.compile(
     r"(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}(?:(?:[0-9A-Fa-f]{2}\1){2}|(?:[0-9A-Fa-f]{2}\1){14})?[0-9A-Fa-f]{2})"
     r"|[0-9A-Fa-f]{12}(?:[0-9A-Fa-f]{4}|[0-9A-Fa-f]{28})?"
     r"|(?:[0-9A-Fa-f]{4}\.){2}(?:[0-9A-Fa-f]{4}\.|(?:[0-9A-Fa-f]{4}\.){7})?[0-9A-Fa-f]{4}"
@@ -101,7 +101,7 @@ def fits(text: str, form: str) -> bool:
     """Say whether a text that is not empty has a `schema.Format`."""
     match form:
         case "mac":
-            return _MAC.fullmatch(text) is not None
+            return MAC.fullmatch(text) is not None
         case "ip":
             return read_address(text) is not None
         case "cidr" | "destination":

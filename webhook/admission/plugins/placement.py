@@ -155,7 +155,8 @@ def constraint_findings(placed: Placed, constraints: Iterable[PreparedConstraint
 
 
 def _finding(constraint: Constraint, placed: Placed) -> PluginFinding:
-    value = placed.values.find(constraint.at) if constraint.at else None
+    """NB: the conditions may be about other keys than the one to point at, which Go may not be able to decode."""
+    value = placed.values.find_readable(constraint.at) if constraint.at else None
     return PluginFinding(
         code=constraint.code,
         path=placed.where(constraint.at),

@@ -14,6 +14,7 @@ from webhook.commands.options import (
     EXIT_REFUSED,
     EXIT_UNREADABLE,
     attachment_rules_options,
+    complete_paths,
     fail_unreadable,
     paint,
     rules_in_force,
@@ -33,7 +34,7 @@ Objects = dict[Key, Document]
 
 
 @click.command("diff", short_help="Say who gains and who loses access between two trees, or a cluster and a tree.")
-@click.argument("trees", nargs=-1, metavar="[OLD] NEW")
+@click.argument("trees", nargs=-1, metavar="[OLD] NEW", shell_complete=complete_paths)
 @click.option(
     "--manifests", "common", metavar="DIR", help="Objects that both sides have, such as networks and namespaces."
 )

@@ -14,6 +14,7 @@ from webhook.commands.judging import NOBODY
 from webhook.commands.options import (
     EXIT_REFUSED,
     EXIT_UNREADABLE,
+    complete_paths,
     config_option,
     configuration_of,
     installed_version,
@@ -40,7 +41,7 @@ def _parse_codes(_context: click.Context, _option: click.Parameter, value: Seque
 
 
 @click.command(short_help="Find the problems in a tree of YAML, with file, line and column.")
-@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.argument("paths", nargs=-1, metavar="[PATH...]", shell_complete=complete_paths)
 @click.option(
     "--cluster",
     is_flag=True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webhook.commands.options import EXIT_REFUSED, EXIT_UNREADABLE, fail_unreadable, paint
+from webhook.commands.options import EXIT_REFUSED, EXIT_UNREADABLE, complete_paths, fail_unreadable, paint
 from webhook.kube.apierrors import ClusterError
 from webhook.report import testreport
 from webhook.report.testreport import CaseReport
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("test", short_help="Run the tests of access policies in a directory.")
-@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.argument("paths", nargs=-1, metavar="[PATH...]", shell_complete=complete_paths)
 @click.option(
     "--run", "pattern", metavar="GLOB", default="*", help="Run only tests whose name matches, such as '*blue*'."
 )

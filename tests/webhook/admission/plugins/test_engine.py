@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import render
 from tests.webhook.admission.plugins.checking import SCHEMAS, codes, findings_of
 from webhook.admission.plugins.engine import ERRORS_MAX, WARNINGS_MAX
-from webhook.admission.plugins.schema import UNKNOWN_TYPES, PluginChecks
+from webhook.admission.plugins.schema import UNKNOWN_TYPES, Constraint, PluginChecks
 
 
 def _settings(*, unknown_types: str = "Warn", exempt: frozenset[str] = frozenset()) -> PluginChecks:
@@ -124,3 +125,13 @@ def test_nulls_in_lists() -> None:
 def test_spacing_does_not_change_findings() -> None:
     config = {"type": "bridge", "vlan": 5000}
     assert findings_of(json.dumps(config, indent=8)) == findings_of(config)
+
+
+def test_a_constraint_may_point_at_a_key_that_cannot_be_read() -> None:
+    """Go cannot decode `uid`; the constraint about `gid` has its finding all the same."""
+    config = {"type": "vpc-branch-eni", "interfaceType": "tap", "uid": 5}
+    assert {"NAD101", "NAD205"} <= set(codes(config))
+    pointing = Constraint(code="NAD205", when={"gid": "unset"}, detail="needs gid", at="uid")
+    own = replace(SCHEMAS["vpc-branch-eni"], constraints=(pointing,))
+    checks = PluginChecks(schemas={own.type: own})
+    assert "NAD205" in [finding.code for finding in findings_of(config, checks=checks)]
