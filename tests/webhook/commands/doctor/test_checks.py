@@ -225,7 +225,7 @@ CASES = {
         ),
         "workload",
         Level.ERROR,
-        "0 of 0 replicas",
+        "nadmit-webhook: scaled to none",
         "--replicas=2",
     ),
     "another version": Case(
@@ -243,6 +243,12 @@ CASES = {
         Level.ERROR,
         "no endpoint is ready, of 1",
         "/readyz",
+    ),
+    "a Service without endpoints": Case(
+        lambda world: world.change(SLICE, lambda value: value.update(endpoints=None)),
+        "service",
+        Level.ERROR,
+        "it has no endpoint",
     ),
     # Rights
     "a right is missing": Case(
@@ -638,6 +644,18 @@ def test_a_refused_probe_is_shown_with_the_words_of_the_api_server(world: World)
     assert (
         'was answered with 500: failed calling webhook "policies.access.nadmit.io": connection refused' in result.text
     )
+
+
+@pytest.mark.parametrize("path", ["/validate/", "/validate/observe/", "/mutate/"])
+@pytest.mark.parametrize("probed", [POLICIES, PROBED])
+def test_the_words_of_the_api_server_show_no_token(world: World, path: str, probed: str) -> None:
+    """It quotes the whole address if it cannot connect, and a report is shown to others."""
+    quoted = f'Post "https://nadmit-webhook.nadmit-system.svc:443{path}d762da9ea95903ca?timeout=5s": no endpoints'
+    answer, ours = failure(500, quoted), world.api.instead
+    world.api.instead = lambda request: answer if request.path == probed and request.body else ours(request)
+    result = only(world.examine(), "reachable")
+    assert result.level is Level.ERROR
+    assert f'svc:443{path}...?timeout=5s": no endpoints' in result.text
 
 
 def test_without_a_kind_the_probe_is_not_possible(world: World) -> None:
