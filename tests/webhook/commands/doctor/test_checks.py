@@ -31,6 +31,7 @@ from .doctorworld import (
     SERVICE,
     SLICE,
     SUBJECT,
+    TOKEN,
     WRITER,
     World,
     authority,
@@ -57,7 +58,7 @@ def test_a_healthy_installation_has_nothing_but_ok(world: World) -> None:
     assert {result.level for result in found} == {Level.OK}
     assert all(not result.fixes for result in found)
     assert {result.check for result in found} == {
-        "api server", "kinds", "workload", "version", "service", "rights", "registration", "stage", "certificate",
+        "api server", "kinds", "workload", "version", "service", "rights", "registration", "paths", "stage", "certificate",
         "authority", "reachable", "posture", "nodes", "attachers", "other webhooks", "clocks",
     }  # fmt: skip
 
@@ -305,6 +306,27 @@ CASES = {
         "registration",
         Level.ERROR,
         "the API server calls Service elsewhere/x, the replicas are behind nadmit-system/nadmit-webhook",
+    ),
+    # The paths
+    "paths without a token": Case(
+        lambda world: world.register("Ignore", token=""),
+        "paths",
+        Level.WARNING,
+        "no token: everybody",
+        "--path-token-secret",
+    ),
+    "a token that nobody knows": Case(
+        lambda world: world.register("Ignore", token="e" * 32), "paths", Level.ERROR, "calls get 404", "12 s"
+    ),
+    "damaged tokens": Case(
+        lambda world: world.change(SECRET, lambda value: value["data"].update({"path-tokens.json": "e30="})),
+        "paths",
+        Level.ERROR,
+        "it cannot be read",
+        "empty path-tokens.json",
+    ),
+    "tokens that the caller may not read": Case(
+        lambda world: world.forbidden.append(SECRET), "paths", Level.UNKNOWN, "whether replicas accept it is not known"
     ),
     # The stage
     "Observe": Case(
@@ -730,6 +752,23 @@ def test_a_certificate_in_a_mounted_secret(world: World) -> None:
     assert only(world.examine(), "certificate").level is Level.OK
     world.change(DEPLOYMENT, lambda value: value["spec"]["template"]["spec"].pop("volumes"))
     assert only(world.examine(), "certificate").level is Level.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("option", "token", "says"),
+    [
+        ("--no-path-token", "", "the registered paths have no token, as --no-path-token says"),
+        ("--path-token-secret=nadmit-tls", TOKEN, "each registered path has a token that the replicas accept"),
+        ("--cert-dir=/certs", TOKEN, "each registered path has a token"),
+    ],
+)
+def test_other_places_of_tokens(world: World, option: str, token: str, says: str) -> None:
+    def choose(value: Any) -> None:
+        value["spec"]["template"]["spec"]["containers"][0]["args"] = ["serve", "--webhook-configuration=nadmit", option]
+
+    world.change(DEPLOYMENT, choose)
+    world.register("Ignore", token=token)
+    assert only(world.examine(), "paths").text == says
 
 
 def test_an_address_in_place_of_a_service(world: World) -> None:
