@@ -52,6 +52,7 @@ class Url(NamedTuple):
 Target = Service | Url
 
 UNPROTECTED = LabelProtection()
+_QUOTED_PATH = re.compile(f"((?:{'|'.join(kind.path for kind in KINDS)})(?:{OBSERVING})?)/[a-z0-9]{{16,63}}")
 _OWN_PATH = re.compile(f"(?:{'|'.join(kind.path for kind in KINDS)})({OBSERVING})?(?:/([a-z0-9]{{16,63}}))?$")
 
 
@@ -128,6 +129,11 @@ def token_of(webhook: Webhook) -> str:
     """Return the token in the path of a webhook of ours; "" without one."""
     match = _OWN_PATH.search(_address_of(webhook))
     return (match and match[2]) or ""
+
+
+def without_tokens(text: str) -> str:
+    """Return a text of the API server without the tokens in it: it quotes the address that it could not call."""
+    return _QUOTED_PATH.sub(r"\1/...", text)
 
 
 def is_observing(webhook: Webhook) -> bool:

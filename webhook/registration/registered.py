@@ -36,6 +36,7 @@ from .configurations import (
     target_of,
     token_of,
     webhooks_of,
+    without_tokens,
 )
 from .pathmigration import PROBES
 from .tables import KINDS, Kind
@@ -189,7 +190,7 @@ def unreached(registered: RegisteredWebhooks) -> list[str]:
             ]
         if error.status == 404:
             return [f"{what} was not possible: {error.message}; install the CustomResourceDefinition"]
-        return [f"{what} was answered with {error.status}: {error.message}"]
+        return [f"{what} was answered with {error.status}: {without_tokens(error.message)}"]
     return [f"{what} was accepted: the API server does not reach the webhook; see its log and nadmit's /readyz"]
 
 

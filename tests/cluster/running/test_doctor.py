@@ -76,6 +76,7 @@ def test_a_replica_through_all_stages(server: RealApiServer, tmp_path: Path) -> 
             "api server",
             "rights",
             "registration",
+            "paths",
             "stage",
             "certificate",
             "authority",

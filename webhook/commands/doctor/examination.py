@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 
 from webhook.kube.apierrors import ForbiddenError, StatusError, UnauthorizedError
 
-from . import clocks, installedkinds, neighbours, nodeplugins, reach, registrations, rights, servedcertificate, workload
+from . import (
+    clocks,
+    installedkinds,
+    neighbours,
+    nodeplugins,
+    reach,
+    registeredpaths,
+    registrations,
+    rights,
+    servedcertificate,
+    workload,
+)
 from .asking import Asking
 from .installation import Installation, installation_of
 from .results import Result, error, ok, unknown
@@ -34,6 +45,7 @@ def examine(asking: Asking, *, namespace: str, version: str, now: Callable[[], f
         (workload.SERVICE, lambda: workload.check_service(asking, installed)),
         (rights.CHECK, lambda: rights.check(asking, installed)),
         (registrations.REGISTRATION, lambda: registrations.check(asking, installed)),
+        (registeredpaths.CHECK, lambda: registeredpaths.check(asking, installed)),
         (registrations.STAGE, lambda: registrations.check_stage(asking, installed, now=moment)),
         (servedcertificate.CERTIFICATE, lambda: servedcertificate.check(asking, installed, now=moment)),
         (reach.CHECK, lambda: reach.check(asking, installed)),

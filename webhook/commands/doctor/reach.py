@@ -13,7 +13,7 @@ from typing import Any
 from cniplugin.access.model.policyrules import GROUP, POLICY_KIND, VERSION
 from webhook.kube.apierrors import ForbiddenError, NotFoundError, StatusError, UnauthorizedError
 from webhook.kube.resources import ObjectPath, Resource
-from webhook.registration.configurations import OBSERVE, is_ours, registered_stage, webhooks_of
+from webhook.registration.configurations import OBSERVE, is_ours, registered_stage, webhooks_of, without_tokens
 from webhook.registration.registered import RegisteredWebhooks, unreached
 
 from .asking import Asking
@@ -60,7 +60,8 @@ def check(asking: Asking, installed: Installation) -> Iterator[Result]:
         yield unknown(CHECK, f"{what} was not possible, see the check kinds")
         return
     except StatusError as refusal:
-        yield error(CHECK, f"{what} was answered with {refusal.status}: {refusal.message}", *fixes)
+        said = without_tokens(refusal.message)  # the report may be shown to others
+        yield error(CHECK, f"{what} was answered with {refusal.status}: {said}", *fixes)
         return
     if not any(NAME in text for text in warnings):
         yield error(CHECK, f"{what} did not come to the webhook: its warning is missing", *fixes)

@@ -38,7 +38,7 @@ def check(asking: Asking, installed: Installation) -> Iterator[Result]:
     spec, status = installed.deployment.get("spec") or {}, installed.deployment.get("status") or {}
     wanted = int(spec.get("replicas", 1))
     available, updated = int(status.get("availableReplicas") or 0), int(status.get("updatedReplicas") or 0)
-    text = f"{where}: {available} of {counted(wanted, 'replica')} available"
+    text = f"{where}: {available} of {counted(wanted, 'replica')} available" if wanted else f"{where}: scaled to none"
     if available >= wanted > 0 and updated >= wanted:
         yield ok(WORKLOAD, text)
         return
@@ -125,7 +125,7 @@ def check_service(asking: Asking, installed: Installation) -> Iterator[Result]:
     else:
         yield error(
             SERVICE,
-            f"{where}: no endpoint is ready, of {len(endpoints)}",
+            f"{where}: no endpoint is ready, of {len(endpoints)}" if endpoints else f"{where}: it has no endpoint",
             f"kubectl -n {installed.namespace} get pods -l {SELECTOR}",
             f"kubectl -n {installed.namespace} port-forward deployment/{DEPLOYMENT} 8080 & curl localhost:8080/readyz",
         )

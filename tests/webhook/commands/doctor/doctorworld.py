@@ -17,6 +17,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from certs.authority import Pair, issue_ca, issue_leaf, make_key, parse_name, render_certificate
+from certs.pathtokens import PathTokens, render_tokens
 from tests.fakes.apiserver import Answer, ApiServer, Request, failure
 from tests.fakes.objects import namespace, policy_config, write_kubeconfig
 from tests.fakes.objectstore import CONFIGS, NAMESPACES, NETWORKS, POLICIES, Object
@@ -32,6 +33,7 @@ from webhook.registration.configurations import Service, webhooks
 from webhook.registration.tables import KINDS
 
 VERSION = "0.1.0"
+TOKEN = "0123456789abcdef" * 2
 OWN = "nadmit-system"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 APPS = "/apis/apps/v1"
@@ -146,10 +148,15 @@ class World:
         self.api.put(path, {"spec": {"renewTime": timestamp(seconds)}})
 
     def serve(self, certificate: bytes) -> None:
-        """Put a certificate into the Secret."""
-        self.api.put(SECRET, {"data": {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": "c2VjcmV0"}})
+        """Put a certificate into the Secret, beside a key and the tokens."""
+        made = datetime(2026, 11, 1, tzinfo=UTC)
+        tokens = PathTokens(current=TOKEN, following=("b" * 32, "c" * 32, "d" * 32), former=(), made=made, since=made)
+        texts = {"tls.crt": certificate, "tls.key": b"secret", **render_tokens(tokens)}
+        self.api.put(SECRET, {"data": {key: base64.b64encode(text).decode() for key, text in texts.items()}})
 
-    def register(self, stage: str, *, ca: bytes | None = None, target: Service | None = None) -> None:
+    def register(
+        self, stage: str, *, ca: bytes | None = None, target: Service | None = None, token: str = TOKEN
+    ) -> None:
         """Register all webhooks."""
         bundle = render_certificate(authority().certificate) if ca is None else ca
         for kind in KINDS:
@@ -159,6 +166,7 @@ class World:
                 ca_bundle=bundle,
                 stage=stage,
                 protection=StatusProtection(),
+                token=token,
             )
             metadata = {
                 "annotations": {"nadmit.io/failure-policy": stage},

@@ -31,6 +31,7 @@ from .doctorworld import (
     SERVICE,
     SLICE,
     SUBJECT,
+    TOKEN,
     WRITER,
     World,
     authority,
@@ -57,7 +58,7 @@ def test_a_healthy_installation_has_nothing_but_ok(world: World) -> None:
     assert {result.level for result in found} == {Level.OK}
     assert all(not result.fixes for result in found)
     assert {result.check for result in found} == {
-        "api server", "kinds", "workload", "version", "service", "rights", "registration", "stage", "certificate",
+        "api server", "kinds", "workload", "version", "service", "rights", "registration", "paths", "stage", "certificate",
         "authority", "reachable", "posture", "nodes", "attachers", "other webhooks", "clocks",
     }  # fmt: skip
 
@@ -225,7 +226,7 @@ CASES = {
         ),
         "workload",
         Level.ERROR,
-        "0 of 0 replicas",
+        "nadmit-webhook: scaled to none",
         "--replicas=2",
     ),
     "another version": Case(
@@ -243,6 +244,12 @@ CASES = {
         Level.ERROR,
         "no endpoint is ready, of 1",
         "/readyz",
+    ),
+    "a Service without endpoints": Case(
+        lambda world: world.change(SLICE, lambda value: value.update(endpoints=None)),
+        "service",
+        Level.ERROR,
+        "it has no endpoint",
     ),
     # Rights
     "a right is missing": Case(
@@ -299,6 +306,27 @@ CASES = {
         "registration",
         Level.ERROR,
         "the API server calls Service elsewhere/x, the replicas are behind nadmit-system/nadmit-webhook",
+    ),
+    # The paths
+    "paths without a token": Case(
+        lambda world: world.register("Ignore", token=""),
+        "paths",
+        Level.WARNING,
+        "no token: everybody",
+        "--path-token-secret",
+    ),
+    "a token that nobody knows": Case(
+        lambda world: world.register("Ignore", token="e" * 32), "paths", Level.ERROR, "calls get 404", "12 s"
+    ),
+    "damaged tokens": Case(
+        lambda world: world.change(SECRET, lambda value: value["data"].update({"path-tokens.json": "e30="})),
+        "paths",
+        Level.ERROR,
+        "it cannot be read",
+        "empty path-tokens.json",
+    ),
+    "tokens that the caller may not read": Case(
+        lambda world: world.forbidden.append(SECRET), "paths", Level.UNKNOWN, "whether replicas accept it is not known"
     ),
     # The stage
     "Observe": Case(
@@ -640,6 +668,18 @@ def test_a_refused_probe_is_shown_with_the_words_of_the_api_server(world: World)
     )
 
 
+@pytest.mark.parametrize("path", ["/validate/", "/validate/observe/", "/mutate/"])
+@pytest.mark.parametrize("probed", [POLICIES, PROBED])
+def test_the_words_of_the_api_server_show_no_token(world: World, path: str, probed: str) -> None:
+    """It quotes the whole address if it cannot connect, and a report is shown to others."""
+    quoted = f'Post "https://nadmit-webhook.nadmit-system.svc:443{path}d762da9ea95903ca?timeout=5s": no endpoints'
+    answer, ours = failure(500, quoted), world.api.instead
+    world.api.instead = lambda request: answer if request.path == probed and request.body else ours(request)
+    result = only(world.examine(), "reachable")
+    assert result.level is Level.ERROR
+    assert f'svc:443{path}...?timeout=5s": no endpoints' in result.text
+
+
 def test_without_a_kind_the_probe_is_not_possible(world: World) -> None:
     ours = world.api.instead
     world.api.instead = lambda request: failure(404, "no") if request.path == POLICIES else ours(request)
@@ -712,6 +752,23 @@ def test_a_certificate_in_a_mounted_secret(world: World) -> None:
     assert only(world.examine(), "certificate").level is Level.OK
     world.change(DEPLOYMENT, lambda value: value["spec"]["template"]["spec"].pop("volumes"))
     assert only(world.examine(), "certificate").level is Level.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("option", "token", "says"),
+    [
+        ("--no-path-token", "", "the registered paths have no token, as --no-path-token says"),
+        ("--path-token-secret=nadmit-tls", TOKEN, "each registered path has a token that the replicas accept"),
+        ("--cert-dir=/certs", TOKEN, "each registered path has a token"),
+    ],
+)
+def test_other_places_of_tokens(world: World, option: str, token: str, says: str) -> None:
+    def choose(value: Any) -> None:
+        value["spec"]["template"]["spec"]["containers"][0]["args"] = ["serve", "--webhook-configuration=nadmit", option]
+
+    world.change(DEPLOYMENT, choose)
+    world.register("Ignore", token=token)
+    assert only(world.examine(), "paths").text == says
 
 
 def test_an_address_in_place_of_a_service(world: World) -> None:
