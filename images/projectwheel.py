@@ -36,7 +36,7 @@ def build_plain(scratch: Path) -> Path:
 
 
 def build_from(sources: Path, target: Path, **environ: str) -> Path:
-    """Build the wheel of copied sources into an empty directory; return its path. Raises BuildError with pip's words."""
+    """Build the wheel of copied sources into a directory; return its path. Raises BuildError with pip's words."""
     command = [sys.executable, "-m", "pip", "wheel", *OPTIONS, f"--wheel-dir={target}", str(sources)]
     done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -4,8 +4,8 @@ The image has no base. Its layers, from what changes least to what changes most:
 
 1. Debian's interpreter, libc and libraries (debian.PACKAGES), without documentation, but with all notices;
 2. the packages of requirements/image.txt in a virtual environment, /opt/nadmit;
-3. this project, and its command /opt/nadmit/bin/nadmit: in the compiled form for the architecture that builds, if mypyc, a
-   C compiler and the headers of Python are there, else in the plain form. Both give the same answers.
+3. this project, and its command /opt/nadmit/bin/nadmit: in the compiled form for the architecture that builds, if
+   mypyc, a C compiler and the headers of Python are there, else in the plain form. Both give the same answers.
 
 There is no shell and no package manager. All modules are compiled to unchecked pycs (PEP 552), because the file system
 is read-only when the image runs. Bytecode is the same for all architectures, so no code of another one runs here. It is

@@ -1,9 +1,9 @@
 """Which modules are compiled, and which constructs in them mypyc cannot compile.
 
-The list has the modules in which most calls of a review are made. Compiled modules call each other directly only if they
-are of one group, so all are compiled as one. Modules that define mainly values are not in the list: a named tuple, a
-`Record` or a dataclass with slots stays as it is in a compiled module, or breaks it. `refuse` finds those that break it,
-because the compiler does not: it makes a module that ends the interpreter when it is imported.
+The list has the modules in which most calls of a review are made. Compiled modules call each other directly only if
+they are of one group, so all are compiled as one. Modules that define mainly values are not in the list: a named tuple
+stays as it is, and a `Record` cannot be compiled. `refuse` finds what breaks a module, because the compiler does not:
+it makes a module that raises TypeError, or ends the interpreter.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ MODULES = (
 
 
 INTERPRETED = "mypyc_attr(native_class=False)"
-"""Keeps a class as Python makes it; its methods are compiled. Objects of a native class with a base outside of the group
-have another layout than the garbage collector expects: the process ends within minutes."""
+"""Keeps a class as Python makes it; its methods are compiled. A native class with a base outside of the group has
+another layout than the garbage collector expects: the process ended within minutes."""
 
 
 def refuse(root: Path, modules: tuple[str, ...] = MODULES) -> None:
@@ -89,37 +89,41 @@ def refuse(root: Path, modules: tuple[str, ...] = MODULES) -> None:
 
 def _problems(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            yield from _class_problems(node)
-        elif isinstance(node, ast.FunctionDef):
-            yield from _handler_problems(node)
-        elif isinstance(node, ast.Compare):
-            for right in node.comparators:
-                if isinstance(right, ast.Tuple) and any(isinstance(item, ast.Starred) for item in right.elts):
-                    yield right.lineno, "mypyc cannot look for a value in a tuple with a star"
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if any(0xD800 <= ord(char) <= 0xDFFF for char in node.value):
-                yield node.lineno, "mypyc cannot write half of a surrogate pair"
+        match node:
+            case ast.ClassDef():
+                yield from _class_problems(node)
+            case ast.FunctionDef():
+                yield from _handler_problems(node)
+            case ast.Compare():
+                if any(isinstance(right, ast.Tuple) and _has_star(right) for right in node.comparators):
+                    yield node.lineno, "mypyc cannot look for a value in a tuple with a star"
+            case ast.Constant(value=str(text)):
+                if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+                    yield node.lineno, "mypyc cannot write half of a surrogate pair"
+
+
+def _has_star(node: ast.Tuple) -> bool:
+    return any(isinstance(item, ast.Starred) for item in node.elts)
 
 
 def _handler_problems(function: ast.FunctionDef) -> Iterator[tuple[int, str]]:
     """NB: mypyc gives a name one type for the whole function: a second exception under it raises TypeError."""
-    caught: dict[str | None, str] = {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.ExceptHandler) and node.name and node.type:
-            if caught.setdefault(node.name, ast.unparse(node.type)) != ast.unparse(node.type):
-                yield node.lineno, f"{node.name} is the name of exceptions of two types in {function.name}"
+    caught: dict[str, str] = {}
+    handlers = (node for node in ast.walk(function) if isinstance(node, ast.ExceptHandler))
+    for node in handlers:
+        kind = ast.unparse(node.type) if node.type else ""
+        if node.name and caught.setdefault(node.name, kind) != kind:
+            yield node.lineno, f"{node.name} is the name of exceptions of two types in {function.name}"
 
 
 def _class_problems(node: ast.ClassDef) -> Iterator[tuple[int, str]]:
     bases = {ast.unparse(base) for base in node.bases}
-    if bases == {"NamedTuple"}:
-        fields = (field for field in node.body if isinstance(field, ast.AnnAssign))
+    fields = (item for item in node.body if isinstance(item, ast.AnnAssign))
+    if "Record" in bases:
+        yield node.lineno, f"{node.name} is a Record, whose metaclass mypyc cannot call"
+    elif bases == {"NamedTuple"}:
         for field in fields:
             if ast.unparse(field.annotation) == "object":
                 yield field.lineno, f"mypyc cannot make a field of the type object, in the named tuple {node.name}"
-    elif (bases or node.decorator_list) and bases != {"Protocol"} and "Record" not in bases:
-        if INTERPRETED not in map(ast.unparse, node.decorator_list):
-            yield node.lineno, f"{node.name} has a base or a decorator, so it needs @{INTERPRETED}"
-    if "Record" in bases:
-        yield node.lineno, f"{node.name} is a Record, whose metaclass mypyc cannot call"
+    elif (bases - {"Protocol"} or node.decorator_list) and INTERPRETED not in map(ast.unparse, node.decorator_list):
+        yield node.lineno, f"{node.name} has a base or a decorator, so it needs @{INTERPRETED}"

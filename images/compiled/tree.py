@@ -1,4 +1,4 @@
-"""Make a tree in which the tests run on the compiled form: `python -m images.compiled.tree`, which `make test-compiled` runs.
+"""Make a tree in which tests run on the compiled form: `python -m images.compiled.tree`; `make test-compiled` does.
 
 The tree is a copy of all files that git knows, with the compiled modules beside their sources. The tests of the tree
 import its packages, because pytest runs there, so the tree of the work stays plain.

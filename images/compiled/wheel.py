@@ -1,7 +1,7 @@
 """Build the wheel with compiled modules: `python -m images.compiled.wheel`, which `make compiled-wheel` runs.
 
-It has the name, the version and all files of the plain wheel, and beside the sources of `modules.MODULES` what mypyc and
-the C compiler made of them. It is for one minor version of CPython and one architecture, as its file name says. Python
+It has the name, the version and all files of the plain wheel, and beside the sources of `modules.MODULES` what mypyc
+and the C compiler made of them. It is for one minor version of CPython and one architecture, as its file name says. Python
 loads a compiled module before the source beside it; the sources are there for tracebacks.
 
 Exit status: 0 if the wheel was written, 1 if it cannot be built, 2 for a wrong option.
@@ -84,7 +84,10 @@ def compiler_name() -> str:
 
 
 def build(scratch: Path, modules: tuple[str, ...] = MODULES, *, optimize: str = OPTIMIZE) -> Path:
-    """Build the wheel in a directory; return its path. Raises BuildError if tools are missing or a module cannot be compiled."""
+    """Build the wheel in a directory; return its path.
+
+    Raises BuildError if tools are missing or a module cannot be compiled.
+    """
     missing = missing_tools()
     if missing:
         raise BuildError(missing)
