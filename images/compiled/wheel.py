@@ -1,8 +1,8 @@
 """Build the wheel with compiled modules: `python -m images.compiled.wheel`, which `make compiled-wheel` runs.
 
 It has the name, the version and all files of the plain wheel, and beside the sources of `modules.MODULES` what mypyc
-and the C compiler made of them. It is for one minor version of CPython and one architecture, as its file name says. Python
-loads a compiled module before the source beside it; the sources are there for tracebacks.
+and the C compiler made of them. It is for one minor version of CPython and one architecture, as its file name says.
+Python loads a compiled module before the source beside it; the sources are there for tracebacks.
 
 Exit status: 0 if the wheel was written, 1 if it cannot be built, 2 for a wrong option.
 """
