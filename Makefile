@@ -58,7 +58,7 @@ test: $(STAMP) packages | $(PARTS) ## run every test, one worker a core; PYTEST_
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 # What runs in the compiled modules, and what shows that no request stops them. The tree is a copy: the sources stay plain.
-COMPILED_TESTS ?= tests/cniplugin/netspec tests/cniplugin/access tests/webhook/admission tests/webhook/review tests/vectors
+COMPILED_TESTS ?= tests/cniplugin/netspec tests/cniplugin/access tests/webhook/admission tests/webhook/review
 
 test-compiled: $(STAMP) ## run the tests of the compiled modules on the compiled form, in build/compiled; COMPILED_TESTS="tests/webhook" for others
 	$(BIN)/python -m images.compiled.tree build/compiled
