@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages image-parts node-bundle node-image webhook-image images chart kubectl-plugin demo test agreement cover check bench fuzz image-requirements format golden clean
+.PHONY: help venv packages image-parts node-bundle node-image webhook-image images compiled-wheel test-compiled chart kubectl-plugin demo test agreement cover check bench fuzz image-requirements format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -56,6 +56,13 @@ PARTS := build/parts/.fetched
 
 test: $(STAMP) packages | $(PARTS) ## run every test, one worker a core; PYTEST_ARGS="-k annotation" for some, WORKERS=0 for one process
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+# What runs in the compiled modules, and what shows that no request stops them. The tree is a copy: the sources stay plain.
+COMPILED_TESTS ?= tests/cniplugin/netspec tests/cniplugin/access tests/webhook/admission tests/webhook/review
+
+test-compiled: $(STAMP) ## run the tests of the compiled modules on the compiled form, in build/compiled; COMPILED_TESTS="tests/webhook" for others
+	$(BIN)/python -m images.compiled.tree build/compiled
+	cd build/compiled && $(abspath $(BIN)/python) -m pytest -n $(WORKERS) --dist worksteal -m 'not plain' $(COMPILED_TESTS) $(PYTEST_ARGS)
 
 agreement: $(STAMP) packages ## compare the webhook's verdicts with what nodes do, as root; MULTUS=path tries Multus too, ONLY="pods/" some cases
 	$(BIN)/python -m tests.agreement $(if $(MULTUS),--multus $(MULTUS)) $(if $(ONLY),--only '$(ONLY)')
@@ -104,13 +111,16 @@ node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc, fo
 node-image: node-bundle ## build the node image as an OCI archive; ARCH="x86_64 aarch64" for both, IMAGE=registry.example/net/nadmit-node:0.1.0
 	$(BIN)/python -m images.node $(call NAME,nadmit-node) $(MACHINES:%=dist/nadmit-node-$(VERSION)-%.tar.gz)
 
-webhook-image: $(STAMP) ## build the image of the webhook as an OCI archive; ARCH and IMAGE as for node-image
+webhook-image: $(STAMP) ## build the image of the webhook as an OCI archive; ARCH and IMAGE as for node-image, FORM=compiled or plain (default: compiled if this machine can)
 	$(BIN)/python -m images.parts $(MACHINES)
-	$(BIN)/python -m images.webhook $(call NAME,nadmit-webhook) $(MACHINES)
+	$(BIN)/python -m images.webhook $(call NAME,nadmit-webhook) $(if $(FORM),--form $(FORM)) $(MACHINES)
 
 kubectl-plugin: $(STAMP) ## build the archive of kubectl nadmit, for machines that have Python alone; ARCH="x86_64 aarch64" for both
 	$(BIN)/python -m images.parts --only plugin $(MACHINES)
 	$(BIN)/python -m images.plugin $(MACHINES)
+
+compiled-wheel: $(STAMP) ## build the wheel with the modules of a review as machine code, for this Python and architecture; needs gcc and the headers of Python
+	$(BIN)/python -m images.compiled.wheel
 
 image-parts: ## fetch the packages and wheels that images are built from, for the tests of the images
 	@rm -f $(PARTS)

@@ -25,7 +25,8 @@ from . import release, wheels
 from .layers import GZIP_LEVEL, bare
 from .machines import BuildError, Machine, machine
 from .parts import PARTS, folder_of
-from .webhook import commands, project_wheel
+from .projectwheel import build_plain
+from .webhook import commands
 
 TITLE = "kubectl-nadmit"
 COMMAND = """\
@@ -67,7 +68,7 @@ def build(machines: list[Machine], directory: Path, parts: Path = PARTS) -> list
     directory.mkdir(parents=True, exist_ok=True)
     written = []
     with tempfile.TemporaryDirectory() as scratch:
-        own = project_wheel(Path(scratch))
+        own = build_plain(Path(scratch))
         for one in machines:
             tree = Path(scratch) / one.name
             _fill(tree, own, wheels.read_wheels(folder_of("plugin", one, parts), PLUGIN))

@@ -4,7 +4,8 @@ The image has no base. Its layers, from what changes least to what changes most:
 
 1. Debian's interpreter, libc and libraries (debian.PACKAGES), without documentation, but with all notices;
 2. the packages of requirements/image.txt in a virtual environment, /opt/nadmit;
-3. this project, and its command /opt/nadmit/bin/nadmit.
+3. this project, and its command /opt/nadmit/bin/nadmit: in the compiled form for the architecture that builds, if
+   mypyc, a C compiler and the headers of Python are there, else in the plain form. Both give the same answers.
 
 There is no shell and no package manager. All modules are compiled to unchecked pycs (PEP 552), because the file system
 is read-only when the image runs. Bytecode is the same for all architectures, so no code of another one runs here. It is
@@ -15,18 +16,19 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
 from requirements.image import PYTHON, ROOT
 
-from . import debian, release, wheels
+from . import debian, projectwheel, release, wheels
+from .compiled import wheel as compiled
 from .layers import Layer, layer_of
 from .machines import BuildError, Machine, machine
 from .oci import Image
@@ -34,6 +36,8 @@ from .parts import PARTS, folder_of
 from .sbom import Part, debian_part, project_part, wheel_part
 
 TITLE = "nadmit-webhook"
+FORMS = COMPILED, PLAIN = "compiled", "plain"
+WHEELS: dict[str, Callable[[Path], Path]] = {COMPILED: compiled.build, PLAIN: projectwheel.build_plain}
 USER = 65532
 """A number, so that the kubelet can see that the user is not root. `manifests/base/deployment.yaml` has it as well."""
 CONFIG = {
@@ -94,10 +98,17 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "dist")
     parser.add_argument("--parts", type=Path, default=PARTS)
     parser.add_argument("machines", nargs="+", metavar="MACHINE")
+    parser.add_argument(
+        "--form",
+        choices=FORMS,
+        help="compiled: machine code for the reviews, only for the architecture of this machine; plain: Python alone "
+        "(default: compiled where it can be built)",
+    )
     given = parser.parse_args()
     try:
         machines = [machine(name) for name in given.machines]
-        written = build(machines, given.output, given.name, given.parts)
+        forms = {one: _form(one, given.form) for one in machines}
+        written = build(machines, given.output, given.name, given.parts, forms=forms)
     except BuildError as error:
         sys.stderr.write(f"webhook image: {error}\n")
         return 1
@@ -105,13 +116,37 @@ def main() -> int:
     return 0
 
 
-def build(machines: list[Machine], directory: Path, name: str, parts: Path = PARTS) -> list[Path]:
-    """Write the image for some architectures. Raises BuildError if parts are missing or the Python does not fit."""
+def _form(machine: Machine, wanted: str | None) -> str:
+    """Return the form of the project in an image; say so if it is plain without having been asked for.
+
+    Raises BuildError if the compiled form was asked for and cannot be built.
+    """
+    if wanted == PLAIN:
+        return PLAIN
+    if machine.name == platform.machine():
+        missing = compiled.missing_tools()
+    else:
+        missing = f"this machine is {platform.machine()}, and modules are compiled for it alone"
+    if missing and wanted:
+        raise BuildError(f"--form {wanted} for {machine.name}: {missing}; or leave --form out")
+    if missing:
+        sys.stderr.write(f"webhook image: {machine.name} gets the plain form: {missing}\n")
+    return PLAIN if missing else COMPILED
+
+
+def build(
+    machines: list[Machine], directory: Path, name: str, parts: Path = PARTS, *, forms: dict[Machine, str] | None = None
+) -> list[Path]:
+    """Write the image for some architectures; the form of the project is plain if `forms` does not name another.
+
+    Raises BuildError if parts are missing, the Python does not fit, or a module cannot be compiled.
+    """
     release.check_interpreter()
     label = release.label(name, TITLE)
     with tempfile.TemporaryDirectory() as scratch:
-        own = project_wheel(Path(scratch))
-        built = [_image(machine, parts, own, Path(scratch) / machine.name) for machine in machines]
+        wanted = {machine: (forms or {}).get(machine, PLAIN) for machine in machines}
+        own = {form: WHEELS[form](Path(scratch)) for form in sorted(set(wanted.values()))}
+        built = [_image(machine, parts, own[wanted[machine]], Path(scratch) / machine.name) for machine in machines]
     return release.write(directory, label, [image for image, _ in built], [found for _, found in built])
 
 
@@ -186,25 +221,6 @@ def commands() -> Iterator[tuple[str, str, str]]:
     for name, place in project["scripts"].items():
         module, _, function = place.partition(":")
         yield name, module, function
-
-
-def project_wheel(scratch: Path) -> Path:
-    """Build the wheel of the project; return its path. From copies: setuptools leaves files beside its sources."""
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    project, sources = pyproject["project"], scratch / "sources"
-    for pattern in pyproject["tool"]["setuptools"]["packages"]["find"]["include"]:
-        package = pattern.removesuffix("*")
-        shutil.copytree(ROOT / package, sources / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", project["readme"], *project["license-files"]):
-        shutil.copy(ROOT / name, sources)
-    target = scratch / "own"
-    options = ["--no-index", "--no-deps", "--no-build-isolation", "--quiet", f"--wheel-dir={target}"]
-    command = [sys.executable, "-m", "pip", "wheel", *options, str(sources)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"pip wheel: {done.stderr.strip()}")
-    (wheel,) = target.iterdir()
-    return wheel
 
 
 def _compiled(tree: Path, place: str, comment: str) -> Layer:

@@ -40,9 +40,9 @@ COMMANDS = {
 
 def _print_version(context: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
     if value and not context.resilient_parsing:
-        from .commands.options import installed_version  # noqa: PLC0415 - other commands import what they need
+        from .commands.options import installed_version, is_compiled  # noqa: PLC0415 - other commands import less
 
-        click.echo(f"nadmit {installed_version()}")
+        click.echo(f"nadmit {installed_version()}{' (compiled)' if is_compiled() else ''}")
         context.exit()
 
 
@@ -52,7 +52,12 @@ def _print_version(context: click.Context, _option: click.Parameter, value: bool
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version, and whether it is compiled.",
 )
 @click.pass_context
 def nadmit(context: click.Context) -> None:

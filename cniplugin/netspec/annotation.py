@@ -26,7 +26,7 @@ from __future__ import annotations
 from . import jsontext, names
 from .errors import EnoughProblemsError, Problems, SpecError, SpecErrors
 from .names import has_space, trim
-from .record import PlainRecord
+from .record import PlainRecord, mypyc_attr
 from .selection import (
     BANDWIDTH_FIELDS,
     DEFAULT_NETWORK,
@@ -55,6 +55,7 @@ _SECTION = "NPWG v1.3 §4.1"
 _COMMA_SECTION = "NPWG v1.3 §4.1.1"
 
 
+@mypyc_attr(native_class=False)
 class PodSelections(PlainRecord):
     """The networks that a pod selects by its two annotations.
 

@@ -28,7 +28,7 @@ from .errors import PROBLEMS_MAX, SpecError, SpecErrors
 from .jsontext import join, quote
 from .jsontext import parse as parse_json
 from .names import is_network_name
-from .record import PlainRecord
+from .record import PlainRecord, mypyc_attr
 from .versions import VERSIONS, choose_version, is_version
 
 TYPE_CHECKING = False
@@ -45,6 +45,7 @@ CONFIG_BYTES_MAX = 1_572_864
 """1.5 MiB, etcd's default limit of one request (`--max-request-bytes`): no larger NAD can exist."""
 
 
+@mypyc_attr(native_class=False)
 class PluginConfig(PlainRecord):
     """One plugin of a network.
 
@@ -70,6 +71,7 @@ class PluginConfig(PlainRecord):
         self.types: Final = types
 
 
+@mypyc_attr(native_class=False)
 class NetworkConfigList(PlainRecord):
     """A network: its plugins in order, and the settings for its runtime.
 

@@ -5,7 +5,7 @@ A rule id is stable: tests, metrics and the changelog use it. The wording may im
 
 from __future__ import annotations
 
-from .record import PlainRecord
+from .record import PlainRecord, mypyc_attr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ SHOWN_VALUE_MAX = 80
 """Characters of an offending value that are quoted; a message has at most 1,024 bytes (Kubernetes events)."""
 
 
+@mypyc_attr(native_class=False)
 class SpecError(PlainRecord):
     """One rule of the standard that a text breaks.
 
@@ -68,6 +69,7 @@ class SpecError(PlainRecord):
         self.excerpt: Final = excerpt
 
 
+@mypyc_attr(native_class=False)
 class SpecErrors(ValueError):  # it holds several
     """Every rule that one text breaks, in input order. Iterable, never empty.
 
@@ -87,6 +89,7 @@ class SpecErrors(ValueError):  # it holds several
         return len(self.errors)
 
 
+@mypyc_attr(native_class=False)
 class EnoughProblemsError(Exception):
     """A text has PROBLEMS_MAX problems, and reading stops. Never leaves netspec."""
 

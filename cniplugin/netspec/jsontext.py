@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from .errors import PROBLEMS_MAX, SHOWN_VALUE_MAX, SpecError, SpecErrors, show
 from .rawjson import WHITE_SPACE, Decoder, dumps
+from .record import mypyc_attr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, NoReturn
 
-    Trail = tuple["Trail", str | int] | tuple[()]
+    Trail = tuple[Any, ...]
+    """The trail of the parent and the last step; () at the top. NB: a type that names itself crashes mypyc."""
 
 DEPTH_MAX = 64
 """Deepest nesting of arrays and objects. Real CNI configurations nest less than 10; Go stops at 10,000, and Python's
@@ -43,10 +45,12 @@ _SYNTAX = {
 }
 
 
+@mypyc_attr(native_class=False)
 class _NotJsonError(ValueError):
     """A number or constant that `json` reads and RFC 8259 or Go does not. Its arguments are (detail, text)."""
 
 
+@mypyc_attr(native_class=False)
 class Repeating(dict[str, object]):
     """An object that repeats keys; its values are the last ones. `twice` lists the keys, `pairs` has all as written."""
 
@@ -78,8 +82,8 @@ def parse(text: str, *, what: str, bytes_max: int, section: str = "RFC 8259", ma
     except _NotJsonError as error:
         detail, value = error.args
         _refuse("json-number", f"{what} is not JSON: {detail}", value=value, section=section)
-    except ValueError as error:  # json.JSONDecodeError, which is not imported
-        raise SpecErrors([_syntax_error(text, error, what=what, section=section)]) from None
+    except ValueError as malformed:  # json.JSONDecodeError, which is not imported
+        raise SpecErrors([_syntax_error(text, malformed, what=what, section=section)]) from None
     if "\\u" in text or not text.isascii():
         _check_encoding(value, what=what, section=section)
     if reader.has_duplicates and not may_repeat:
@@ -321,8 +325,12 @@ def _check_encoding(value: object, *, what: str, section: str) -> None:
                 )
 
 
+_SURROGATES = (chr(0xD800), chr(0xDFFF))
+"""NB: not as literals, which C has no form for."""
+
+
 def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
+    return not text.isascii() and any(_SURROGATES[0] <= char <= _SURROGATES[1] for char in text)
 
 
 def duplicate_errors(value: object, *, section: str, path: str = "") -> Iterator[SpecError]:

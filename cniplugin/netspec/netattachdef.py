@@ -10,7 +10,7 @@ from . import cniconfig
 from .cniconfig import NetworkConfigList
 from .errors import SpecError, SpecErrors
 from .names import trim
-from .record import PlainRecord
+from .record import PlainRecord, mypyc_attr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ pkg/marker/marker.go). So they choose the node of a pod, and no attachment needs
 _NO_TEXTS: Mapping[str, str] = {}  # never changed
 
 
+@mypyc_attr(native_class=False)
 class NetworkAttachmentDefinition(PlainRecord):
     """A network that pods can name. `config` is None when it is on the node's disk or has `problems`."""
 

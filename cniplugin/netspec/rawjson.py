@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     Pairs = Callable[[list[tuple[str, object]]], object]
@@ -88,7 +88,7 @@ def dumps(value: object, *, is_ascii: bool = False) -> str:
 
         return json.dumps(value, ensure_ascii=is_ascii, separators=(",", ":"), allow_nan=False)
     write = fast.encode_basestring_ascii if is_ascii else fast.encode_basestring
-    chunks: tuple[str, ...] = fast.make_encoder({}, _refuse, write, None, ":", ",", False, False, False)(value, 0)
+    chunks: Iterable[str] = fast.make_encoder({}, _refuse, write, None, ":", ",", False, False, False)(value, 0)
     return "".join(chunks)
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
     from typing import Any, Protocol, Self, TypeVar, dataclass_transform
 
+    from mypy_extensions import mypyc_attr as mypyc_attr  # noqa: PLC0414 - modules that can be compiled import it
+
     T = TypeVar("T")
 
     class Remembering(Protocol):
@@ -34,6 +36,10 @@ else:
 
     def dataclass_transform(**_options: object) -> object:
         """Replace `typing.dataclass_transform`, whose import costs more than this module."""
+        return lambda decorated: decorated
+
+    def mypyc_attr(**_options: object) -> object:
+        """Replace the decorator that tells mypyc how to compile a class; see `images/compiled/modules.py`."""
         return lambda decorated: decorated
 
 

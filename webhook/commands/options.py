@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -288,6 +289,12 @@ def fail_unreadable(problems: Iterable[Problem]) -> NoReturn:
     for problem in problems:
         click.echo(str(problem), err=True)
     sys.exit(EXIT_UNREADABLE)
+
+
+def is_compiled() -> bool:
+    """Return whether the modules of a review are machine code (docs/operations.md, "The compiled form")."""
+    found = find_spec("cniplugin.netspec.names")
+    return found is not None and not str(found.origin).endswith(".py")
 
 
 def installed_version() -> str:

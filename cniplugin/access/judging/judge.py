@@ -139,7 +139,8 @@ def _is_gated(subject: Subject, item: Item, config: Config) -> bool:
     gate = config.multus_gate
     if gate is None or not gate.namespace_isolation or item.replaces_default:
         return False
-    return item.element.namespace not in (subject.namespace, *gate.global_namespaces)
+    namespace = item.element.namespace
+    return namespace != subject.namespace and namespace not in gate.global_namespaces
 
 
 def _judge_content(item: Item, config: Config) -> Verdict | None:

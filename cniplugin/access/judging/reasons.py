@@ -12,7 +12,7 @@ from cniplugin.access.model.levels import with_basis
 from cniplugin.access.reading.consent import ALLOWED_NAMESPACES
 from cniplugin.netspec.errors import render as render_error
 from cniplugin.netspec.errors import show
-from cniplugin.netspec.record import PlainRecord
+from cniplugin.netspec.record import PlainRecord, mypyc_attr
 from cniplugin.netspec.selection import DEFAULT_NETWORK
 
 TYPE_CHECKING = False
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TEXT_BYTES_MAX = 1024
 
 
+@mypyc_attr(native_class=False)
 class Refusal(PlainRecord):
     """One refused item. `item` is its position in the networks annotation, None for the default network.
 

@@ -20,6 +20,7 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-IS", "-c", code], check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.plain
 def test_only_the_c_module_of_json_is_loaded() -> None:
     loaded = set(run(LOAD + OWN + "print(*sorted(set(sys.modules) - before))").split())
     others = {name for name in loaded if not name.startswith("cniplugin")}

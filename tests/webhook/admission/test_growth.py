@@ -116,6 +116,7 @@ def test_a_limit_refuses_before_the_work(name: str) -> None:
         assert calls < (CALLS_TO_COUNT if rules == ("limit-policy-values",) else CALLS_ALLOWED)
 
 
+@pytest.mark.plain
 def test_one_network_64_times_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
 

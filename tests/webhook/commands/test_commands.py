@@ -211,7 +211,8 @@ def test_output_that_cannot_be_written_is_an_error() -> None:
 
 
 def test_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run("--version").stdout == f"nadmit {options.installed_version()}\n"
+    form = " (compiled)" if options.is_compiled() else ""
+    assert run("--version").stdout == f"nadmit {options.installed_version()}{form}\n"
     monkeypatch.setattr(options, "DISTRIBUTION", "no-such-distribution")
     assert options.installed_version() == "0+unknown"
 

@@ -128,6 +128,7 @@ def test_an_object_that_cannot_be_read_whole_is_a_bad_request() -> None:
         assert "cannot be read" in caught.value.text
 
 
+@pytest.mark.plain
 def test_a_patch_that_misses_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """The HTTP application answers 500 with an id, and the log has the traceback (`test_app`)."""
     asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"))

@@ -103,6 +103,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.plain
 def test_usual_definitions_are_read_at_once(threads: list[str]) -> None:
     noted = Noted()
     assert isinstance(reviews(snapshot(500), noted)("/validate", body(EVERY)), bytes)
@@ -110,6 +111,7 @@ def test_usual_definitions_are_read_at_once(threads: list[str]) -> None:
     assert noted.verdicts == ["allow"]
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("path", ["/validate", "/mutate"])
 @pytest.mark.parametrize("size", [30_000, ALLOWANCE + 1, 1_400_000])
 def test_large_ones_are_read_in_turns_and_once(path: str, size: int, threads: list[str]) -> None:

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from operator import is_
 from typing import Any
 
+from cniplugin.netspec.record import mypyc_attr
 from webhook.admission.model.requests import Operation
 
 BEHIND_THE_LAST = "-"
 
 
+@mypyc_attr(native_class=False)
 class PatchError(ValueError):
     """A patch does not apply to a document, or does not lead to the document that it is for."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from cniplugin.netspec.jsontext import join
+from cniplugin.netspec.record import mypyc_attr
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.foreignkeys import ForeignKeys
 from webhook.admission.plugins.goparsing import ALLOWED, JSON_TYPES, fits, remark
@@ -25,6 +26,7 @@ UNKNOWN_KEYS_MAX = 60
 """Unknown keys of one configuration to compare with known keys: each costs 0.2 ms, and hostile texts have 100,000."""
 
 
+@mypyc_attr(native_class=False)
 class OutOfBudgetError(Exception):
     """The configuration has more values than the budget."""
 
@@ -48,6 +50,7 @@ class Budget:
         return self.lookups >= 0
 
 
+@mypyc_attr(native_class=False)
 class Decoded(dict[str, Any]):
     """The values that Go would see, by the plugin's spelling of the keys; nested objects are `Decoded` as well.
 

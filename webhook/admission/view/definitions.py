@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from cniplugin.netspec.record import mypyc_attr
 from webhook.admission.view.decisioncontext import Cluster
 
 
+@mypyc_attr(native_class=False)
 class Definitions(dict[tuple[str, str], NetworkAttachmentDefinition | None]):
     """Definitions by namespace and name, None for one that does not exist; the cluster is asked when one is read first.
 

@@ -23,6 +23,7 @@ from cniplugin.netspec import annotation, cniconfig
 from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
+from cniplugin.netspec.record import mypyc_attr
 from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.model.limitsettings import ReviewLimits, pod_problems, too_many_networks
 from webhook.admission.view.decisioncontext import Cluster
@@ -41,6 +42,7 @@ def _nothing() -> None:
     """Do nothing: the review needs another turn, and no work before it."""
 
 
+@mypyc_attr(native_class=False)
 class OutOfTurnError(UnreadError):
     """A review has to parse more than its turn allows.
 

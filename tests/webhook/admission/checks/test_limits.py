@@ -206,6 +206,7 @@ def test_networks_of_a_namespace_are_limited_where_they_become_the_pods() -> Non
     assert decide(request(pod(operation["value"][NETWORKS]))).rules == ("limit-networks",)
 
 
+@pytest.mark.plain
 def test_an_update_of_a_long_text_that_pods_use_is_compared_once(parsed: list[str]) -> None:
     world = cluster()
     world.users["blue", "lan"] = NetworkUsers(total=1, own=1, names=("web-0",))

@@ -93,6 +93,7 @@ def test_a_deletion_timestamp_in_a_new_pod_exempts_it_from_nothing() -> None:
     assert ask_mutate(going, sriov()).operations == ask_mutate(plain, sriov()).operations != ()
 
 
+@pytest.mark.plain
 def test_a_patch_that_misses_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonpatch, "diff", lambda _before, _after: [])
     with pytest.raises(PatchError, match="does not lead to the changed pod"):
