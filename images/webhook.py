@@ -143,6 +143,10 @@ def build(
     """
     release.check_interpreter()
     label = release.label(name, TITLE)
+    for one in machines:
+        # Compiling takes minutes, so parts that are missing are named before.
+        debian.read_packages(folder_of("debian", one, parts))
+        wheels.read_wheels(folder_of("wheels", one, parts))
     with tempfile.TemporaryDirectory() as scratch:
         wanted = {machine: (forms or {}).get(machine, PLAIN) for machine in machines}
         own = {form: WHEELS[form](Path(scratch)) for form in sorted(set(wanted.values()))}
