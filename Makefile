@@ -111,9 +111,9 @@ node-bundle: $(STAMP) ## build the node bundle: plugin, interpreter and libc, fo
 node-image: node-bundle ## build the node image as an OCI archive; ARCH="x86_64 aarch64" for both, IMAGE=registry.example/net/nadmit-node:0.1.0
 	$(BIN)/python -m images.node $(call NAME,nadmit-node) $(MACHINES:%=dist/nadmit-node-$(VERSION)-%.tar.gz)
 
-webhook-image: $(STAMP) ## build the image of the webhook as an OCI archive; ARCH and IMAGE as for node-image, FORM=compiled or plain (default: compiled if this machine can)
+webhook-image: $(STAMP) ## build the image of the webhook as an OCI archive; ARCH and IMAGE as for node-image, FORM=compiled for reviews as machine code
 	$(BIN)/python -m images.parts $(MACHINES)
-	$(BIN)/python -m images.webhook $(call NAME,nadmit-webhook) $(if $(FORM),--form $(FORM)) $(MACHINES)
+	$(BIN)/python -m images.webhook $(call NAME,nadmit-webhook) $(if $(filter compiled plain,$(FORM)),--form $(FORM)) $(MACHINES)
 
 kubectl-plugin: $(STAMP) ## build the archive of kubectl nadmit, for machines that have Python alone; ARCH="x86_64 aarch64" for both
 	$(BIN)/python -m images.parts --only plugin $(MACHINES)

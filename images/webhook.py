@@ -4,8 +4,7 @@ The image has no base. Its layers, from what changes least to what changes most:
 
 1. Debian's interpreter, libc and libraries (debian.PACKAGES), without documentation, but with all notices;
 2. the packages of requirements/image.txt in a virtual environment, /opt/nadmit;
-3. this project, and its command /opt/nadmit/bin/nadmit: in the compiled form for the architecture that builds, if
-   mypyc, a C compiler and the headers of Python are there, else in the plain form. Both give the same answers.
+3. this project, and its command /opt/nadmit/bin/nadmit; in the compiled form (`compiled`) if that is asked for.
 
 There is no shell and no package manager. All modules are compiled to unchecked pycs (PEP 552), because the file system
 is read-only when the image runs. Bytecode is the same for all architectures, so no code of another one runs here. It is
@@ -101,8 +100,9 @@ def main() -> int:
     parser.add_argument(
         "--form",
         choices=FORMS,
+        default=PLAIN,
         help="compiled: machine code for the reviews, only for the architecture of this machine; plain: Python alone "
-        "(default: compiled where it can be built)",
+        "(default: %(default)s)",
     )
     given = parser.parse_args()
     try:
@@ -116,8 +116,8 @@ def main() -> int:
     return 0
 
 
-def _form(machine: Machine, wanted: str | None) -> str:
-    """Return the form of the project in an image; say so if it is plain without having been asked for.
+def _form(machine: Machine, wanted: str) -> str:
+    """Return the form of the project in an image.
 
     Raises BuildError if the compiled form was asked for and cannot be built.
     """
@@ -127,11 +127,9 @@ def _form(machine: Machine, wanted: str | None) -> str:
         missing = compiled.missing_tools()
     else:
         missing = f"this machine is {platform.machine()}, and modules are compiled for it alone"
-    if missing and wanted:
-        raise BuildError(f"--form {wanted} for {machine.name}: {missing}; or leave --form out")
     if missing:
-        sys.stderr.write(f"webhook image: {machine.name} gets the plain form: {missing}\n")
-    return PLAIN if missing else COMPILED
+        raise BuildError(f"--form {wanted} for {machine.name}: {missing}; or leave --form out")
+    return COMPILED
 
 
 def build(

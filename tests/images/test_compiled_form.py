@@ -121,24 +121,17 @@ def test_without_a_compiler_there_is_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_image_takes_the_compiled_form_where_it_can(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_image_takes_the_compiled_form_if_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheel, "missing_tools", lambda: "")
-    assert _form(HERE, None) == _form(HERE, COMPILED) == COMPILED
+    assert _form(HERE, COMPILED) == COMPILED
     assert _form(HERE, PLAIN) == _form(FOREIGN, PLAIN) == PLAIN
-    assert capsys.readouterr().err == ""
-    assert _form(FOREIGN, None) == PLAIN
-    assert capsys.readouterr().err.startswith(f"webhook image: {FOREIGN.name} gets the plain form: this machine is ")
     with pytest.raises(
         BuildError, match=f"^--form compiled for {FOREIGN.name}: this machine is .*; or leave --form out"
     ):
         _form(FOREIGN, COMPILED)
     monkeypatch.setattr(wheel, "missing_tools", lambda: "mypyc is not installed: make venv")
-    assert _form(HERE, None) == PLAIN
-    assert capsys.readouterr().err == (
-        f"webhook image: {HERE.name} gets the plain form: mypyc is not installed: make venv\n"
-    )
+    with pytest.raises(BuildError, match=r"mypyc is not installed: make venv; or leave --form out"):
+        _form(HERE, COMPILED)
 
 
 @pytest.fixture(scope="module")
