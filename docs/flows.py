@@ -44,7 +44,7 @@ FIRST = (
     Step(
         "Can both annotations be read?",
         ("By the grammar of the standard, and within", "the limits of the configuration"),
-        ("annotation-json, mac-value, ...", "limit-networks, limit-values"),
+        ("json-syntax, mac-value, ...", "limit-networks, limit-values"),
         "no",
         "yes",
     ),
@@ -88,7 +88,7 @@ ALL = (
         "yes",
     ),
 )
-QUESTION, REFUSED, LEFT = 330, 280, 56
+QUESTION, REFUSED, LEFT = 350, 290, 56
 BETWEEN, TITLE = 150, 30
 
 
@@ -233,7 +233,7 @@ def _label(x: int, y: int, text: str) -> str:
 
 def overview() -> str:
     """Return docs/overview.svg: where nadmit is in the way of a pod."""
-    column, wide, apart = 210, 280, 50
+    column, wide, apart = 220, 290, 50
     second = GAP + column + apart
     third = second + wide + apart
     width, height = third + wide + GAP, 300
