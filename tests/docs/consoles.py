@@ -1,10 +1,17 @@
-"""The commands of a page: the lines of its console blocks that begin with `$`, and what the page prints below each."""
+"""The commands of a page: the lines of its console blocks that begin with `$`, what the page shows below each, and running them."""
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.paths import ROOT
+from tests.realapi.server import RealApiServer
 
 BLOCK = re.compile(r"^ *```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"\s+#(?= ).*$")
@@ -36,3 +43,27 @@ def _of_block(block: str) -> list[Command]:
         elif found and line and not line.startswith("#"):
             found[-1] = found[-1]._replace(printed=(*found[-1].printed, written.rstrip()))
     return found
+
+
+class Done(NamedTuple):
+    """The end of a command. `output` has standard error first."""
+
+    code: int
+    output: str
+
+
+def run(server: RealApiServer, line: str, directory: Path = ROOT) -> Done:
+    """Run a command of kubectl or nadmit as the administrator of a cluster."""
+    words = shlex.split(line)
+    program = [str(server.assets.kubectl)] if words[0] == "kubectl" else [sys.executable, "-m", "webhook"]
+    environ = {
+        **os.environ,
+        "KUBECONFIG": str(server.admin_kubeconfig),
+        "HOME": str(server.directory),
+        "NO_COLOR": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+    done = subprocess.run(
+        [*program, *words[1:]], cwd=directory, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    return Done(done.returncode, done.stderr + done.stdout)

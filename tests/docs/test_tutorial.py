@@ -7,11 +7,7 @@ server calls a URL and not a Service. Nobody has tried the page on kind itself.
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +17,7 @@ import yaml
 
 from tests.cluster.rig.installation import empty_server, webhook_options
 from tests.cluster.rig.registered import create, free_port, is_in_order, network
-from tests.docs.consoles import Command, commands
+from tests.docs.consoles import Command, commands, run
 from tests.e2e.process import serving
 from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
@@ -49,17 +45,6 @@ def server() -> Iterator[RealApiServer]:
         yield started
 
 
-def run(server: RealApiServer, line: str) -> str:
-    """Run a command in the folder of the clone; return all that it prints."""
-    words = shlex.split(line)
-    program = [str(server.assets.kubectl)] if words[0] == "kubectl" else [sys.executable, "-m", "webhook"]
-    environ = {**os.environ, "KUBECONFIG": str(server.admin_kubeconfig), "HOME": str(server.directory), "NO_COLOR": "1"}
-    done = subprocess.run(
-        [*program, *words[1:]], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
-    return done.stderr + done.stdout
-
-
 def is_as_shown(printed: str, shown: tuple[str, ...]) -> bool:
     """Say whether a page shows an output. `...` stands for any lines, and an age for any age."""
     pattern = "\n".join(re.escape(line.rstrip()) if line.strip() != "..." else "(?s:.*)" for line in shown)
@@ -73,7 +58,7 @@ def check(server: RealApiServer, command: Command) -> None:
 
     def is_right() -> bool:
         nonlocal said
-        said = run(server, command.line)
+        said = run(server, command.line).output
         return not command.printed or is_as_shown(said, command.printed)
 
     try:
