@@ -1,8 +1,8 @@
 """Draw decision.svg, add.svg and overview.svg of docs/: `python docs/flows.py`, which `make golden` runs.
 
 decision.svg is the order in which the webhook decides about a pod (`cniplugin.access.judging.judge`, and
-`webhook.admission.evaluate`). add.svg is what happens on the node when a pod starts (`cniplugin.commands`). overview.svg is for
-the README. The background is white, so all can be read on a dark page as well.
+`webhook.admission.evaluate`). add.svg is what happens on the node when a pod starts (`cniplugin.commands`).
+overview.svg is for the README. The background is white, so all can be read on a dark page as well.
 """
 
 from __future__ import annotations
@@ -139,9 +139,8 @@ def decision() -> str:
 
 def _box(x: int, y: int, width: int, lines: Sequence[str], fill: str, *, is_code: bool = False) -> str:
     """Return a box with lines of text, the first in bold."""
-    parts = [
-        f'<rect x="{x}" y="{y}" width="{width}" height="{LINE * len(lines) + 14}" rx="5" fill="{fill}" stroke="#888"/>\n'
-    ]
+    height = LINE * len(lines) + 14
+    parts = [f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="5" fill="{fill}" stroke="#888"/>\n']
     for index, line in enumerate(lines):
         style = "code" if is_code else "bold" if index == 0 else ""
         parts.append(_text(x + 10, y + 20 + LINE * index, line, style))

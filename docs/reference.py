@@ -26,7 +26,7 @@ $ nadmit explain NAD303                 # what a code of a message means
 $ nadmit can-attach -n blue infra/storage --cluster
 ```
 
-Every exit code means the same everywhere: 0 fine, 1 refused or failed, 2 unreadable input or a wrong option. Where a command
+Exit codes mean the same everywhere: 0 fine, 1 refused or failed, 2 unreadable input or a wrong option. Where a command
 has more to say about its exit codes, its text does.
 """
 
@@ -52,8 +52,8 @@ The plain port of `nadmit serve` has them in the text format of Prometheus. The 
 
 LABELS_HEAD = """
 ## Labels
-Values come from closed lists. A value that a client chooses never becomes a label: an unknown kind, operation or rule counts as
-`other`. No label has the name of an object or of a namespace.
+Values come from closed lists. A value that a client chooses never becomes a label: an unknown kind, operation or rule
+counts as `other`. No label has the name of an object or of a namespace.
 
 | label | values |
 | --- | --- |"""
@@ -79,18 +79,19 @@ NEEDS = {
 LABELS = {
     "code": "HTTP status of an answer. 499: the client left",
     "decision": "`allow`, `warn`, `deny`; `would-deny`: admitted in stage Observe",
-    "kind": "of reviews: the kind of the object; of caches: `networks`, `namespaces`, `policies`, `policyconfigs`, `pods` "
-    "(those that use networks), `resourceclaims`, `resourceclaimtemplates`, `deviceclasses`; of the registration: "
-    "`MutatingWebhookConfiguration`, `ValidatingWebhookConfiguration`",
+    "kind": "of reviews: the kind of the object; of caches: `networks`, `namespaces`, `policies`, `policyconfigs`, "
+    "`pods` (those that use networks), `resourceclaims`, `resourceclaimtemplates`, `deviceclasses`; "
+    "of the registration: `MutatingWebhookConfiguration`, `ValidatingWebhookConfiguration`",
     "mode": "`Observe`, `Warn`, `Audit`: what admitted the object",
-    "netspec_revision": "the grammar of annotations that this version reads; [upgrade](install.md#upgrade) says in which order",
+    "netspec_revision": "the grammar of annotations that this version reads; "
+    "[upgrade](install.md#upgrade) says in which order",
     "operation": "`CREATE`, `UPDATE`, `DELETE`, `CONNECT`",
     "path": "`/validate`, `/mutate`; of HTTP answers also those of stage Observe",
     "phase": "of the rotation of the authority: `Stable`, `Published`, `Shown`, `Switched`",
-    "reason": "why a request was refused before its review: `path`, `method`, `overloaded`, `slow-body`, `connections`, "
-    "`handshakes`, `pipeline`",
-    "result": "`ok`, `error`; of writes of statuses also `conflict` and `gone`; of look-ups: `found`, `absent` and `failed` for "
-    "each GET, `late` and `busy` for a review that gave up",
+    "reason": "why a request was refused before its review: `path`, `method`, `overloaded`, `slow-body`, "
+    "`connections`, `handshakes`, `pipeline`",
+    "result": "`ok`, `error`; of writes of statuses also `conflict` and `gone`; of look-ups: `found`, `absent` and "
+    "`failed` for each GET, `late` and `busy` for a review that gave up",
     "rule": "the rule or code of a [message](messages.md)",
     "stage": "`Observe`, `Ignore`, `Fail`; 1 for the stage in force",
     "step": "a step of the rotation of the authority or of the path token",
@@ -167,9 +168,7 @@ def _of_call(call: ast.Call, kind: str, needs: str) -> Metric | None:
 def render_metrics() -> str:
     """Return docs/metrics.md. Raises KeyError if a label has no row."""
     found = metrics()
-    rows = [
-        f"| `{one.name}` | {one.kind} | {', '.join(one.labels)} | {one.text} | {one.needs} |" for one in found
-    ]
+    rows = [f"| `{one.name}` | {one.kind} | {', '.join(one.labels)} | {one.text} | {one.needs} |" for one in found]
     used = sorted({label for one in found for label in one.labels})
     rows += [LABELS_HEAD, *(f"| {label} | {LABELS[label]} |" for label in used)]
     return "\n".join([METRICS_HEAD, *rows]) + "\n"

@@ -1,11 +1,12 @@
 """Hooks of MkDocs, which makes the site from these pages: `make docs`.
 
-The pages are written for GitHub's reading of Markdown: lists without an empty line before them, code inside of lists, anchors
-with underscores. Python-Markdown, the parser of MkDocs, reads them otherwise. So markdown-it parses them, and
-Python-Markdown gets the result as a tree; MkDocs' own steps, which check links and make the table of contents, work on that.
+The pages are written for GitHub's reading of Markdown: lists without an empty line before them, code inside of lists,
+anchors with underscores. Python-Markdown, the parser of MkDocs, reads them otherwise. So markdown-it parses them, and
+Python-Markdown gets the result as a tree; MkDocs' own steps, which check links and make the table of contents, work on
+that.
 
-README.md, CHANGELOG.md and CONTRIBUTING.md are outside of docs/ and become pages as well. The site has no source files, so
-a link to one becomes its text.
+README.md, CHANGELOG.md and CONTRIBUTING.md are outside of docs/ and become pages as well. The site has no source files,
+so a link to one becomes its text.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from markdown_it import MarkdownIt
 from mkdocs.structure.files import File
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
@@ -37,7 +38,7 @@ LINK = re.compile(r"\[([^\]\[]*)\]\((?!https?:)([^)\s#]+)(#[^)\s]*)?\)")
 class GitHubParser(BlockParser):
     """Parses a whole page with markdown-it."""
 
-    def parseDocument(self, lines: Sequence[str]) -> ET.ElementTree:  # noqa: N802 - the name of Python-Markdown
+    def parseDocument(self, lines: Iterable[str]) -> ET.ElementTree:  # noqa: N802 - the name of Python-Markdown
         """Return the tree of a page."""
         page = MarkdownIt("commonmark", {"html": True, "xhtmlOut": True}).enable("table").render("\n".join(lines))
         self.root = ET.fromstring(f"<{self.md.doc_tag}>{page}</{self.md.doc_tag}>")  # noqa: S314 - our own page
@@ -52,7 +53,7 @@ class GitHubMarkdown(Extension):
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - the name of Python-Markdown
         """Take the parsers out that have nothing left to do."""
         md.parser = GitHubParser(md)
-        for name in [item.name for item in md.preprocessors._priority]:  # noqa: SLF001 - it has no public list
+        for name in ("normalize_whitespace", "html_block"):
             md.preprocessors.deregister(name)
         for name in ("inline", "prettify"):
             md.treeprocessors.deregister(name)

@@ -43,7 +43,9 @@ def problems(line: str) -> list[str]:
         elif words and words[0] == "make":
             found += [f"no target {word}" for word in words[1:] if "=" not in word and word not in targets()]
         found += [
-            f"no such path: {word}" for word in words if word.startswith(OURS) and "..." not in word and not exists(word)
+            f"no such path: {word}"
+            for word in words
+            if word.startswith(OURS) and "..." not in word and not exists(word)
         ]
     return found
 

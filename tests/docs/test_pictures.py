@@ -54,11 +54,11 @@ def test_no_text_is_on_another(name: str) -> None:
     for text in ET.parse(DOCS / name).getroot().iter(f"{SVG}text"):  # noqa: S314 - our own file
         if "transform" not in text.attrib:
             x, y = numbers(text, "x", "y")
-            places.append((x, x + len(text.text or "") * WIDTHS[text.attrib.get("class", "")], y, text.text))
-    for index, (left, right, y, text) in enumerate(places):
+            places.append((x, x + len(text.text or "") * WIDTHS[text.attrib.get("class", "")], y, str(text.text)))
+    for index, (left, right, y, words) in enumerate(places):
         for other_left, other_right, other_y, other in places[index + 1 :]:
             apart = right <= other_left or other_right <= left or abs(y - other_y) >= ROW
-            assert apart, (text, other)
+            assert apart, (words, other)
 
 
 def test_the_rules_of_the_decision_exist() -> None:

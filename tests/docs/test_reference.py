@@ -36,7 +36,9 @@ def test_a_page_is_what_the_program_says(name: str) -> None:
 def rows(page: str, head: str) -> list[list[str]]:
     """Return the cells of the first table below a text."""
     table = (DOCS / page).read_text().partition(head)[2].partition("\n\n")[0]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines() if line.startswith("|")]
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines() if line.startswith("|")
+    ]
 
 
 METRICS = {cells[0].strip("` "): cells for cells in rows("metrics.md", "if the server has |\n")[1:]}
@@ -73,7 +75,7 @@ def test_reasons_of_refusals_are_listed() -> None:
     assert re.findall("`([^`]+)`", row) == list(REASONS)
 
 
-SECTIONS = {
+SECTIONS: dict[str, type[sections.Section]] = {
     "| field | default | |": sections.NadmitConfiguration,
     "| field of `injection` | default | |": sections.InjectionSection,
     "| field of `plugins` | default | |": sections.PluginsSection,

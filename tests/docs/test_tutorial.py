@@ -35,7 +35,11 @@ NOT_HERE = (
     "kubectl -n nadmit-system rollout status ",
 )
 """Beginnings of commands that need what this machine does not have. The others run."""
-INSTALL, NETWORKS, BEGIN = "kubectl apply -k manifests", "examples/tutorial/networks.yaml", "nadmit webhooks stage Ignore"
+INSTALL, NETWORKS, BEGIN = (
+    "kubectl apply -k manifests",
+    "examples/tutorial/networks.yaml",
+    "nadmit webhooks stage Ignore",
+)
 
 
 @pytest.fixture
