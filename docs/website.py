@@ -92,3 +92,14 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
         return f"[{text}]({posixpath.relpath(target, start or '.')}{anchor})"
 
     return LINK.sub(lead, markdown)
+
+
+def on_post_page(output: str, **_: object) -> str:
+    """Give the script that switches to dark what it looks for: the style sheets of the highlighter, which is off."""
+    return output.replace("</head>", '<style id="hljs-light"></style><style id="hljs-dark"></style></head>', 1)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Write the index of the search as a script as well, for offline.js."""
+    search = Path(config.site_dir) / "search"
+    (search / "search_index.js").write_text(f"window.searchIndex = {(search / 'search_index.json').read_text()};\n")

@@ -107,6 +107,22 @@ def test_the_pages_are_read_as_on_github(site: Path) -> None:
     assert "<p>- " not in "".join(path.read_text() for path in site.rglob("*.html"))
 
 
+def test_a_page_has_what_its_scripts_look_for(site: Path, pages: dict[Path, Page]) -> None:
+    """The theme's switch to dark fails without the elements that it names."""
+    named = set(re.findall(r"getElementById\('([^']+)'\)", (site / "js/darkmode.js").read_text()))
+    assert named
+    assert [path.name for path, page in pages.items() if not named <= page.anchors] == []
+
+
+def test_search_works_in_a_folder(site: Path) -> None:
+    """A browser reads no other file from a page in a folder, but it loads scripts: docs/offline.js."""
+    script = (site / "search/search_index.js").read_text()
+    index = json.loads(script.removeprefix("window.searchIndex = ").removesuffix(";\n"))
+    assert index == json.loads((site / "search/search_index.json").read_text())
+    page = (site / "from-multus/containerd.html").read_text()
+    assert page.index("../offline.js") < page.index("../search/main.js")
+
+
 def test_search_finds_a_refusal_by_its_words(site: Path) -> None:
     index = json.loads((site / "search/search_index.json").read_text())
     found = [doc["location"] for doc in index["docs"] if "there is no NetworkAttachmentDefinition" in doc["title"]]
