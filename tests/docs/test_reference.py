@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from tests.e2e.process import RECORDINGS, serving
 from tests.paths import ROOT
+from webhook.admission.dra.drivers import Driver
 from webhook.configuration import sections
 from webhook.serving.bodies import REASONS
 
@@ -35,7 +37,8 @@ def test_a_page_is_what_the_program_says(name: str) -> None:
 
 def rows(page: str, head: str) -> list[list[str]]:
     """Return the cells of the first table below a text."""
-    table = (DOCS / page).read_text().partition(head)[2].partition("\n\n")[0]
+    table = (DOCS / page).read_text().partition(head)[2]
+    table = table[table.index("|") :].partition("\n\n")[0]
     return [
         [cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines() if line.startswith("|")
     ]
@@ -111,6 +114,12 @@ def test_the_page_has_every_field_with_its_default(head: str) -> None:
             assert default.strip("`") == str(written), name
         elif isinstance(written, list | dict) and not written:
             assert default == "none", name
+
+
+def test_the_page_has_every_field_of_a_driver() -> None:
+    cells = [one[0] for one in rows("configuration.md", "describes a DRA driver")[1:]]
+    documented = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} - {"field"}
+    assert documented == {one.name for one in dataclasses.fields(Driver)}
 
 
 def is_section(field: FieldInfo) -> bool:
