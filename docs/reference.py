@@ -1,6 +1,7 @@
 """Write the pages that are made from the program: `python docs/reference.py`, which `make golden` runs.
 
 cli.md has the help of every command. metrics.md has every metric in the code, with its type, labels and help.
+policy-fields.md has the fields of the kinds of access policies.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
+import yaml
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -57,6 +59,73 @@ counts as `other`. No label has the name of an object or of a namespace.
 
 | label | values |
 | --- | --- |"""
+
+FIELDS_HEAD = """\
+# Fields of access policies
+`make golden` writes this page from the kinds in `manifests/crds`.
+
+```console
+$ kubectl explain nap.spec.attachments         # the same in a cluster
+$ nadmit check policies/                       # a wrong field, with its line and what was meant
+```
+
+[access.md](access.md) says what the fields mean together. Both kinds are of `access.nadmit.io/v1alpha1`, and
+cluster-scoped.
+"""
+
+FIELDS_TABLE = "| field | type | default | |\n| --- | --- | --- | --- |"
+
+FIELD_TEXTS = {
+    "spec.description": "For people; nadmit does not read it",
+    "spec.posture": "What decides if no rule is about a pod and a network: [posture](access.md#the-default-posture)",
+    "spec.workloadTemplates": "What happens to a workload whose pods access rules would refuse",
+    "spec.attachments.limits.interface.names": "The names; a trailing `*` matches a prefix",
+    "spec.definitions.default": "What happens to a definition that no rule is about",
+    "spec.definitions.exemptUsers": "Users that may write any definition",
+    "spec.definitions.exemptGroups": "Groups that may write any definition",
+    "spec.definitions": "Who may write definitions, and what they may use",
+    "spec.node": "What the node plugin does while it cannot read the policies",
+    "spec.node.onUnavailable": "Use the last rules that were read, refuse, or attach without asking",
+    "spec.node.snapshotMaxAgeSeconds": "How old the last rules may be",
+    "spec.multusGate.namespaceIsolation": "As in the configuration of Multus",
+    "spec.multusGate.globalNamespaces": "As in the configuration of Multus",
+    "spec.messages": "What refusals say",
+    "spec.messages.contact": "Whom to ask, if the policy does not say so",
+    "spec.messages.maxListed": "How many networks a refusal lists",
+    "name": "Refusals and tests name the rule by it",
+    "action": "What the rule does with what it selects",
+    "namespaces": "Names of namespaces; a trailing `*` matches a prefix",
+    "namespaceSelector": "By labels of the namespace: `matchLabels`, `matchExpressions`",
+    "podSelector": "By labels of the pod: `matchLabels`, `matchExpressions`",
+    "selector": "By labels of the NetworkAttachmentDefinition: `matchLabels`, `matchExpressions`",
+    "names": "Names of definitions; a trailing `*` matches a prefix",
+    "addresses": "Addresses and ranges that the definition hands out",
+    "macs": "Beginnings of hardware addresses that the definition sets",
+    "message": "A sentence to add to the refusal",
+    "ips": "Permit static addresses. `{}`: any",
+    "cidrs": "The addresses must be in one of these",
+    "max": "How many addresses",
+    "mac": "Permit a hardware address. `{}`: any",
+    "infinibandGuid": "Permit a GUID. `{}`: any",
+    "prefixes": "It must begin with one of these",
+    "bandwidth": "Permit rates. `{}`: any",
+    "maxIngressBitsPerSecond": "The highest rate inwards",
+    "maxEgressBitsPerSecond": "The highest rate outwards",
+    "required": "Whether the pod must set the rates",
+    "portMappings": "Permit host ports. `{}`: any",
+    "protocols": "The protocols",
+    "defaultRoute": "Permit `default-route`. `{}`: by any gateway",
+    "gateways": "The gateways",
+    "cniArgs": "Permit `cni-args`. `{}`: any",
+    "extraKeys": "Permit keys with a dot, which the standard leaves to others. `{}`: any",
+    "keys": "These keys only",
+    "interface": "Permit a name of the interface. `{}`: any",
+    "ipamClaim": "Permit `ipam-claim-reference`",
+    "deviceID": "Permit a device by its ID",
+    "users": "Names of users",
+    "groups": "Names of groups",
+}
+"""What a field means whose schema does not say it: by its path, or by its name."""
 
 KINDS_OF_METRICS = {
     "Counter": "counter",
@@ -174,7 +243,40 @@ def render_metrics() -> str:
     return "\n".join([METRICS_HEAD, *rows]) + "\n"
 
 
-PAGES = {"cli.md": render_commands, "metrics.md": render_metrics}
+def render_fields() -> str:
+    """Return docs/policy-fields.md. Raises KeyError if neither a schema nor `FIELD_TEXTS` says what a field means."""
+    parts = [FIELDS_HEAD]
+    for plural in ("networkattachmentpolicies", "networkattachmentpolicyconfigs"):
+        kind = yaml.safe_load((ROOT / f"manifests/crds/{plural}.yaml").read_text())["spec"]
+        (version,) = kind["versions"]
+        schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        parts += [f"## {kind['names']['kind']}", FIELDS_TABLE, *_fields("spec", schema), ""]
+    return "\n".join(parts)
+
+
+def _fields(path: str, schema: dict[str, Any]) -> Iterator[str]:
+    """Yield the rows of the fields of an object. Selectors of labels are those of Kubernetes."""
+    for name, field in schema.get("properties", {}).items():
+        place, inner = f"{path}.{name}", field
+        kind = _type(field)
+        if "items" in field:
+            inner, kind = field["items"], f"list of {_type(field['items'])}"
+        text = FIELD_TEXTS.get(place.replace("[]", "")) or field.get("description") or FIELD_TEXTS[name]
+        default = field.get("default")
+        shown = "" if default in (None, {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        shown = shown.replace("'", "")
+        yield f"| `{place.removeprefix('spec.')}` | {kind} | {shown} | {' '.join(text.split()).rstrip('.')} |"
+        if "matchLabels" not in inner.get("properties", {}):
+            yield from _fields(f"{place}[]" if "items" in field else place, inner)
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    return "number or text" if schema.get("x-kubernetes-int-or-string") else str(schema["type"])
+
+
+PAGES = {"cli.md": render_commands, "metrics.md": render_metrics, "policy-fields.md": render_fields}
 
 
 if __name__ == "__main__":

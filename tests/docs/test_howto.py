@@ -32,7 +32,7 @@ NOT_HERE = (
 FILES = {
     "share-a-network.md": ("share.yaml",),
     "try-a-policy.md": ("policies/no-lan.yaml",),
-    "let-a-team-write-definitions.md": ("config.yaml",),
+    "let-a-team-write-definitions.md": ("baseline.yaml",),
 }
 """Page -> the names that its commands have for its YAML blocks."""
 ANSWERS = {"can-attach": (0, 1), "check": (0, 1)}
