@@ -1,4 +1,4 @@
-"""docs/refused.md quotes messages as the program writes them, and names rules that exist."""
+"""docs/refused.md and docs/troubleshooting.md quote messages as the program writes them."""
 
 from __future__ import annotations
 
@@ -35,3 +35,19 @@ def test_a_heading_has_words_of_the_message_below_it() -> None:
         words = [part.strip() for part in re.split(r"\.\.\.|,|\(Deny\)", heading)]
         if heading not in {"Warnings", "NAD601 and other codes"}:
             assert any(word and word in quote for word in words), heading
+
+
+OURS = (
+    "NetworkAccessDenied",
+    "the node cannot read the access rules from the API server",
+    "failed to find plugin",
+    "no such path",
+)
+"""What troubleshooting.md quotes of nadmit; the other messages are those of the API server, the kubelet and the plugins."""
+
+
+@pytest.mark.parametrize("words", OURS)
+def test_troubleshooting_quotes_the_program(words: str) -> None:
+    assert words in (ROOT / "docs/troubleshooting.md").read_text()
+    sources = [path for folder in ("webhook", "cniplugin") for path in (ROOT / folder).rglob("*.py")]
+    assert any(words in path.read_text() for path in sources)
