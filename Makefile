@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages image-parts node-bundle node-image webhook-image images compiled-wheel test-compiled chart kubectl-plugin demo test agreement cover check bench fuzz image-requirements format golden clean
+.PHONY: help venv packages image-parts node-bundle node-image webhook-image images compiled-wheel test-compiled chart kubectl-plugin demo test agreement cover check bench fuzz image-requirements docs format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -75,7 +75,7 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy docs/picture.py manifests/node/bundle.py manifests/node/foreign.py manifests/node/pythonsource.py
+	$(BIN)/mypy docs/picture.py docs/flows.py docs/reference.py docs/website.py manifests/node/bundle.py manifests/node/foreign.py manifests/node/pythonsource.py
 	$(BIN)/lint-imports --no-cache
 
 bench: $(STAMP) ## measure throughput, latency, memory and start-up, compared with a bare ASGI app; MULTUS=path, NADAC=path, NRI=path: with other programs too
@@ -130,12 +130,17 @@ $(PARTS): $(STAMP)
 	@$(BIN)/python -m images.parts x86_64 aarch64 && $(BIN)/python -m images.parts --only emulator --only plugin $(HERE) && touch $(PARTS) \
 		|| echo "make: tests of images that need their parts are skipped" >&2
 
+docs: $(STAMP) ## make the site of the pages in build/site
+	$(BIN)/python -m mkdocs build --strict
+
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
 golden: $(STAMP) ## write the golden files, generated pages and the picture again; read the diff before you commit it
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/flows.py
+	$(BIN)/python docs/reference.py
 	$(BIN)/python -m webhook.plugindata.touches && $(BIN)/ruff format --quiet cniplugin/access/content/plugintable.py
 	$(BIN)/python -m webhook.plugindata.reads && $(BIN)/ruff format --quiet cniplugin/netspec/pluginreads.py
 	$(BIN)/python -m webhook.jsonschemas.kindscopy

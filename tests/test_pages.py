@@ -35,6 +35,18 @@ def is_there(name: str) -> bool:
     return any(re.search(rf"\b{path.name}\b", file.read_text()) for file in files if file.is_file())
 
 
+def test_pages_that_messages_and_files_name_exist() -> None:
+    sources = [
+        path
+        for folder in ("webhook", "cniplugin", "certs", "manifests", "images", "examples")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".yaml"}
+    ]
+    named = {name for path in sources for name in re.findall(r"(?<![\w/])docs/[\w/-]+\.md", path.read_text())}
+    assert len(named) > 5
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
 def test_every_link_of_a_page_leads_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {link}"

@@ -32,6 +32,12 @@ CODE_GROUPS = {
 
 MESSAGES_HEAD = """\
 # Messages
+```console
+$ nadmit explain NAD303       # the text of one code or rule
+$ nadmit explain              # all of them, with their titles
+$ nadmit explain bridge       # what nadmit knows of a plugin
+```
+
 The messages of the webhook and of `nadmit check`. First those about configurations of CNI plugins, and about what pods
 ask of their networks; [rules without a code](#rules-without-a-code) are below. Each message has a code, whose meaning
 never changes. The code is the rule in the log, in metrics, in JSON and in SARIF. `nadmit explain CODE` prints the same
@@ -144,6 +150,10 @@ PARTS = {"address-net": "address", "address-first": "address", "address-last": "
 """Kinds in the files that are a part of a kind of facts."""
 
 TOUCHES_HEAD = """# What the keys of CNI plugins touch
+```console
+$ nadmit explain bridge       # the same of one plugin, and its keys
+```
+
 `make golden` writes this page from `webhook/plugindata`. [access.md](access.md) says how rules use it.
 
 Rules on attachments (`networks`) and on definitions (`config`) judge what a NetworkAttachmentDefinition touches on the

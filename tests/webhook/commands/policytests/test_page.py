@@ -1,4 +1,4 @@
-"""docs/policy-tests.md: its test passes as it is written, and its outputs are those of the program."""
+"""docs/policy-tests.md and docs/howto/share-a-network.md: the outputs are those of the program, and the test passes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.paths import EXAMPLES, ROOT
 from webhook.cli import nadmit
 
 PAGE = (ROOT / "docs" / "policy-tests.md").read_text()
-README = (ROOT / "README.md").read_text()
+SHARING = (ROOT / "docs/howto/share-a-network.md").read_text()
 RECIPES = EXAMPLES / "policies"
 SHARED, LIMITED = (RECIPES / name / "policy.yaml" for name in ("share-one-network-with-one-team", "limit-static-ips"))
 
@@ -49,6 +49,8 @@ def test_the_difference_of_the_page(trees: Path) -> None:
     assert done.output == output_of("nadmit diff ../base/deploy deploy")
 
 
-def test_the_difference_of_the_readme(trees: Path) -> None:
+def test_the_difference_of_sharing_a_network(trees: Path) -> None:
+    (policy,) = re.findall(r"```yaml\n(.*?)```", SHARING, re.DOTALL)
+    (trees / "one" / "0.yaml").write_text(policy)
     done = CliRunner().invoke(nadmit, ["diff", str(RECIPES / "cluster.yaml"), str(trees / "one")])
-    assert done.output == output_of("nadmit diff ../base/deploy deploy", README)
+    assert done.output == output_of("nadmit diff --cluster share.yaml", SHARING)
