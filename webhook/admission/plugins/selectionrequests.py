@@ -58,11 +58,14 @@ def request_findings(element: NetworkSelectionElement, support: Support) -> Find
     for ipam in support.ipams:
         if element.ips and ipam.gets_ips:
             yield from _IPS[ipam.type](element, ipam, support.attached_by)
-        yield from _route_findings(element, ipam, support)
+        if ipam.route_gateways:
+            yield from _route_findings(element, ipam, support)
     yield from _controller_findings(element, support)
     yield from _no_address_findings(element, support)
-    yield from _mac_findings(element, support)
-    yield from _bandwidth_findings(element, support)
+    if element.mac is not None:
+        yield from _mac_findings(element, support)
+    if element.bandwidth is not None:
+        yield from _bandwidth_findings(element, support)
     for field, key, capability in _REQUESTS:
         if getattr(element, field) and capability in support.unread:
             detail = f'the network declares the capability "{capability}", and none of its plugins reads it'

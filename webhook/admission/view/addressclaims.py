@@ -41,5 +41,6 @@ def claims_of(element: NetworkSelectionElement) -> tuple[Claim, ...]:
         address = element.mac.translate(_SEPARATORS).lower()
         claims[address] = Claim("mac", element.mac, address)
     for path, text, ip in islice(read_ips(element.ips), CLAIMS_MAX):
-        claims.setdefault(str(ip), Claim(path, text, str(ip)))
+        address = str(ip)
+        claims.setdefault(address, Claim(path, text, address))
     return tuple(islice(claims.values(), CLAIMS_MAX))
