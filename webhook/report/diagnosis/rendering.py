@@ -1,0 +1,170 @@
+"""A diagnosis as text for people, and as JSON for programs. docs/why.schema.json is the schema of the JSON."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .causes import CAUSES, FINE, UNKNOWN, Attachment, Diagnosis, Evidence, Failure
+
+Paint = Callable[[str, str], str]
+"""(text, role) -> text with colour. Roles: `allowed`, `refused`, `warning`, `note`, `place`."""
+
+WIDTH = 110
+INDENT = " " * 11
+EVIDENCE_MAX = 5
+EXPLAINED_MAX = 6
+
+
+def render_text(found: Diagnosis, paint: Paint) -> str:
+    """Return the answer: one line with the cause, then the facts, one below the other, then the pods that it is about."""
+    return "\n".join([*_lines(found, paint), *_parts(found, paint)])
+
+
+def _lines(found: Diagnosis, paint: Paint) -> Iterator[str]:
+    role = {FINE: "allowed", UNKNOWN: "warning"}.get(found.stage, "refused")
+    yield f"{paint(object_name(found), 'place')}: {paint(f'{found.stage}: {found.title}', role)}"
+    if found.failure is not None:
+        yield from _fact("network", _failed_network(found.failure))
+        yield from _fact("says", found.failure.text)
+    for one in found.attachments if found.failure is None else ():
+        yield from _fact("network", _attachment(one))
+    for one in found.evidence[:EVIDENCE_MAX]:
+        is_repeated = found.failure is not None and one.source == "event"
+        yield from _fact("seen" if one.source == "event" else one.source, _evidence(one, shows_text=not is_repeated))
+    if found.now is not None:
+        verdict = "allows" if found.now.is_allowed else "refuses"
+        yield from _fact("webhook", f"now {verdict} {found.now.of}{f': {found.now.text}' if found.now.text else ''}")
+    for note in found.notes:
+        yield from _fact("note", note)
+    for right in found.unread:
+        yield from _fact("unread", right)
+    if found.fix:
+        yield from _fact("fix", found.fix)
+    if found.explain:
+        yield from _fact("more", f"nadmit explain {' '.join(found.explain[:EXPLAINED_MAX])}")
+    if not found.is_fine:
+        yield from _fact("cause", found.cause)
+
+
+def _parts(found: Diagnosis, paint: Paint) -> Iterator[str]:
+    """NB: the first pod is told in full; a list names the others."""
+    for one in found.parts:
+        yield f"  {object_name(one)}: {paint(one.cause, 'note')}: {one.title}"
+
+
+def object_name(found: Diagnosis) -> str:
+    """Return the object as refusals name it: `pod blue/web-0`."""
+    place = f"{found.namespace}/{found.name}" if found.namespace else found.name
+    return f"{_KINDS.get(found.kind, found.kind.lower())} {place}"
+
+
+_KINDS = {"NetworkAttachmentDefinition": "network"}
+
+
+def _fact(head: str, text: str) -> Iterator[str]:
+    """Yield the lines of one fact: a long line is wrapped, and the lines of a text with several stay as they are."""
+    lines = text.splitlines() or [""]
+    if len(lines) == 1:
+        lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
+    first, *rest = lines
+    label = f"{head}:"
+    yield f"  {label:<9}{'' if len(label) < 9 else ' '}{first}".rstrip()
+    yield from (f"{INDENT}{line}".rstrip() for line in rest)
+
+
+def _failed_network(failure: Failure) -> str:
+    if failure.is_default and not failure.item:
+        name = failure.network or "the cluster's default network"
+        return f"{name}{f', plugin {failure.plugin}' if failure.plugin else ''}"
+    place = ", ".join(filter(None, (f"item {failure.item}" if failure.item else "", failure.interface)))
+    parts = [f"{failure.network}{f' ({place})' if place else ''}" if failure.network else "", failure.plugin]
+    return ", plugin ".join(filter(None, parts)) or "not named"
+
+
+def _attachment(one: Attachment) -> str:
+    place = f" (item {one.item})" if one.item else ""
+    if not one.is_attached:
+        return f"{one.reference}{place}: not in network-status"
+    return f"{one.reference}{place}: {' '.join((one.interface, *one.addresses))}"
+
+
+def _evidence(one: Evidence, *, shows_text: bool) -> str:
+    if one.source != "event":
+        about = f"{one.reason}: " if one.reason and one.source not in {"record", "webhook"} else ""
+        return f"{about}{one.text}"
+    by = f" of {one.by}" if one.by else ""
+    times = f", {one.count} times" if one.count > 1 else ""
+    last = f", last at {one.last}" if one.last else ""
+    shown = f": {one.text}" if shows_text else ""
+    return f"event {one.reason}{by} about {one.about}{times}{last}{shown}"
+
+
+def render_json(found: Diagnosis) -> str:
+    """Return the diagnosis as one object."""
+    return json.dumps(to_json(found), indent=2, ensure_ascii=False)
+
+
+def to_json(found: Diagnosis) -> dict[str, Any]:
+    """Return the diagnosis as plain JSON; a part that does not apply is null or an empty list."""
+    return {
+        "kind": found.kind,
+        "namespace": found.namespace,
+        "name": found.name,
+        "stage": found.stage,
+        "fine": found.is_fine,
+        "known": found.is_known,
+        "cause": found.cause,
+        "aboutNetworks": CAUSES[found.cause].is_about_networks,
+        "message": found.title,
+        "fix": found.fix,
+        "failure": None if found.failure is None else _failure_json(found.failure),
+        "networks": [
+            {
+                "network": one.reference,
+                "item": one.item or None,
+                "interface": one.interface,
+                "addresses": list(one.addresses),
+                "attached": one.is_attached,
+            }
+            for one in found.attachments
+        ],
+        "evidence": [
+            {
+                "source": one.source,
+                "about": one.about,
+                "reason": one.reason,
+                "by": one.by,
+                "count": one.count,
+                "last": one.last,
+                "text": one.text,
+            }
+            for one in found.evidence
+        ],
+        "webhookNow": None
+        if found.now is None
+        else {
+            "object": found.now.of,
+            "allowed": found.now.is_allowed,
+            "rules": list(found.now.rules),
+            "message": found.now.text,
+        },
+        "explain": list(found.explain),
+        "notes": list(found.notes),
+        "unread": list(found.unread),
+        "pods": [to_json(one) for one in found.parts],
+    }
+
+
+def _failure_json(failure: Failure) -> dict[str, Any]:
+    return {
+        "attacher": failure.attacher,
+        "network": failure.network,
+        "item": failure.item or None,
+        "interface": failure.interface,
+        "plugin": failure.plugin,
+        "defaultNetwork": failure.is_default,
+        "text": failure.text,
+    }
