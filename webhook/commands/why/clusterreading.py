@@ -18,7 +18,8 @@ from webhook.kube.apierrors import ForbiddenError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.responses import decode
-from webhook.report.diagnosis.objectset import items, text
+from webhook.report.diagnosis.objectset import items, part, text
+from webhook.snapshot.source import PODS
 
 from .targets import KINDS, NETWORK_KIND, Target
 
@@ -32,13 +33,8 @@ CHILDREN = {"Deployment": ("ReplicaSet",), "CronJob": ("Job",)}
 
 _OBJECT: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
-CONTEXT_KINDS = {
-    "networks": NETWORK_KIND,
-    "namespaces": "Namespace",
-    "policies": "NetworkAttachmentPolicy",
-    "policyconfigs": "NetworkAttachmentPolicyConfig",
-}
-"""Without these, the webhook's verdict cannot be known."""
+DEVICE_KINDS = frozenset({"ResourceClaim", "ResourceClaimTemplate", "DeviceClass"})
+"""Kinds that matter only to a pod with ResourceClaims."""
 
 Tell = Callable[[str], None]
 
@@ -113,8 +109,10 @@ class _Reader:
                 return
 
     def _list(self, kind: str, namespace: str) -> None:
-        resource = RESOURCES[kind]
-        self._add_all(kind, resource._replace(is_single=bool(namespace)), namespace)
+        resource = RESOURCES[kind]._replace(is_single=bool(namespace))
+        if kind == "Pod":
+            resource = resource._replace(field_selector=PODS.field_selector)
+        self._add_all(kind, resource, namespace)
 
     def _events(self, namespace: str, query: Mapping[str, str]) -> None:
         self._add_all("Event", EVENTS._replace(is_single=bool(namespace)), namespace, query)
@@ -137,9 +135,17 @@ class _Reader:
             return
 
     def _add_context(self) -> None:
+        has_claims = any(map(_has_claims, self.found.objects.values()))
         for resource, kind in CONTEXT:
-            if kind.kind != "Pod":
+            if kind.kind != "Pod" and (has_claims or kind.kind not in DEVICE_KINDS):
                 self._add_all(kind.kind, resource, "")
+
+
+def _has_claims(one: Mapping[str, Any]) -> bool:
+    """Say whether a pod, or the pod of a template, names ResourceClaims."""
+    specs = (part(one, "spec"), part(one, "spec", "template", "spec"))
+    jobs = part(one, "spec", "jobTemplate", "spec", "template", "spec")
+    return any(spec.get("resourceClaims") for spec in (*specs, jobs))
 
 
 def _head(kind: str, resource: Resource) -> dict[str, str]:

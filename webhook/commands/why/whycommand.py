@@ -211,7 +211,8 @@ def _read_files(options: dict[str, Any]) -> Found:
         fail_unreadable(problems)
     if not documents:
         fail_unreadable([manifests.nothing_found([*options["files"], *filter(None, [options["directory"]])])])
-    return Found(ObjectSet(map(_placed, documents)), _without_events(documents), {})
+    unread: dict[str, str] = {}
+    return Found(ObjectSet(map(_placed, documents), unread), _without_events(documents), unread)
 
 
 def _documents(files: Sequence[str], directory: str | None, problems: list[Problem]) -> Iterator[Document]:

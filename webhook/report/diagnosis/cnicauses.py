@@ -72,7 +72,7 @@ ROWS: tuple[Row, ...] = (
     _row("address-outside", r"failed to allocate all requested IPs: (?P<value>[\d.:a-f,/ ]+)"),
     _row("address-outside", r"requested (?:static )?IP \S+ .*(?:not in|outside)"),
     # The node's interfaces.
-    _row("mtu-too-large", r"invalid MTU \d+|MTU .*(?:exceeds|larger|greater)"),
+    _row("mtu-too-large", r"invalid MTU \d+, must be|MTU \d+ (?:exceeds|is larger than)"),
     _row("master-missing", r"failed to lookup (?:master|parent|bridge|link)? ?\"?(?P<value>[\w.@-]+)\"?: Link not found"),
     _row("master-missing", r"failed to find (?:host )?device:? ?(?P<value>[\w.:-]*): ?Link not found|failed to find host device"),
     _row("master-missing", r"failed to (?:find|lookup|get) (?:master|parent|bridge|uplink)\b.*?\"?(?P<value>[\w.-]+)\"?.*not found"),

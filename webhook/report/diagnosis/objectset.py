@@ -41,8 +41,9 @@ def texts(value: object, *path: str) -> dict[str, str]:
 
 
 class Note(NamedTuple):
-    """An event. `order`: later events have a larger one."""
+    """An event. `uid`: of the object, "" if it is not named. `order`: later events have a larger one."""
 
+    uid: str
     reason: str
     message: str
     about: str
@@ -95,6 +96,7 @@ class ObjectSet:
         by = text(one, "source", "component") or text(one, "reportingComponent") or text(one, "reportingController")
         host = text(one, "source", "host") or text(one, "reportingInstance")
         note = Note(
+            uid=text(about, "uid"),
             reason=text(one, "reason"),
             message=text(one, "message") or text(one, "note"),
             about=f"{key[0].lower()}/{key[2]}",
@@ -131,7 +133,9 @@ class ObjectSet:
     def notes(self, one: Json) -> list[Note]:
         """Return the events about an object, the latest first. An earlier object of the same name has its own uid."""
         key = (text(one, "kind"), text(one, "metadata", "namespace"), text(one, "metadata", "name"))
-        return sorted(self._events.get(key, ()), key=lambda note: note.order, reverse=True)
+        uid = text(one, "metadata", "uid")
+        own = (note for note in self._events.get(key, ()) if not uid or note.uid in {"", uid})
+        return sorted(own, key=lambda note: note.order, reverse=True)
 
     def names(self, kind: str, namespace: str) -> list[str]:
         """Return the names of a kind in a namespace."""

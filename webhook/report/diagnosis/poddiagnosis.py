@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cniplugin.netspec.annotation import PodSelections
+from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.requests import Decision
 from webhook.admission.wording.answers import distinct
 
 from . import attachments, cnicauses, cnimessages, placement
 from .causes import CAUSES, UNKNOWN, Diagnosis, Evidence, Failure
 from .objectset import Json, Note, items, part, text, texts
-from .world import Recorded, World, evidence_of, explainable, said
+from .world import Recorded, World, evidence_of, explainable, said, title_of
 
-KIND = "Pod"
+KIND, NETWORK_KIND = "Pod", "NetworkAttachmentDefinition"
 ENDED = ("Succeeded", "Failed")
 WAITING_FOR_SANDBOX = frozenset({"", "ContainerCreating", "PodInitializing"})
 MOUNTS = frozenset({"FailedMount", "FailedAttachVolume"})
@@ -100,23 +101,32 @@ class _Pod:
                     yield text(waiting, "reason"), text(waiting, "message")
 
     def _with_judgement(self, found: Diagnosis) -> Diagnosis:
-        """Add what the webhook says now, if it refuses, and the rules that explain a failure."""
-        refused = self.judged is not None and not self.judged.is_allowed
+        """Add what the webhook says now, and the rules that explain a failure.
+
+        A failure in words that nobody knows is the mistake that the webhook finds in the definition or in the pod.
+        """
+        pod_refused = self.judged is not None and not self.judged.is_allowed
+        now = said(self.judged, self.pod) if pod_refused else None
+        if found.is_fine:
+            notes = ("the webhook would refuse it if it were created now",) if pod_refused else ()
+            return found._replace(
+                now=now, explain=explainable(self.judged) if pod_refused else (), notes=(*found.notes, *notes)
+            )
         network = found.failure.network if found.failure else ""
-        definition = self._definition_judged(network) if found.stage != "fine" else None
-        rules = explainable(definition, self.judged) if not found.is_fine else ()
+        definition = self._definition_judged(network)
         notes = found.notes
-        if refused and found.is_fine:
-            notes = (*notes, "the webhook would refuse it if it were created now")
-            rules = explainable(self.judged)
         if definition is not None and not definition.is_allowed:
             notes = (*notes, f"the webhook would refuse the definition {network} now")
-        now = said(self.judged, self.pod) if refused else None
+        if found.cause == "attachment-failed" and definition is not None and not definition.is_allowed:
+            found = found._replace(cause="config-refused")
+        elif found.cause == "attachment-failed" and pod_refused:
+            found = found._replace(cause="request-refused")
+        rules = explainable(definition, self.judged)
         return found._replace(now=now, explain=distinct((*found.explain, *rules)), notes=notes)
 
     def _definition_judged(self, reference: str) -> Decision | None:
         namespace, _, name = reference.partition("/")
-        definition = self.world.objects.get("NetworkAttachmentDefinition", namespace, name) if name else None
+        definition = self.world.objects.get(NETWORK_KIND, namespace, name) if name else None
         return self.world.judge(definition) if definition is not None else None
 
     # The steps
@@ -148,7 +158,7 @@ class _Pod:
 
     def _resource_of(self, reference: str) -> str:
         namespace, _, name = reference.partition("/")
-        definition = self.world.objects.get("NetworkAttachmentDefinition", namespace, name)
+        definition = self.world.objects.get(NETWORK_KIND, namespace, name)
         return texts(definition, "metadata", "annotations").get("k8s.v1.cni.cncf.io/resourceName", "")
 
     def unattached(self) -> Diagnosis | None:
@@ -187,15 +197,17 @@ class _Pod:
             cause, failure, value = self._missing(failure, value)
         if cause == "namespace-isolation" and not failure.network:
             failure = self._in_namespace(failure, value)
-        plugin = failure.plugin or parts.plugin
+        if not failure.network and cause in _OF_A_DEFINITION:
+            failure = self._guessed(failure, cause)
+            parts = self._parts_of(failure.network)
+        plugin = failure.plugin or ("" if cause in _BEFORE_PLUGINS else parts.plugin)
         if cause == "master-missing":
             value = value or parts.master
-        network = f"{failure.network} (item {failure.item})" if failure.item else failure.network
         found = self.answer(
             cause,
             *evidence,
             value=value,
-            network=network,
+            network=failure.network,
             plugin=f"the plugin {plugin}" if plugin else "",
             attacher=_ATTACHERS.get(failure.attacher, ""),
         )
@@ -216,17 +228,23 @@ class _Pod:
         return "network-missing", failure, ""
 
     def _definitions(self) -> Iterator[Json]:
-        return self.world.objects.of_kind("NetworkAttachmentDefinition")
+        return self.world.objects.of_kind(NETWORK_KIND)
 
     def _placed(self, failure: Failure) -> Failure:
         """Return a failure with the item and the reference of its network: Multus names the configuration only."""
         if failure.item and not failure.network:
-            elements = {number: one for number, one in self.selections.elements}  # noqa: C416
-            element = elements.get(failure.item - 1)
+            element = dict(self.selections.elements).get(failure.item - 1)
             return failure._replace(network=attachments.reference_of(element)) if element else failure
         if failure.network and "/" not in failure.network:
             return self._named(failure, failure.network)
+        if failure.network and not failure.item:
+            return failure._replace(item=self._item_of(failure.network))
         return failure
+
+    def _item_of(self, reference: str) -> int:
+        """Return the place of a network in the annotation, from 1; 0 if it is there more than once."""
+        found = [number for number, one in self.selections.elements if attachments.reference_of(one) == reference]
+        return found[0] + 1 if len(found) == 1 and found[0] is not None else 0
 
     def _named(self, failure: Failure, name: str) -> Failure:
         """Return a failure with the selected network whose definition or configuration has this name."""
@@ -236,7 +254,27 @@ class _Pod:
                 item = 0 if position is None else position + 1
                 interface = failure.interface or element.interface or (f"net{item}" if item else "")
                 return failure._replace(network=reference, item=item, interface=interface)
+        if self.world.objects.get(NETWORK_KIND, self.namespace, name) is not None:
+            return failure._replace(network=f"{self.namespace}/{name}")
         return failure._replace(is_default=bool(failure.network))
+
+    def _guessed(self, failure: Failure, cause: str) -> Failure:
+        """Return a failure with the network that it must be about: the only one, or the only one of its kind."""
+        elements = [(position, one) for position, one in self.selections.elements if position is not None]
+        fits = elements if len(elements) == 1 else [pair for pair in elements if self._fits(pair[1], cause)]
+        if len(fits) != 1:
+            return failure
+        position, element = fits[0]
+        return failure._replace(network=attachments.reference_of(element), item=position + 1)
+
+    def _fits(self, element: NetworkSelectionElement, cause: str) -> bool:
+        reference = attachments.reference_of(element)
+        if cause == "device-missing":
+            return bool(self._resource_of(reference))
+        if cause == "file-missing":
+            return not self._parts_of(reference).plugin
+        decision = self._definition_judged(reference)
+        return decision is not None and not decision.is_allowed
 
     def _in_namespace(self, failure: Failure, namespace: str) -> Failure:
         for position, element in self.selections.elements:
@@ -246,7 +284,7 @@ class _Pod:
 
     def _parts_of(self, reference: str) -> attachments.Definition:
         namespace, _, name = reference.partition("/")
-        return attachments.definition_of(self.world.objects.get("NetworkAttachmentDefinition", namespace, name))
+        return attachments.definition_of(self.world.objects.get(NETWORK_KIND, namespace, name))
 
     def without_attachment(self) -> Diagnosis | None:
         if self.is_host_network and self.selections.size:
@@ -256,15 +294,19 @@ class _Pod:
         return self._misplaced()
 
     def _misplaced(self) -> Diagnosis | None:
-        """Find the annotation that its author wrote elsewhere: under another name, or on the owner."""
+        """Find the annotation that its author wrote elsewhere: under another name, or on an owner.
+
+        NB: a Deployment copies its annotations into its ReplicaSets, so the last owner that has it is the author's.
+        """
+        found = None
         for one, decision in self._chain():
             for warning in decision.warnings if decision else ():
                 if warning.rule in {"annotation-place", "annotation-name"}:
-                    owner = f"{text(one, 'kind').lower()}/{_name(one)}"
+                    owner = title_of(one)
                     value = owner if warning.rule == "annotation-place" else warning.message
                     evidence = Evidence("webhook", str(warning), owner, warning.rule)
-                    return self.answer(warning.rule, evidence, value=value)._replace(explain=(warning.rule,))
-        return None
+                    found = self.answer(warning.rule, evidence, value=value)._replace(explain=(warning.rule,))
+        return found
 
     def _chain(self) -> Iterator[tuple[Json, Decision | None]]:
         yield self.pod, self.judged
@@ -302,6 +344,17 @@ class _Pod:
     def _has(self) -> list[attachments.Has]:
         return attachments.status_of(self.pod) or []
 
+    def ending(self) -> Diagnosis | None:
+        """Answer for a container that ended, and ended before."""
+        for one in items(self.pod, "status", "containerStatuses"):
+            last = part(one, "state", "terminated")
+            if last and part(one, "lastState", "terminated"):
+                note = next((one for one in self.notes if one.reason in _CONTAINER_EVENTS), None)
+                message = f"{text(one, 'name')}: exit code {last.get('exitCode')}, {one.get('restartCount')} restarts"
+                evidence = [Evidence("status", message, f"pod/{self.name}", text(last, "reason"), "kubelet")]
+                return self.answer("container-ends", *evidence, *([evidence_of(note)] if note else []))
+        return None
+
     def not_running(self) -> Diagnosis | None:
         for reason, message in self.waits():
             if reason in WAITING_FOR_SANDBOX:
@@ -316,6 +369,14 @@ class _Pod:
         return self.answer("fine" if self.selections.size else "no-networks")
 
 
+_OF_A_DEFINITION = frozenset({"definition-unreadable", "file-missing", "device-missing"})
+"""Causes of which Multus does not name the network."""
+
+_BEFORE_PLUGINS = frozenset(
+    {"rules-on-node", "namespace-isolation", "network-missing", "namespace-wrong", "interface-taken", "annotation-unreadable"}
+) | (_OF_A_DEFINITION - {"device-missing"})
+"""Causes for which no plugin of the network ran."""
+
 _OWNERS_MAX = 8
 _CONTAINER_EVENTS = frozenset({"BackOff", "Failed"})
 _ATTACHERS: Mapping[str, str] = {"multus": "Multus", "nadmit": "nadmit's node plugin", "": ""}
@@ -325,6 +386,7 @@ _STEPS = (
     _Pod.unattached,
     _Pod.without_attachment,
     _Pod.not_running,
+    _Pod.ending,
     _Pod.different,
     _Pod.fine,
 )

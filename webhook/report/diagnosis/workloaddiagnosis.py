@@ -25,14 +25,24 @@ MAKERS = ("ReplicaSet", "Job", "StatefulSet", "DaemonSet", "ReplicationControlle
 
 def diagnose(workload: Json, world: World) -> Diagnosis:
     """Return the diagnosis of a workload that exists."""
-    judged = world.judge(workload)
+    pod = _made(workload)
+    judged = world.judge(pod) if pod is not None else world.judge(workload)
     makers = [workload, *_makers(workload, world)]
     pods = [pod for maker in makers for pod in world.objects.owned_by(maker, "Pod")]
     refusals = [one for maker in makers if (one := _refused(maker, world, judged)) is not None]
     refused = min(refusals, key=lambda one: one.evidence[0].source != "event", default=None)
     parts = [poddiagnosis.diagnose(pod, world) for pod in pods]
     found = _placed(workload, refused, parts, world)
-    return _with_judgement(found, workload, judged)
+    return _with_judgement(found, pod or workload, judged)
+
+
+def _made(workload: Json) -> Json | None:
+    """Return the pod that a workload would make: the webhook judges a template with more patience than a pod."""
+    template = part(workload, "spec", "template") or part(workload, "spec", "jobTemplate", "spec", "template")
+    if not template:
+        return None
+    place = {"generateName": f"{_name(workload)}-", "namespace": text(workload, "metadata", "namespace")}
+    return {**template, "apiVersion": "v1", "kind": "Pod", "metadata": {**part(template, "metadata"), **place}}
 
 
 def _makers(workload: Json, world: World) -> Iterator[Json]:
@@ -51,7 +61,9 @@ def _wants(maker: Json) -> bool:
 
 def _lacks(maker: Json, world: World) -> bool:
     """Say whether a workload asks for more pods than there are."""
-    there = len(world.objects.owned_by(maker, "Pod"))
+    if any(part(maker, "status").get(key) for key in ("active", "succeeded", "failed")):  # of a Job
+        return False
+    there = sum(len(world.objects.owned_by(one, "Pod")) for one in (maker, *_makers(maker, world)))
     wanted = part(maker, "spec").get("replicas", part(maker, "status").get("desiredNumberScheduled", 1))
     return _wants(maker) and isinstance(wanted, int) and there < wanted
 
@@ -116,6 +128,8 @@ def _placed(workload: Json, refused: Diagnosis | None, parts: list[Diagnosis], w
         shown = parts[0]
         cause = "fine" if any(one.attachments for one in parts) else shown.cause
         return Diagnosis(**place, cause=cause, unread=unread, notes=(f"{counted(len(parts), 'pod')}",))
+    if part(workload, "status").get("succeeded"):
+        return Diagnosis(**place, cause="ended", unread=unread)
     if not _wants(workload):
         return Diagnosis(**place, cause="no-pods", unread=unread)
     return Diagnosis(**place, cause="no-evidence", unread=unread)
@@ -129,7 +143,7 @@ def _of_pods(bad: list[Diagnosis], total: int) -> Diagnosis:
     return first._replace(parts=tuple(bad[:PARTS_MAX]), notes=(*first.notes, *notes))
 
 
-def _with_judgement(found: Diagnosis, workload: Json, judged: Decision | None) -> Diagnosis:
+def _with_judgement(found: Diagnosis, judged_as: Json, judged: Decision | None) -> Diagnosis:
     if judged is None or judged.is_allowed:
         if judged is not None and found.stage == REFUSED and found.cause in _BY_NADMIT:
             note = "the webhook would allow it now; its controller tries again by itself, within minutes"
@@ -138,7 +152,7 @@ def _with_judgement(found: Diagnosis, workload: Json, judged: Decision | None) -
     if found.cause == "no-evidence":
         cause = "refused-by-rules" if any(rule[:1].isupper() for rule in judged.rules) else "refused-by-standard"
         found = found._replace(cause=cause, notes=(*found.notes, "no event says so; it is what the webhook says now"))
-    now = said(judged, workload)
+    now = said(judged, judged_as)
     return found._replace(now=now, explain=tuple(dict.fromkeys((*found.explain, *explainable(judged)))))
 
 

@@ -49,7 +49,8 @@ class World(NamedTuple):
 
 def title_of(one: Json) -> str:
     """Return an object as kubectl names it, such as `deployment/web`."""
-    return f"{text(one, 'kind').lower()}/{text(one, 'metadata', 'name')}"
+    name = text(one, "metadata", "name") or f"{text(one, 'metadata', 'generateName')}*"
+    return f"{text(one, 'kind').lower()}/{name}"
 
 
 def said(decision: Decision | None, one: Json) -> Said | None:

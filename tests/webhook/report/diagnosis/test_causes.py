@@ -1,0 +1,137 @@
+"""Staged failures have their cause named, and what is not known is said to be not known."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from tests.paths import ROOT
+from webhook.cli import nadmit
+from webhook.report.diagnosis import cnicauses
+from webhook.report.diagnosis.causes import CAUSES, FACTS, FINE, STAGES, UNKNOWN, Failure
+from webhook.report.titles import codes_by_upper
+
+from .cases import CASES, RECORDINGS, Case, objects_of
+
+PAGE = ROOT / "docs" / "why.md"
+SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "why.schema.json").read_text())
+
+
+def ask(case: Case, folder: Path, *options: str) -> tuple[int, str]:
+    file = folder / "objects.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects_of(case)}))
+    result = CliRunner().invoke(nadmit, ["why", "-n", case.namespace, case.target, "-f", str(file), *options])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    return result.exit_code, result.stdout
+
+
+def test_cases_have_different_names() -> None:
+    assert len({case.id for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_the_cause_is_named(case: Case, tmp_path: Path) -> None:
+    code, output = ask(case, tmp_path, "-o", "json")
+    answer = json.loads(output)
+    jsonschema.validate(answer, SCHEMA)
+    assert answer["cause"] == case.cause
+    stage = CAUSES[case.cause].stage
+    assert code == {FINE: 0, UNKNOWN: 3}.get(stage, 1)
+    assert (answer["fine"], answer["known"]) == (stage == FINE, stage != UNKNOWN)
+    assert case.explain == "" or case.explain in answer["explain"]
+    if case.network is not None:
+        failure = answer["failure"]
+        assert (failure["network"], failure["item"], failure["plugin"]) == (case.network, case.item, case.plugin)
+    assert not any(words in answer["message"] for words in ("(not named)", "the delegating plugin"))
+
+
+ONE_EACH = list({case.cause: case for case in CASES}.values())
+
+
+@pytest.mark.parametrize("case", ONE_EACH, ids=[case.id for case in ONE_EACH])
+def test_the_text_has_the_same_cause_and_a_fix(case: Case, tmp_path: Path) -> None:
+    _, output = ask(case, tmp_path)
+    head, *facts = output.splitlines()
+    cause = CAUSES[case.cause]
+    assert f": {cause.stage}: " in head or ": refused: " in head
+    assert (f"  cause:   {case.cause}" in facts) == (cause.stage != FINE)
+    assert any(line.startswith("  fix:") for line in facts) == bool(cause.fix)
+
+
+def test_every_recording_is_used() -> None:
+    files = {str(path.relative_to(RECORDINGS).with_suffix("")) for path in RECORDINGS.rglob("*.yaml")}
+    assert files
+    assert files == {case.recording for case in CASES}
+
+
+def test_recordings_name_no_machine() -> None:
+    for path in RECORDINGS.rglob("*.yaml"):
+        assert re.findall(r"/tmp|/work|/root/|127\.0\.0\.1|docker\.io", path.read_text()) == [], path
+        assert yaml.safe_load(path.read_text())["kind"] == "List"
+
+
+def test_causes_can_be_told() -> None:
+    facts = dict.fromkeys(FACTS, "x")
+    for name, cause in CAUSES.items():
+        assert cause.stage in STAGES
+        assert cause.title.format_map(facts)
+        assert bool(cause.fix.format_map(facts)) or cause.stage == FINE, name
+
+
+def test_the_rows_of_words_name_causes() -> None:
+    assert {row.cause for row in cnicauses.ROWS} <= CAUSES.keys()
+
+
+def test_words_of_a_plugin_are_explained_by_codes_that_exist() -> None:
+    assert all(case.explain.upper() in codes_by_upper() for case in CASES if case.explain)
+
+
+# The page
+
+
+def test_the_page_has_every_cause_and_no_other() -> None:
+    named = re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(), re.MULTILINE)
+    assert named == list(CAUSES)
+
+
+def test_the_page_tells_the_share() -> None:
+    """Every case is checked above, so the share follows from their number."""
+    page = " ".join(PAGE.read_text().split())
+    staged = [case for case in CASES if CAUSES[case.cause].stage != FINE]
+    named = [case for case in staged if CAUSES[case.cause].stage != UNKNOWN]
+    real = [case for case in named if case.source == "real"]
+    assert f"{len(named)} of {len(staged)} staged failures" in page
+    assert f"{len(real)} of them are recordings" in page
+    known, total = words_known()
+    assert f"{known} of {total} error texts" in page
+
+
+def words_known() -> tuple[int, int]:
+    """Return how many of the plugins' own error texts are recognised by their words alone, and how many there are."""
+    texts = sorted(set(_refusals()))
+    assert len(texts) > 100
+    return sum(cnicauses.find(Failure(text))[0] != "attachment-failed" for text in texts), len(texts)
+
+
+def _refusals() -> list[str]:
+    found: list[str] = []
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            found.extend(text for key, text in value.items() if key.endswith("refusal") and isinstance(text, str))
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+
+    for path in sorted((ROOT / "webhook" / "plugindata").glob("*.json")):
+        walk(json.loads(path.read_text()))
+    return found
