@@ -23,9 +23,7 @@ from webhook.snapshot.source import PODS
 
 from .targets import KINDS, NETWORK_KIND, Target
 
-RESOURCES = {
-    kind: Resource(plural, group, "v1", plural, is_optional=True) for kind, (group, plural) in KINDS.items()
-}
+RESOURCES = {kind: Resource(plural, group, "v1", plural, is_optional=True) for kind, (group, plural) in KINDS.items()}
 EVENTS = Resource("events", "", "v1", "events", is_single=True)
 OWNERS_MAX = 8
 CHILDREN = {"Deployment": ("ReplicaSet",), "CronJob": ("Job",)}
@@ -90,7 +88,8 @@ class _Reader:
         resource = RESOURCES[kind]
         path = ObjectPath(resource._replace(is_single=True), namespace, name)
         content = self.connection.get(path, timeout_s=PAGE_TIMEOUT_S)
-        self.found.add({**_head(kind, resource), **decode(_OBJECT, content, path.described)})
+        stored: dict[str, Any] = decode(_OBJECT, content, path.described)
+        self.found.add({**_head(kind, resource), **stored})
 
     def _add_owners(self, key: tuple[str, str, str]) -> None:
         """Read the controller of an object, and the controller of that one."""

@@ -38,7 +38,10 @@ class Records:
         """Return the attachments of a pod, those of its latest container last."""
         own = [one for one in self._journals if (one.pod_namespace, one.pod_name) == (namespace, name)]
         return [
-            _recorded(entry) for journal in own if not uid or journal.pod_uid in {None, "", uid} for entry in journal.entries
+            _recorded(entry)
+            for journal in own
+            if not uid or journal.pod_uid in {None, "", uid}
+            for entry in journal.entries
         ]
 
 

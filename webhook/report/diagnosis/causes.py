@@ -297,9 +297,7 @@ CAUSES: Mapping[str, Cause] = {
     "volume-missing": Cause(
         UNATTACHED, "a volume of it cannot be mounted", "create what the message names, or correct the volume", False
     ),
-    "container-config": Cause(
-        NOT_RUNNING, "a container of it cannot be made", "correct what the message names", False
-    ),
+    "container-config": Cause(NOT_RUNNING, "a container of it cannot be made", "correct what the message names", False),
     # A network.
     "definition-refused": Cause(
         REFUSED,
@@ -342,7 +340,7 @@ FACTS: Mapping[str, str] = MappingProxyType(
 class Evidence(NamedTuple):
     """One thing that somebody said. `source`: event, condition, status, webhook, record or definition.
 
-    `about`: the object, as kind/name. `count` and `last` are those of an event; `last` is a time as in RFC 3339.
+    `about`: the object, as kind/name. `times` and `last` are those of an event; `last` is a time as in RFC 3339.
     """
 
     source: str
@@ -350,7 +348,7 @@ class Evidence(NamedTuple):
     about: str = ""
     reason: str = ""
     by: str = ""
-    count: int = 0
+    times: int = 0
     last: str = ""
 
 
@@ -368,9 +366,9 @@ class Attachment(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A CNI error, taken apart: the network and its item in the annotation, its interface, the plugin, what it says.
+    """A CNI error, taken apart: the network, its item in the annotation, its interface, the plugin, what that says.
 
-    `attacher`: the delegating plugin. `item` is 0 if it is not known. `is_default`: it is the cluster's default network.
+    `attacher`: the delegating plugin. `item` is 0 if it is not known. `is_default`: the cluster's default network.
     """
 
     text: str

@@ -34,7 +34,9 @@ ROWS: tuple[Row, ...] = (
     _row("network-missing", r"cannot find a network-attachment-definition \((?P<value>[^)]+)\) in namespace"),
     _row("network-missing", r"there is no NetworkAttachmentDefinition \"(?P<value>[^\"]+)\" in namespace"),
     _row("file-missing", r"GetCNIConfigFromFile|no CNI configuration of that name|No networks found in"),
-    _row("definition-unreadable", r"failed to unmarshal Spec\.Config|LoadDelegateNetConf|delegate must have the 'type'"),
+    _row(
+        "definition-unreadable", r"failed to unmarshal Spec\.Config|LoadDelegateNetConf|delegate must have the 'type'"
+    ),
     _row("definition-unreadable", r"getCNIConfigFromSpec"),
     _row("interface-taken", r"interface name (?P<value>\S+) already exists"),
     _row("interface-taken", r"the interface is held by .*?: \"(?P<value>[^\"]+)\""),
@@ -48,7 +50,10 @@ ROWS: tuple[Row, ...] = (
     _row("token-refused", r"the token (?:of|in) .*(?:cannot be (?:read|used)|is empty)"),
     _row("right-missing", r"this account may not (?P<value>[^:;]+)"),
     _row("right-missing", r"is forbidden: User \"[^\"]+\" cannot (?P<value>\w+ resource \"[^\"]+\")"),
-    _row("device-missing", r"there is no device of resource \"?(?P<value>[^\s\"]+)\"? left|deviceID: the device is already"),
+    _row(
+        "device-missing",
+        r"there is no device of resource \"?(?P<value>[^\s\"]+)\"? left|deviceID: the device is already",
+    ),
     _row("device-missing", r"VF pci addr is required|no VF pci addr|pciBusID.*required|need exactly one of .*device"),
     _row("device-missing", r"specify either \"device\", \"hwaddr\", \"kernelpath\" or \"pciBusID\""),
     _row("device-missing", r"checkpoint that lists|kubelet_internal_checkpoint|failed to get a ResourceClient"),
@@ -57,38 +62,67 @@ ROWS: tuple[Row, ...] = (
     _row("api-away", r"(?:Get \"https?://|API server ).*(?:no route to host|no such host|EOF|x509|TLS handshake)"),
     _row("api-away", r"API server \S+: (?:it cannot be reached|the time is over|its certificate cannot be trusted)"),
     _row("annotation-unreadable", r"failed to parse pod Network Attachment Selection|parsePodNetwork"),
-    _row("annotation-unreadable", r"^annotation (?:k8s\.v1\.cni\.cncf\.io/networks|v1\.multus-cni\.io/default-network)"),
+    _row(
+        "annotation-unreadable", r"^annotation (?:k8s\.v1\.cni\.cncf\.io/networks|v1\.multus-cni\.io/default-network)"
+    ),
     # Programs that are missing on the node.
     _row("plugin-missing", r"failed to find plugin \"(?P<value>[^\"]+)\" in path"),
     _row("dhcp-daemon-missing", r"error dialing DHCP daemon|dial unix \S*dhcp\.sock"),
-    _row("dhcp-silent", r"no more tries|DHCP.*(?:timed? ?out|no (?:offer|response|answer))|error calling DHCP\.Allocate"),
+    _row(
+        "dhcp-silent", r"no more tries|DHCP.*(?:timed? ?out|no (?:offer|response|answer))|error calling DHCP\.Allocate"
+    ),
     _row("version-unsupported", r"incompatible CNI versions?|unsupported CNI result version"),
     # Addresses.
     _row("range-exhausted", r"no IP addresses available in range set"),
-    _row("range-exhausted", r"Could not allocate IP in range|no free IP|no available IP|address pool exhausted|all IPs.*used"),
+    _row(
+        "range-exhausted",
+        r"Could not allocate IP in range|no free IP|no available IP|address pool exhausted|all IPs.*used",
+    ),
     _row("address-taken", r"DAD|duplicate address|tentative|address collision"),
     _row("address-taken", r"requested IP address (?P<value>\S+) is not available in range set"),
-    _row("address-taken", r"(?:IP|address) \S* ?(?:is|has) (?:already|been) (?:allocated|in use|used|assigned|reserved)"),
+    _row(
+        "address-taken", r"(?:IP|address) \S* ?(?:is|has) (?:already|been) (?:allocated|in use|used|assigned|reserved)"
+    ),
     _row("address-outside", r"failed to allocate all requested IPs: (?P<value>[\d.:a-f,/ ]+)"),
     _row("address-outside", r"requested (?:static )?IP \S+ .*(?:not in|outside)"),
     # The node's interfaces.
     _row("mtu-too-large", r"invalid MTU \d+, must be|MTU \d+ (?:exceeds|is larger than)"),
-    _row("master-missing", r"failed to lookup (?:master|parent|bridge|link)? ?\"?(?P<value>[\w.@-]+)\"?: Link not found"),
-    _row("master-missing", r"failed to find (?:host )?device:? ?(?P<value>[\w.:-]*): ?Link not found|failed to find host device"),
-    _row("master-missing", r"failed to (?:find|lookup|get) (?:master|parent|bridge|uplink)\b.*?\"?(?P<value>[\w.-]+)\"?.*not found"),
+    _row(
+        "master-missing", r"failed to lookup (?:master|parent|bridge|link)? ?\"?(?P<value>[\w.@-]+)\"?: Link not found"
+    ),
+    _row(
+        "master-missing",
+        r"failed to find (?:host )?device:? ?(?P<value>[\w.:-]*): ?Link not found|failed to find host device",
+    ),
+    _row(
+        "master-missing",
+        r"failed to (?:find|lookup|get) (?:master|parent|bridge|uplink)\b.*?\"?(?P<value>[\w.-]+)\"?.*not found",
+    ),
     _row("master-missing", r"failed to find bridge (?P<value>\S+)"),
-    _row("master-missing", r"^Link not found$|Link \"?(?P<value>[\w.-]+)\"? not found|no such (?:network )?(?:device|interface)"),
+    _row(
+        "master-missing",
+        r"^Link not found$|Link \"?(?P<value>[\w.-]+)\"? not found|no such (?:network )?(?:device|interface)",
+    ),
     _row("sysctl-unknown", r"/proc/sys/(?P<value>\S+?): (?:no such file|permission denied)"),
     # What plugins say of their configuration.
-    _row("config-refused", r"invalid range set|Network has host bits set|invalid (?:VLAN|vlan)|missing .* in (?:the )?config"),
-    _row("config-refused", r"json: cannot unmarshal|invalid CIDR|failed to load netconf|failed to parse|field is required"),
-    _row("config-refused", r"(?:master|device|mode|ipam|vlan\w*|bridge)\b.*(?:must|required|invalid|unknown|not supported)"),
+    _row(
+        "config-refused",
+        r"invalid range set|Network has host bits set|invalid (?:VLAN|vlan)|missing .* in (?:the )?config",
+    ),
+    _row(
+        "config-refused",
+        r"json: cannot unmarshal|invalid CIDR|failed to load netconf|failed to parse|field is required",
+    ),
+    _row(
+        "config-refused",
+        r"(?:master|device|mode|ipam|vlan\w*|bridge)\b.*(?:must|required|invalid|unknown|not supported)",
+    ),
     _row("request-refused", r"invalid (?:MAC|IP) address|failed to parse (?:mac|IP) address"),
 )
 
 
 def find(failure: Failure, ipam: str = "") -> tuple[str, str]:
-    """Return the cause of a failure, and the value that its words name. `ipam`: the type of the network's IPAM plugin."""
+    """Return the cause of a failure, and the value that its words name. `ipam`: the type of its IPAM plugin."""
     for row in ROWS:
         if found := row.words.search(failure.text):
             value = found.groupdict().get("value") or ""

@@ -1,11 +1,12 @@
-"""The messages of kubelet, runtimes and delegating plugins about a pod's network, taken apart to the plugin's own words.
+"""The messages of kubelet, runtimes and delegating plugins about a pod's network, taken apart to the plugin's words.
 
 The grammar, as kubelet 1.36, containerd 1.6 and 2, CRI-O 1.30, Multus 3.9 to 4.3 (thin and thick) and nadmit write it:
 
     message   = [ kubelet ] [ runtime ] *( "plugin type=" q [ "name=" q ] "failed (add): " ) said
     said      = multus / thick / nadmit / any
-    multus    = "Multus: [" ns/pod/uid "]: " words / "[" ns/pod/uid ":" network "]: error adding container to network " q ": " words
-    thick     = "CmdAdd (shim): CNI request failed with status " n ": '" ... "ERRORED: " ... multus ... ": StdinData: ..."
+    multus    = "Multus: [" ns/pod/uid "]: " words
+              / "[" ns/pod/uid ":" network "]: error adding container to network " q ": " words
+    thick     = "CmdAdd (shim): CNI request failed with status " n ": '" ... "ERRORED: " ... multus ": StdinData: ..."
     nadmit    = "pod " ns/pod ": " ( "annotation " key ": " [ "[" n "]" path ": " ] text
               / [ "item " n ": " ] "network " ref [ " (" ifname ")" ] ": " words )
     words     = *( "plugin type=" q " failed (add): " ) text
@@ -20,11 +21,12 @@ from .causes import Failure
 
 _RUNTIME = re.compile(
     r"(?:failed to (?:set ?up) network for sandbox \"[^\"]*\"|NetworkPlugin cni failed to set up pod \"[^\"]*\" network"
-    r"|(?:failed to create pod network sandbox \S+?|error adding pod \S+) to CNI network \"[^\"]*\"|error adding pod \S+"
-    r" to CNI network \"[^\"]*\"): "
+    r"|error adding pod \S+ to CNI network \"[^\"]*\"): "
 )
 _PLUGIN = re.compile(r"plugin type=\"(?P<type>[^\"]+)\"(?: name=\"(?P<name>[^\"]*)\")? failed \(add\): ")
-_THICK = re.compile(r"^CmdAdd \(shim\): .*?(?:ERRORED: (?:error configuring pod \[[^\]]*\] networking: )?)(?P<rest>.*)$", re.DOTALL)
+_THICK = re.compile(
+    r"^CmdAdd \(shim\): .*?(?:ERRORED: (?:error configuring pod \[[^\]]*\] networking: )?)(?P<rest>.*)$", re.DOTALL
+)
 _STDIN = re.compile(r"\s*'?:? ?StdinData: .*$", re.DOTALL)
 _MULTUS = re.compile(r"^(?:Multus: )?\[(?P<pod>[^/\]]+/[^/\]]+)/[^:\]]*(?::(?P<network>[^\]]*))?\]: ")
 _ADDING = re.compile(r"^error adding container to network \"(?P<network>[^\"]*)\": ")

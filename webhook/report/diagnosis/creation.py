@@ -1,8 +1,8 @@
 """Why the API server creates no pod: the message of a controller's event or condition, to a cause.
 
-    message = [ "(combined from similar events): " ] ( "Error creating: " / "Create Pod " ... " failed error: " ) answer
-    answer  = "admission webhook " q " denied the request: " text / [ ... ] "failed calling webhook " q ": " text
-            / "pods " q " is forbidden: " text / text
+message = [ "(combined from similar events): " ] ( "Error creating: " / "Create Pod " ... " failed error: " ) answer
+answer  = "admission webhook " q " denied the request: " text / [ ... ] "failed calling webhook " q ": " text
+        / "pods " q " is forbidden: " text / text
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ CONDITION = "ReplicaFailure"
 OWN = ".nadmit.io"
 """The end of the names of this project's webhooks."""
 
-_HEAD = re.compile(r"^(?:\(combined from similar events\): )?(?:Error creating: |[Cc]reate Pod \S+ in \S+ \S+ failed error: )")
-_DENIED = re.compile(r"admission webhook \"(?P<name>[^\"]+)\" denied the request(?:: (?P<text>.*)| without explanation)", re.DOTALL)
+_HEAD = re.compile(
+    r"^(?:\(combined from similar events\): )?(?:Error creating: |[Cc]reate Pod \S+ in \S+ \S+ failed error: )"
+)
+_DENIED = re.compile(
+    r"admission webhook \"(?P<name>[^\"]+)\" denied the request(?:: (?P<text>.*)| without explanation)", re.DOTALL
+)
 _CALLING = re.compile(r"failed calling webhook \"(?P<name>[^\"]+)\"")
-_MISSING = re.compile(r"there is no NetworkAttachmentDefinition \"(?P<name>[^\"]+)\" in namespace \"(?P<namespace>[^\"]+)\"")
+_MISSING = re.compile(
+    r"there is no NetworkAttachmentDefinition \"(?P<name>[^\"]+)\" in namespace \"(?P<namespace>[^\"]+)\""
+)
 _ROWS = (
     ("quota-exceeded", re.compile(r"(?:exceeded|failed) quota: (?P<value>[^,:]+)")),
     ("pod-security", re.compile(r"violates PodSecurity")),
@@ -30,7 +36,7 @@ _ROWS = (
 
 
 class Answer(NamedTuple):
-    """An answer of the API server. `text`: the refusal of nadmit, "" if it is another's. `network`: one that is missing."""
+    """An answer of the API server. `text`: the refusal, if it is nadmit's. `network`: one that is missing."""
 
     cause: str
     value: str = ""

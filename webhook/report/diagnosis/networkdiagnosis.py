@@ -1,7 +1,7 @@
 """A network: why nobody can attach to it, or who can.
 
-In this order: the definition does not exist, the webhook would refuse it, no namespace may use it, the pods that ask for
-it fail.
+In this order: the definition does not exist, the webhook would refuse it, no namespace may use it, the pods that ask
+for it fail.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def _missing(found: Diagnosis, world: World) -> Diagnosis:
 
 def _of_pods(found: Diagnosis, asking: list[_Asking]) -> Diagnosis:
     """Return the commonest failure of the pods, if none has the network; else that it works."""
-    bad = [one.found for one in asking if not one.found.is_fine and _concerns(one.found, f"{found.namespace}/{found.name}")]
+    bad = [
+        one.found for one in asking if not one.found.is_fine and _concerns(one.found, f"{found.namespace}/{found.name}")
+    ]
     if not bad or any(one.found.is_fine for one in asking):
         return found._replace(parts=tuple(bad[:SHOWN_MAX]))
     count = Counter(one.cause for one in bad)

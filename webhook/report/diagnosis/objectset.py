@@ -1,4 +1,4 @@
-"""The objects that a diagnosis reads, as plain JSON, with their events. Missing parts count as absent: files are copies.
+"""The objects that a diagnosis reads, as plain JSON, with their events. Parts that are missing count as absent.
 
 `unread` has the kinds that could not be read, with the right that is missing, so that "there is none" is never said of
 them.
@@ -48,7 +48,7 @@ class Note(NamedTuple):
     message: str
     about: str
     by: str
-    count: int
+    times: int
     last: str
     order: tuple[str, int]
 
@@ -101,7 +101,7 @@ class ObjectSet:
             message=text(one, "message") or text(one, "note"),
             about=f"{key[0].lower()}/{key[2]}",
             by=f"{by} on {host}" if by and host and by != host else by,
-            count=count,
+            times=count,
             last=last,
             order=(last[:19], len(self._events[key])),
         )

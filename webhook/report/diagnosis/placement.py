@@ -15,7 +15,10 @@ from .objectset import Json, items, part, text
 _INSUFFICIENT = re.compile(r"Insufficient ([\w./-]+)")
 _ROWS = (
     ("node-selector", re.compile(r"didn't match Pod's node affinity/selector|didn't match node selector")),
-    ("volume-unbound", re.compile(r"persistentvolumeclaim|PersistentVolumeClaim|volume node affinity|unbound immediate")),
+    (
+        "volume-unbound",
+        re.compile(r"persistentvolumeclaim|PersistentVolumeClaim|volume node affinity|unbound immediate"),
+    ),
     ("claim-unallocated", re.compile(r"resourceclaim|ResourceClaim|cannot allocate all claims|waiting for .* claim")),
     ("node-taint", re.compile(r"untolerated taint|had taint")),
 )

@@ -108,10 +108,8 @@ class _Pod:
         pod_refused = self.judged is not None and not self.judged.is_allowed
         now = said(self.judged, self.pod) if pod_refused else None
         if found.is_fine:
-            notes = ("the webhook would refuse it if it were created now",) if pod_refused else ()
-            return found._replace(
-                now=now, explain=explainable(self.judged) if pod_refused else (), notes=(*found.notes, *notes)
-            )
+            more = ("the webhook would refuse it if it were created now",) if pod_refused else ()
+            return found._replace(now=now, explain=explainable(self.judged), notes=(*found.notes, *more))
         network = found.failure.network if found.failure else ""
         definition = self._definition_judged(network)
         notes = found.notes
@@ -173,7 +171,11 @@ class _Pod:
             return self.answer("node-without-cni", evidence_of(note))
         message = cnimessages.split(note.message)
         failure = message.failure
-        if failure.is_default and message.kind not in cnimessages.DELEGATING and "failed to find plugin" in failure.text:
+        if (
+            failure.is_default
+            and message.kind not in cnimessages.DELEGATING
+            and "failed to find plugin" in failure.text
+        ):
             return self._failed(failure, evidence_of(note), cause="attacher-missing", value=message.kind)
         return self._failed(failure, evidence_of(note))
 
@@ -373,7 +375,14 @@ _OF_A_DEFINITION = frozenset({"definition-unreadable", "file-missing", "device-m
 """Causes of which Multus does not name the network."""
 
 _BEFORE_PLUGINS = frozenset(
-    {"rules-on-node", "namespace-isolation", "network-missing", "namespace-wrong", "interface-taken", "annotation-unreadable"}
+    {
+        "rules-on-node",
+        "namespace-isolation",
+        "network-missing",
+        "namespace-wrong",
+        "interface-taken",
+        "annotation-unreadable",
+    }
 ) | (_OF_A_DEFINITION - {"device-missing"})
 """Causes for which no plugin of the network ran."""
 

@@ -19,7 +19,7 @@ EXPLAINED_MAX = 6
 
 
 def render_text(found: Diagnosis, paint: Paint) -> str:
-    """Return the answer: one line with the cause, then the facts, one below the other, then the pods that it is about."""
+    """Return the answer: a line with the cause, then the facts, one below the other, then the pods."""
     return "\n".join([*_lines(found, paint), *_parts(found, paint)])
 
 
@@ -29,8 +29,8 @@ def _lines(found: Diagnosis, paint: Paint) -> Iterator[str]:
     if found.failure is not None:
         yield from _fact("network", _failed_network(found.failure))
         yield from _fact("says", found.failure.text)
-    for one in found.attachments if found.failure is None else ():
-        yield from _fact("network", _attachment(one))
+    for asked in found.attachments if found.failure is None else ():
+        yield from _fact("network", _attachment(asked))
     for one in found.evidence[:EVIDENCE_MAX]:
         is_repeated = found.failure is not None and one.source == "event"
         yield from _fact("seen" if one.source == "event" else one.source, _evidence(one, shows_text=not is_repeated))
@@ -96,7 +96,7 @@ def _evidence(one: Evidence, *, shows_text: bool) -> str:
         about = f"{one.reason}: " if one.reason and one.source not in {"record", "webhook"} else ""
         return f"{about}{one.text}"
     by = f" of {one.by}" if one.by else ""
-    times = f", {one.count} times" if one.count > 1 else ""
+    times = f", {one.times} times" if one.times > 1 else ""
     last = f", last at {one.last}" if one.last else ""
     shown = f": {one.text}" if shows_text else ""
     return f"event {one.reason}{by} about {one.about}{times}{last}{shown}"
@@ -137,7 +137,7 @@ def to_json(found: Diagnosis) -> dict[str, Any]:
                 "about": one.about,
                 "reason": one.reason,
                 "by": one.by,
-                "count": one.count,
+                "count": one.times,
                 "last": one.last,
                 "text": one.text,
             }

@@ -29,7 +29,7 @@ def diagnose(workload: Json, world: World) -> Diagnosis:
     judged = world.judge(pod) if pod is not None else world.judge(workload)
     makers = [workload, *_makers(workload, world)]
     pods = [pod for maker in makers for pod in world.objects.owned_by(maker, "Pod")]
-    refusals = [one for maker in makers if (one := _refused(maker, world, judged)) is not None]
+    refusals = [one for maker in makers if (one := _refused(maker, world)) is not None]
     refused = min(refusals, key=lambda one: one.evidence[0].source != "event", default=None)
     parts = [poddiagnosis.diagnose(pod, world) for pod in pods]
     found = _placed(workload, refused, parts, world)
@@ -68,7 +68,7 @@ def _lacks(maker: Json, world: World) -> bool:
     return _wants(maker) and isinstance(wanted, int) and there < wanted
 
 
-def _refused(maker: Json, world: World, judged: Decision | None) -> Diagnosis | None:
+def _refused(maker: Json, world: World) -> Diagnosis | None:
     note = next((one for one in world.objects.notes(maker) if one.reason in creation.REASONS), None)
     condition = next((one for one in items(maker, "status", "conditions") if _has_failed(one)), None)
     if not (note or condition) or not _lacks(maker, world):
@@ -115,24 +115,34 @@ def _elsewhere(reference: str, world: World) -> str:
 
 def _placed(workload: Json, refused: Diagnosis | None, parts: list[Diagnosis], world: World) -> Diagnosis:
     kind, namespace, name = text(workload, "kind"), text(workload, "metadata", "namespace"), _name(workload)
-    place = {"kind": kind, "namespace": namespace, "name": name}
-    unread = tuple(world.objects.unread.values())
+    found = _answer(workload, refused, parts)
+    return found._replace(
+        kind=kind,
+        namespace=namespace,
+        name=name,
+        facts={**found.facts, "namespace": namespace},
+        unread=tuple(world.objects.unread.values()),
+    )
+
+
+def _answer(workload: Json, refused: Diagnosis | None, parts: list[Diagnosis]) -> Diagnosis:
+    """Return a diagnosis without its place."""
     bad = [one for one in parts if not one.is_fine]
     if refused is not None:
-        facts = {**refused.facts, "namespace": namespace}
-        notes = (f"{counted(len(parts), 'pod')} of it from before {'runs' if len(parts) == 1 else 'run'}",) if parts else ()
-        return refused._replace(**place, facts=facts, notes=notes, unread=unread, parts=tuple(bad[:PARTS_MAX]))
+        notes = (f"{counted(len(parts), 'pod')} of it from before {_runs(parts)}",) if parts else ()
+        return refused._replace(notes=notes, parts=tuple(bad[:PARTS_MAX]))
     if bad:
-        return _of_pods(bad, len(parts))._replace(**place, unread=unread)
+        return _of_pods(bad, len(parts))
     if parts:
-        shown = parts[0]
-        cause = "fine" if any(one.attachments for one in parts) else shown.cause
-        return Diagnosis(**place, cause=cause, unread=unread, notes=(f"{counted(len(parts), 'pod')}",))
+        cause = "fine" if any(one.attachments for one in parts) else parts[0].cause
+        return Diagnosis("", "", "", cause, notes=(counted(len(parts), "pod"),))
     if part(workload, "status").get("succeeded"):
-        return Diagnosis(**place, cause="ended", unread=unread)
-    if not _wants(workload):
-        return Diagnosis(**place, cause="no-pods", unread=unread)
-    return Diagnosis(**place, cause="no-evidence", unread=unread)
+        return Diagnosis("", "", "", "ended")
+    return Diagnosis("", "", "", "no-evidence" if _wants(workload) else "no-pods")
+
+
+def _runs(parts: list[Diagnosis]) -> str:
+    return "runs" if len(parts) == 1 else "run"
 
 
 def _of_pods(bad: list[Diagnosis], total: int) -> Diagnosis:

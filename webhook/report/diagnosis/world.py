@@ -70,4 +70,4 @@ def explainable(*decisions: Decision | None) -> tuple[str, ...]:
 
 def evidence_of(note: Note) -> Evidence:
     """Return an event as evidence."""
-    return Evidence("event", note.message, note.about, note.reason, note.by, note.count, note.last)
+    return Evidence("event", note.message, note.about, note.reason, note.by, note.times, note.last)

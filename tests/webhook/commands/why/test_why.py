@@ -272,9 +272,7 @@ def test_a_network_that_nobody_may_use(tmp_path: Path) -> None:
     assert "decided: default posture Strict" in answer["evidence"][0]["text"]
 
 
-@pytest.mark.parametrize(
-    ("network", "cause"), [("shop/nope", "network-missing"), ("shop/secret", "namespace-wrong")]
-)
+@pytest.mark.parametrize(("network", "cause"), [("shop/nope", "network-missing"), ("shop/secret", "namespace-wrong")])
 def test_a_network_that_does_not_exist(tmp_path: Path, network: str, cause: str) -> None:
     objects = objects_of(case("multus/wrongns"))
     code, answer = about(tmp_path, objects, network)

@@ -134,9 +134,16 @@ def without_events(*reasons: str) -> Change:
     """Remove events, as an API server does after an hour; of all reasons without a name."""
 
     def change(objects: list[Object]) -> None:
-        objects[:] = [item for item in objects if item["kind"] != "Event" or (reasons and item["reason"] not in reasons)]
+        objects[:] = [
+            item for item in objects if item["kind"] != "Event" or (reasons and item["reason"] not in reasons)
+        ]
 
     return change
+
+
+def without_status(objects: list[Object]) -> None:
+    for item in objects:
+        item.pop("status", None)
 
 
 def add_event(reason: str, text: str, component: str) -> Change:
@@ -203,7 +210,7 @@ CASES: tuple[Case, ...] = (
         "refused-by-rules",
         namespace="blue",
         source="real, an hour later: events and conditions are gone",
-        change=both(without_events(), lambda objects: [item.pop("status", None) for item in objects] and None),
+        change=both(without_events(), without_status),
         what="without events",
         explain="PostureIsolated",
     ),
@@ -409,7 +416,7 @@ CASES: tuple[Case, ...] = (
         source="Multus 4 cmd/multus-shim and pkg/server, the daemon",
         change=at_runtime(
             f'{_SANDBOX}failed to setup network for sandbox "7a": plugin type="multus-shim" name="multus-cni-network" '
-            "failed (add): CmdAdd (shim): CNI request failed with status 400: 'ContainerID:\"7a\" Netns:\"/var/run/netns/x\" "
+            'failed (add): CmdAdd (shim): CNI request failed with status 400: \'ContainerID:"7a" Netns:"/var/run/netns/x" '
             'IfName:"eth0" Args:"K8S_POD_NAME=nomaster" Path:"" ERRORED: error configuring pod [shop/nomaster] '
             'networking: [shop/nomaster/5d4c:nomaster]: error adding container to network "nomaster": Link not found\n\': '
             'StdinData: {"cniVersion":"1.0.0"}'
@@ -509,7 +516,9 @@ CASES: tuple[Case, ...] = (
         change=both(
             pod(status=""),
             without_events("AddedInterface"),
-            add_event("NetworkStatusNotWritten", "API server https://10.96.0.1:443: this account may not patch pods", "nadmit"),
+            add_event(
+                "NetworkStatusNotWritten", "API server https://10.96.0.1:443: this account may not patch pods", "nadmit"
+            ),
         ),
         what="status not written",
     ),
