@@ -310,6 +310,7 @@ CAUSES: Mapping[str, Cause] = {
         "write an Allow rule, or share the network: docs/access.md",
     ),
     "fine": Cause(FINE, "it has what it asks for", ""),
+    "network-fine": Cause(FINE, "nothing keeps pods from it", ""),
     "no-networks": Cause(FINE, "it asks for no further network", ""),
     "no-pods": Cause(FINE, "it asks for no pods", ""),
     "ended": Cause(FINE, "it has ended", ""),
@@ -393,7 +394,7 @@ class Diagnosis(NamedTuple):
     """The answer about one object. `cause` is a key of CAUSES.
 
     `facts` fill the templates of the cause. `explain`: rules and codes that `nadmit explain` knows. `notes`: what else
-    is true. `unread`: rights that are missing, as sentences. `parts`: the pods that it is about, each with its own.
+    is true. `then`: the refusal by the webhook as an event or a condition quotes it. `unread`: rights that are missing, as sentences. `parts`: the pods that it is about, each with its own.
     """
 
     kind: str
@@ -409,6 +410,7 @@ class Diagnosis(NamedTuple):
     notes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     parts: tuple[Diagnosis, ...] = ()
+    then: str = ""
     at: str = ""
 
     @property

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from webhook.report.plaintext import counted
-
 from . import attachments, poddiagnosis
 from .causes import STAGES, Diagnosis, Evidence
 from .objectset import Json, text
@@ -31,7 +29,7 @@ def diagnose(namespace: str, name: str, world: World) -> Diagnosis:
     definition = world.objects.get(KIND, namespace, name)
     reference = f"{namespace}/{name}"
     unread = tuple(world.objects.unread.values())
-    found = Diagnosis(KIND, namespace, name, "fine", {"network": reference}, unread=unread)
+    found = Diagnosis(KIND, namespace, name, "network-fine", {"network": reference}, unread=unread)
     asking = [_Asking(pod, poddiagnosis.diagnose(pod, world)) for pod in _asking(reference, world)]
     parts = tuple(one.found for one in asking if not one.found.is_fine)[:SHOWN_MAX]
     if definition is None:
@@ -103,7 +101,7 @@ def _deciders(rights: Sequence[Right]) -> tuple[Evidence, ...]:
 
 def _notes(asking: list[_Asking], may: list[str], *, is_judged: bool) -> tuple[str, ...]:
     have = sum(one.found.is_fine for one in asking)
-    notes = [f"{counted(len(asking), 'pod')} ask for it, {have} of them have what they ask for"]
+    notes = [f"pods that ask for it: {len(asking)}, of these without a problem: {have}"]
     if is_judged:
         more = f" and {len(may) - SHOWN_MAX} more" if len(may) > SHOWN_MAX else ""
         notes.append(f"pods of these namespaces may attach: {', '.join(may[:SHOWN_MAX])}{more}")

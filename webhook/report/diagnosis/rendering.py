@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .causes import CAUSES, FINE, UNKNOWN, Attachment, Diagnosis, Evidence, Failure
+from .causes import CAUSES, FINE, UNKNOWN, Attachment, Diagnosis, Evidence, Failure, Said
 
 Paint = Callable[[str, str], str]
 """(text, role) -> text with colour. Roles: `allowed`, `refused`, `warning`, `note`, `place`."""
@@ -33,10 +33,12 @@ def _lines(found: Diagnosis, paint: Paint) -> Iterator[str]:
         yield from _fact("network", _attachment(asked))
     for one in found.evidence[:EVIDENCE_MAX]:
         is_repeated = found.failure is not None and one.source == "event"
-        yield from _fact("seen" if one.source == "event" else one.source, _evidence(one, shows_text=not is_repeated))
+        is_repeated = is_repeated or bool(found.then)
+        yield from _fact(_SOURCES.get(one.source, one.source), _evidence(one, shows_text=not is_repeated))
+    if found.then:
+        yield from _fact("then", found.then)
     if found.now is not None:
-        verdict = "allows" if found.now.is_allowed else "refuses"
-        yield from _fact("webhook", f"now {verdict} {found.now.of}{f': {found.now.text}' if found.now.text else ''}")
+        yield from _fact("now", _now(found.now, found.then))
     for note in found.notes:
         yield from _fact("note", note)
     for right in found.unread:
@@ -50,9 +52,24 @@ def _lines(found: Diagnosis, paint: Paint) -> Iterator[str]:
 
 
 def _parts(found: Diagnosis, paint: Paint) -> Iterator[str]:
-    """NB: the first pod is told in full; a list names the others."""
+    """Yield the names of the pods that have the cause of the whole, then the others, each with its own."""
+    same = [f"{one.namespace}/{one.name}" for one in found.parts if one.cause == found.cause]
+    if same:
+        yield from _fact("pods", ", ".join(same))
     for one in found.parts:
-        yield f"  {object_name(one)}: {paint(one.cause, 'note')}: {one.title}"
+        if one.cause != found.cause:
+            yield f"  {object_name(one)}: {paint(one.cause, 'note')}: {one.title}"
+
+
+_SOURCES = {"event": "seen", "condition": "seen"}
+
+
+def _now(now: Said, then: str) -> str:
+    """Return what the webhook says now; only that it is the same, if all but the name of the pod is."""
+    if now.is_allowed:
+        return f"the webhook allows {now.of}"
+    is_same = now.text.splitlines()[1:] == then.splitlines()[1:] != []
+    return f"the webhook refuses {now.of}: {'for the same reasons' if is_same else now.text}"
 
 
 def object_name(found: Diagnosis) -> str:
@@ -87,19 +104,18 @@ def _failed_network(failure: Failure) -> str:
 def _attachment(one: Attachment) -> str:
     place = f" (item {one.item})" if one.item else ""
     if not one.is_attached:
-        return f"{one.reference}{place}: not in network-status"
+        return f"{one.reference}{place}: not attached"
     return f"{one.reference}{place}: {' '.join((one.interface, *one.addresses))}"
 
 
 def _evidence(one: Evidence, *, shows_text: bool) -> str:
-    if one.source != "event":
-        about = f"{one.reason}: " if one.reason and one.source not in {"record", "webhook"} else ""
-        return f"{about}{one.text}"
+    if one.source not in _SOURCES:
+        return f"{one.reason}: {one.text}" if one.source == "status" else one.text
     by = f" of {one.by}" if one.by else ""
     times = f", {one.times} times" if one.times > 1 else ""
-    last = f", last at {one.last}" if one.last else ""
+    last = f", last at {one.last[:19]}Z" if one.last else ""
     shown = f": {one.text}" if shows_text else ""
-    return f"event {one.reason}{by} about {one.about}{times}{last}{shown}"
+    return f"{one.source} {one.reason}{by} about {one.about}{times}{last}{shown}"
 
 
 def render_json(found: Diagnosis) -> str:
@@ -143,6 +159,7 @@ def to_json(found: Diagnosis) -> dict[str, Any]:
             }
             for one in found.evidence
         ],
+        "webhookThen": found.then,
         "webhookNow": None
         if found.now is None
         else {

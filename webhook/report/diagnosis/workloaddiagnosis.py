@@ -91,6 +91,7 @@ def _refused(maker: Json, world: World) -> Diagnosis | None:
         cause=cause,
         facts=facts,
         evidence=(evidence,),
+        then=answer.text,
         at=REFUSED if answer.cause != "create-failed" else "",
     )
 

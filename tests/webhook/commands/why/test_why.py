@@ -248,9 +248,9 @@ def test_a_network_that_all_pods_fail_on(tmp_path: Path) -> None:
 
 def test_a_network_that_works(tmp_path: Path) -> None:
     code, answer = about(tmp_path, objects_of(case("multus/fine")), "shop/lan")
-    assert (code, answer["cause"]) == (0, "fine")
+    assert (code, answer["cause"]) == (0, "network-fine")
     assert answer["notes"] == [
-        "1 pod ask for it, 1 of them have what they ask for",
+        "pods that ask for it: 1, of these without a problem: 1",
         "pods of these namespaces may attach: shop",
     ]
 
@@ -315,7 +315,7 @@ def test_a_workload_tells_how_many_pods_fail(tmp_path: Path) -> None:
     second = {**pod, "metadata": {**pod["metadata"], "name": "second", "uid": "another"}}
     result = run("-n", "shop", "deployment/ontemplate", "-f", write(tmp_path, [*objects, second]))
     assert "  note:    2 of 2 pods: annotation-place" in result.stdout
-    assert "  pod shop/second: annotation-place: " in result.stdout
+    assert "  pods:    shop/ontemplate-67885bd76-4v66w, shop/second\n" in result.stdout
 
 
 # On a node
