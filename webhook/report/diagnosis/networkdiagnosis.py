@@ -13,7 +13,7 @@ from typing import NamedTuple
 from . import attachments, poddiagnosis
 from .causes import STAGES, Diagnosis, Evidence
 from .objectset import Json, text
-from .world import Right, World, explainable, said
+from .world import Right, World, explainable, meant, said
 
 KIND = "NetworkAttachmentDefinition"
 SHOWN_MAX = 10
@@ -65,7 +65,7 @@ def _missing(found: Diagnosis, world: World) -> Diagnosis:
     if places:
         value = " or ".join(f"{place}/{found.name}" for place in sorted(places))
         return found._replace(cause="namespace-wrong", facts={**found.facts, "value": value})
-    return found._replace(cause="network-missing")
+    return found._replace(cause="network-missing", notes=meant(f"{found.namespace}/{found.name}", world.objects))
 
 
 def _of_pods(found: Diagnosis, asking: list[_Asking]) -> Diagnosis:

@@ -17,7 +17,7 @@ from webhook.admission.wording.answers import distinct
 from . import attachments, cnicauses, cnimessages, placement
 from .causes import CAUSES, UNKNOWN, Diagnosis, Evidence, Failure
 from .objectset import Json, Note, items, part, text, texts
-from .world import Recorded, World, evidence_of, explainable, said, title_of
+from .world import Recorded, World, evidence_of, explainable, meant, said, title_of
 
 KIND, NETWORK_KIND = "Pod", "NetworkAttachmentDefinition"
 ENDED = ("Succeeded", "Failed")
@@ -213,12 +213,13 @@ class _Pod:
             plugin=f"the plugin {plugin}" if plugin else "",
             attacher=_ATTACHERS.get(failure.attacher, ""),
         )
+        notes = meant(failure.network, self.world.objects) if cause == "network-missing" else ()
         unknown = (
             ("the failing network is the cluster's default one, not one that the pod asks for",)
             if failure.is_default and CAUSES[cause].stage == UNKNOWN
             else ()
         )
-        return found._replace(failure=failure._replace(plugin=plugin), notes=unknown)
+        return found._replace(failure=failure._replace(plugin=plugin), notes=(*notes, *unknown))
 
     def _missing(self, failure: Failure, name: str) -> tuple[str, Failure, str]:
         """Return the cause of a missing network, with the network: another namespace may have one of its name."""

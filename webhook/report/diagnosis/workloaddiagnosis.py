@@ -14,7 +14,7 @@ from webhook.report.plaintext import counted
 from . import creation, poddiagnosis
 from .causes import REFUSED, STAGES, Diagnosis, Evidence
 from .objectset import Json, items, part, text
-from .world import World, evidence_of, explainable, said, title_of
+from .world import World, evidence_of, explainable, meant, said, title_of
 
 PARTS_MAX = 20
 """Pods whose diagnosis is shown each; all of them are counted."""
@@ -92,6 +92,7 @@ def _refused(maker: Json, world: World) -> Diagnosis | None:
         facts=facts,
         evidence=(evidence,),
         then=answer.text,
+        notes=meant(answer.network, world.objects) if cause == "network-missing" else (),
         at=REFUSED if answer.cause != "create-failed" else "",
     )
 
@@ -131,7 +132,7 @@ def _answer(workload: Json, refused: Diagnosis | None, parts: list[Diagnosis]) -
     bad = [one for one in parts if not one.is_fine]
     if refused is not None:
         notes = (f"{counted(len(parts), 'pod')} of it from before {_runs(parts)}",) if parts else ()
-        return refused._replace(notes=notes, parts=tuple(bad[:PARTS_MAX]))
+        return refused._replace(notes=(*refused.notes, *notes), parts=tuple(bad[:PARTS_MAX]))
     if bad:
         return _of_pods(bad, len(parts))
     if parts:

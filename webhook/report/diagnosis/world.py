@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from cniplugin.netspec.names import nearest
 from webhook.admission.model.requests import Decision
 from webhook.admission.wording.answers import distinct
 from webhook.report.titles import codes_by_upper
@@ -51,6 +52,13 @@ def title_of(one: Json) -> str:
     """Return an object as kubectl names it, such as `deployment/web`."""
     name = text(one, "metadata", "name") or f"{text(one, 'metadata', 'generateName')}*"
     return f"{text(one, 'kind').lower()}/{name}"
+
+
+def meant(reference: str, objects: ObjectSet) -> tuple[str, ...]:
+    """Return as a note which network of the same namespace has nearly this name."""
+    namespace, _, name = reference.partition("/")
+    near = nearest(name, objects.names("NetworkAttachmentDefinition", namespace)) if name else None
+    return (f"did you mean {namespace}/{near}?",) if near else ()
 
 
 def said(decision: Decision | None, one: Json) -> Said | None:
