@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def stage(server: RealApiServer, objects: list[Object]) -> None:
             server.put(account(metadata["namespace"]))
             item["spec"].pop("serviceAccountName", None)
             item["spec"]["automountServiceAccountToken"] = False
-        wait_until(lambda item=item: has_put(server, item))
+        wait_until(partial(has_put, server, item))
         stored = server.must("GET", server.path_of(item))
         uids[old] = stored["metadata"]["uid"]
         if status is not None and item["kind"] != "Namespace":

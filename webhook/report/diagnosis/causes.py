@@ -394,7 +394,8 @@ class Diagnosis(NamedTuple):
     """The answer about one object. `cause` is a key of CAUSES.
 
     `facts` fill the templates of the cause. `explain`: rules and codes that `nadmit explain` knows. `notes`: what else
-    is true. `then`: the refusal by the webhook as an event or a condition quotes it. `unread`: rights that are missing, as sentences. `parts`: the pods that it is about, each with its own.
+    is true. `then`: the refusal by the webhook as an event or a condition quotes it. `unread`: rights that are missing,
+    as sentences. `parts`: the pods that it is about, each with its own. `at` replaces the stage of the cause.
     """
 
     kind: str

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from . import attachments, poddiagnosis
+from . import poddiagnosis, podstatus
 from .causes import STAGES, Diagnosis, Evidence
 from .objectset import Json, text
 from .world import Right, World, explainable, meant, said
@@ -52,8 +52,8 @@ def _asking(reference: str, world: World) -> list[Json]:
         for pod in world.objects.of_kind("Pod")
         if text(pod, "status", "phase") not in poddiagnosis.ENDED
         and any(
-            attachments.reference_of(element) == reference
-            for _, element in attachments.selections_of(pod, world.network_namespace).elements
+            podstatus.reference_of(element) == reference
+            for _, element in podstatus.selections_of(pod, world.network_namespace).elements
         )
     ]
 

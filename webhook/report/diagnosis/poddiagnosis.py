@@ -14,7 +14,7 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.requests import Decision
 from webhook.admission.wording.answers import distinct
 
-from . import attachments, cnicauses, cnimessages, placement
+from . import cnicauses, cnimessages, nodesearch, podstatus
 from .causes import CAUSES, UNKNOWN, Diagnosis, Evidence, Failure
 from .objectset import Json, Note, items, part, text, texts
 from .world import Recorded, World, evidence_of, explainable, meant, said, title_of
@@ -52,7 +52,7 @@ class _Pod:
         self.world = world
         self.namespace = text(pod, "metadata", "namespace")
         self.name = text(pod, "metadata", "name")
-        self.selections: PodSelections = attachments.selections_of(pod, world.network_namespace)
+        self.selections: PodSelections = podstatus.selections_of(pod, world.network_namespace)
         self.notes = world.objects.notes(pod)
         self.node = text(pod, "spec", "nodeName")
         self.phase = text(pod, "status", "phase")
@@ -73,7 +73,7 @@ class _Pod:
             cause=cause,
             facts={"namespace": self.namespace, "node": node, "value": value, **facts},
             evidence=(*evidence, *map(_of_record, self.recorded)),
-            attachments=attachments.match(self.pod, self.selections),
+            attachments=podstatus.match(self.pod, self.selections),
             unread=tuple(self.world.objects.unread.values()),
         )
 
@@ -135,14 +135,14 @@ class _Pod:
     def unscheduled(self) -> Diagnosis | None:
         if self.node:
             return None
-        if gates := placement.gates(self.pod):
+        if gates := nodesearch.gates(self.pod):
             return self.answer("scheduling-gate", value=gates)
         condition = next((one for one in items(self.pod, "status", "conditions") if _is_unscheduled(one)), None)
         note = self.latest(frozenset({"FailedScheduling"}))
         message = note.message if note else text(condition, "message")
         if not message:
             return self.answer("no-evidence")
-        cause, value = placement.find(message, self.pod)
+        cause, value = nodesearch.find(message, self.pod)
         evidence = (
             evidence_of(note)
             if note
@@ -237,7 +237,7 @@ class _Pod:
         """Return a failure with the item and the reference of its network: Multus names the configuration only."""
         if failure.item and not failure.network:
             element = dict(self.selections.elements).get(failure.item - 1)
-            return failure._replace(network=attachments.reference_of(element)) if element else failure
+            return failure._replace(network=podstatus.reference_of(element)) if element else failure
         if failure.network and "/" not in failure.network:
             return self._named(failure, failure.network)
         if failure.network and not failure.item:
@@ -246,13 +246,13 @@ class _Pod:
 
     def _item_of(self, reference: str) -> int:
         """Return the place of a network in the annotation, from 1; 0 if it is there more than once."""
-        found = [number for number, one in self.selections.elements if attachments.reference_of(one) == reference]
+        found = [number for number, one in self.selections.elements if podstatus.reference_of(one) == reference]
         return found[0] + 1 if len(found) == 1 and found[0] is not None else 0
 
     def _named(self, failure: Failure, name: str) -> Failure:
         """Return a failure with the selected network whose definition or configuration has this name."""
         for position, element in self.selections.elements:
-            reference = attachments.reference_of(element)
+            reference = podstatus.reference_of(element)
             if name in {element.name, self._parts_of(reference).name}:
                 item = 0 if position is None else position + 1
                 interface = failure.interface or element.interface or (f"net{item}" if item else "")
@@ -268,10 +268,10 @@ class _Pod:
         if len(fits) != 1:
             return failure
         position, element = fits[0]
-        return failure._replace(network=attachments.reference_of(element), item=position + 1)
+        return failure._replace(network=podstatus.reference_of(element), item=position + 1)
 
     def _fits(self, element: NetworkSelectionElement, cause: str) -> bool:
-        reference = attachments.reference_of(element)
+        reference = podstatus.reference_of(element)
         if cause == "device-missing":
             return bool(self._resource_of(reference))
         if cause == "file-missing":
@@ -282,12 +282,12 @@ class _Pod:
     def _in_namespace(self, failure: Failure, namespace: str) -> Failure:
         for position, element in self.selections.elements:
             if element.namespace == namespace and position is not None:
-                return failure._replace(network=attachments.reference_of(element), item=position + 1)
+                return failure._replace(network=podstatus.reference_of(element), item=position + 1)
         return failure
 
-    def _parts_of(self, reference: str) -> attachments.Definition:
+    def _parts_of(self, reference: str) -> podstatus.Definition:
         namespace, _, name = reference.partition("/")
-        return attachments.definition_of(self.world.objects.get(NETWORK_KIND, namespace, name))
+        return podstatus.definition_of(self.world.objects.get(NETWORK_KIND, namespace, name))
 
     def without_attachment(self) -> Diagnosis | None:
         if self.is_host_network and self.selections.size:
@@ -321,10 +321,10 @@ class _Pod:
     def different(self) -> Diagnosis | None:
         if not self.selections.size or not self.has_sandbox:
             return None
-        asked = attachments.match(self.pod, self.selections)
+        asked = podstatus.match(self.pod, self.selections)
         if all(one.is_attached for one in asked) and not self.selections.problems:
             return self._ignored()
-        if attachments.status_of(self.pod) is not None:
+        if podstatus.status_of(self.pod) is not None:
             return self.answer("changed-later", self._status())
         if note := self.latest(frozenset({STATUS_NOT_WRITTEN})):
             return self.answer("status-missing", evidence_of(note), attacher=_ATTACHERS["nadmit"])
@@ -334,7 +334,7 @@ class _Pod:
         return self.answer("no-attacher")
 
     def _ignored(self) -> Diagnosis | None:
-        found = attachments.ignored(self.pod, self.selections)
+        found = podstatus.ignored(self.pod, self.selections)
         if found is None:
             return None
         network, how = found
@@ -344,8 +344,8 @@ class _Pod:
         has = [f"{one.interface} {one.name} {' '.join(one.addresses)}".strip() for one in self._has()]
         return Evidence("status", "; ".join(has) or "network-status is empty", f"pod/{self.name}", "network-status")
 
-    def _has(self) -> list[attachments.Has]:
-        return attachments.status_of(self.pod) or []
+    def _has(self) -> list[podstatus.Has]:
+        return podstatus.status_of(self.pod) or []
 
     def ending(self) -> Diagnosis | None:
         """Answer for a container that ended, and ended before."""

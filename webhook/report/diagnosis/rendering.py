@@ -26,29 +26,38 @@ def render_text(found: Diagnosis, paint: Paint) -> str:
 def _lines(found: Diagnosis, paint: Paint) -> Iterator[str]:
     role = {FINE: "allowed", UNKNOWN: "warning"}.get(found.stage, "refused")
     yield f"{paint(object_name(found), 'place')}: {paint(f'{found.stage}: {found.title}', role)}"
+    yield from _what(found)
+    yield from _who_says_so(found)
+    facts = [
+        *(("note", note) for note in found.notes),
+        *(("unread", right) for right in found.unread),
+        ("fix", found.fix),
+        ("more", f"nadmit explain {' '.join(found.explain[:EXPLAINED_MAX])}" if found.explain else ""),
+        ("cause", "" if found.is_fine else found.cause),
+    ]
+    for head, text in facts:
+        if text:
+            yield from _fact(head, text)
+
+
+def _what(found: Diagnosis) -> Iterator[str]:
     if found.failure is not None:
         yield from _fact("network", _failed_network(found.failure))
         yield from _fact("says", found.failure.text)
-    for asked in found.attachments if found.failure is None else ():
-        yield from _fact("network", _attachment(asked))
+        return
+    for one in found.attachments:
+        yield from _fact("network", _attachment(one))
+
+
+def _who_says_so(found: Diagnosis) -> Iterator[str]:
+    """NB: the text of an event is not repeated after `says` and `then`, which have the part of it that matters."""
+    is_told = found.failure is not None or bool(found.then)
     for one in found.evidence[:EVIDENCE_MAX]:
-        is_repeated = found.failure is not None and one.source == "event"
-        is_repeated = is_repeated or bool(found.then)
-        yield from _fact(_SOURCES.get(one.source, one.source), _evidence(one, shows_text=not is_repeated))
+        yield from _fact(_SOURCES.get(one.source, one.source), _evidence(one, shows_text=not is_told))
     if found.then:
         yield from _fact("then", found.then)
     if found.now is not None:
         yield from _fact("now", _now(found.now, found.then))
-    for note in found.notes:
-        yield from _fact("note", note)
-    for right in found.unread:
-        yield from _fact("unread", right)
-    if found.fix:
-        yield from _fact("fix", found.fix)
-    if found.explain:
-        yield from _fact("more", f"nadmit explain {' '.join(found.explain[:EXPLAINED_MAX])}")
-    if not found.is_fine:
-        yield from _fact("cause", found.cause)
 
 
 def _parts(found: Diagnosis, paint: Paint) -> Iterator[str]:
