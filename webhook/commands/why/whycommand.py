@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
+from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.names import nearest
 from webhook.admission.wording import policytext
 from webhook.commands.options import (
@@ -44,6 +45,13 @@ if TYPE_CHECKING:
 EXIT_FINE, EXIT_CAUSE, EXIT_NOT_KNOWN = 0, 1, 3
 VERDICT_KINDS = (NETWORK_KIND, "Namespace", "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig")
 """Without these the webhook's verdict cannot be known."""
+
+
+NO_DEFINITIONS = (
+    "the files have no NetworkAttachmentDefinition, so what the webhook says now is not known; add net-attach-def to "
+    "kubectl get, or give --manifests"
+)
+NO_POLICIES = "the files have no access policy, so this verdict is that of the posture alone"
 
 
 class Found(NamedTuple):
@@ -169,9 +177,13 @@ def _diagnose(asked: Target, found: Found, options: dict[str, Any]) -> Diagnosis
     one = found.objects.get(asked.kind, asked.namespace, asked.name)
     if one is None:
         _fail(_not_found(asked, found.objects))
-    if asked.kind == "Pod":
-        return poddiagnosis.diagnose(one, world)
-    return workloaddiagnosis.diagnose(one, world)
+    diagnose = poddiagnosis.diagnose if asked.kind == "Pod" else workloaddiagnosis.diagnose
+    result = diagnose(one, world)
+    is_copy = bool(options["files"] or options["directory"])
+    has_policies = any(document.group == ACCESS_GROUP for document in found.documents)
+    if is_copy and not has_policies and result.now is not None and any(rule[:1].isupper() for rule in result.now.rules):
+        return result._replace(notes=(*result.notes, NO_POLICIES))
+    return result
 
 
 def _world(found: Found, options: dict[str, Any], records: Records | None) -> World:
@@ -211,7 +223,8 @@ def _read_files(options: dict[str, Any]) -> Found:
         fail_unreadable(problems)
     if not documents:
         fail_unreadable([manifests.nothing_found([*options["files"], *filter(None, [options["directory"]])])])
-    unread: dict[str, str] = {}
+    kinds = {document.kind for document in documents}
+    unread = {} if NETWORK_KIND in kinds else {NETWORK_KIND: NO_DEFINITIONS}
     return Found(ObjectSet(map(_placed, documents), unread), _without_events(documents), unread)
 
 
@@ -232,7 +245,7 @@ def _documents(files: Sequence[str], directory: str | None, problems: list[Probl
 def _placed(document: Document) -> dict[str, Any]:
     """Return the object with its namespace, as kubectl would create it."""
     metadata = document.object["metadata"]
-    is_global = document.kind in {"Namespace", "Node"} or document.group == "access.nadmit.io"
+    is_global = document.kind in {"Namespace", "Node"} or document.group == ACCESS_GROUP
     if is_global or metadata.get("namespace"):
         return document.object
     return {**document.object, "metadata": {**metadata, "namespace": document.namespace}}

@@ -317,6 +317,9 @@ CAUSES: Mapping[str, Cause] = {
     "starting": Cause(FINE, "it is starting, and nothing has failed", "ask again in some seconds"),
     "not-running": Cause(UNKNOWN, "it has its networks, and does not run", "read what the kubelet says", False),
     "create-failed": Cause(UNKNOWN, "the API server creates no pod of it", "read what the API server says", False),
+    "events-unread": Cause(
+        UNKNOWN, "its events may not be read", "get the right that the answer names, and ask again", False
+    ),
     "no-evidence": Cause(
         UNKNOWN,
         "nothing says why",

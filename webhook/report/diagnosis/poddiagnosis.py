@@ -17,7 +17,7 @@ from webhook.admission.wording.answers import distinct
 from . import cnicauses, cnimessages, nodesearch, podstatus
 from .causes import CAUSES, UNKNOWN, Diagnosis, Evidence, Failure
 from .objectset import Json, Note, items, part, text, texts
-from .world import Recorded, World, evidence_of, explainable, meant, said, title_of
+from .world import Recorded, World, evidence_of, explainable, meant, said, title_of, without_evidence
 
 KIND, NETWORK_KIND = "Pod", "NetworkAttachmentDefinition"
 ENDED = ("Succeeded", "Failed")
@@ -141,7 +141,7 @@ class _Pod:
         note = self.latest(frozenset({"FailedScheduling"}))
         message = note.message if note else text(condition, "message")
         if not message:
-            return self.answer("no-evidence")
+            return self.answer(without_evidence(self.world.objects))
         cause, value = nodesearch.find(message, self.pod)
         evidence = (
             evidence_of(note)
@@ -164,7 +164,7 @@ class _Pod:
             return None
         note = self.latest(cnimessages.REASONS, MOUNTS, frozenset({NOT_READY}))
         if note is None:
-            return self._of_records() or self.answer("starting" if self.notes else "no-evidence")
+            return self._of_records() or self.answer("starting" if self.notes else without_evidence(self.world.objects))
         if note.reason in MOUNTS:
             return self.answer("volume-missing", evidence_of(note))
         if note.reason == NOT_READY:
@@ -355,7 +355,7 @@ class _Pod:
                 note = next((one for one in self.notes if one.reason in _CONTAINER_EVENTS), None)
                 message = f"{text(one, 'name')}: exit code {last.get('exitCode')}, {one.get('restartCount')} restarts"
                 evidence = [Evidence("status", message, f"pod/{self.name}", text(last, "reason"), "kubelet")]
-                return self.answer("container-ends", *evidence, *([evidence_of(note)] if note else []))
+                return self._beside(self.answer("container-ends", *evidence, *([evidence_of(note)] if note else [])))
         return None
 
     def not_running(self) -> Diagnosis | None:
@@ -365,8 +365,13 @@ class _Pod:
             note = next((one for one in self.notes if one.reason in _CONTAINER_EVENTS), None)
             evidence = [Evidence("status", message or reason, f"pod/{self.name}", reason, "kubelet")]
             evidence += [evidence_of(note)] if note else []
-            return self.answer(_WAITS.get(reason, "not-running"), *evidence)
+            return self._beside(self.answer(_WAITS.get(reason, "not-running"), *evidence))
         return None
+
+    def _beside(self, found: Diagnosis) -> Diagnosis:
+        """Return a diagnosis of a pod that does not run, with a note if it has other networks than it asks for."""
+        other = self.different()
+        return found if other is None else found._replace(notes=(*found.notes, f"{other.cause}: {other.title}"))
 
     def fine(self) -> Diagnosis | None:
         return self.answer("fine" if self.selections.size else "no-networks")

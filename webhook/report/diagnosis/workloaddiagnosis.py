@@ -14,7 +14,7 @@ from webhook.report.plaintext import counted
 from . import creation, poddiagnosis
 from .causes import REFUSED, STAGES, Diagnosis, Evidence
 from .objectset import Json, items, part, text
-from .world import World, evidence_of, explainable, meant, said, title_of
+from .world import World, evidence_of, explainable, meant, said, title_of, without_evidence
 
 PARTS_MAX = 20
 """Pods whose diagnosis is shown each; all of them are counted."""
@@ -118,6 +118,8 @@ def _elsewhere(reference: str, world: World) -> str:
 def _placed(workload: Json, refused: Diagnosis | None, parts: list[Diagnosis], world: World) -> Diagnosis:
     kind, namespace, name = text(workload, "kind"), text(workload, "metadata", "namespace"), _name(workload)
     found = _answer(workload, refused, parts)
+    if found.cause == "no-evidence":
+        found = found._replace(cause=without_evidence(world.objects))
     return found._replace(
         kind=kind,
         namespace=namespace,
@@ -161,7 +163,7 @@ def _with_judgement(found: Diagnosis, judged_as: Json, judged: Decision | None) 
             note = "the webhook would allow it now; its controller tries again by itself, within minutes"
             return found._replace(notes=(*found.notes, note))
         return found
-    if found.cause == "no-evidence":
+    if found.cause in {"no-evidence", "events-unread"}:
         cause = "refused-by-rules" if any(rule[:1].isupper() for rule in judged.rules) else "refused-by-standard"
         found = found._replace(cause=cause, notes=(*found.notes, "no event says so; it is what the webhook says now"))
     now = said(judged, judged_as)

@@ -54,6 +54,11 @@ def title_of(one: Json) -> str:
     return f"{text(one, 'kind').lower()}/{name}"
 
 
+def without_evidence(objects: ObjectSet) -> str:
+    """Return the cause of an object about which nobody says anything: perhaps its events may not be read."""
+    return "events-unread" if "Event" in objects.unread else "no-evidence"
+
+
 def meant(reference: str, objects: ObjectSet) -> tuple[str, ...]:
     """Return as a note which network of the same namespace has nearly this name."""
     namespace, _, name = reference.partition("/")

@@ -163,7 +163,7 @@ def test_without_events_the_answer_names_the_right(api: ApiServer, kubeconfig: P
     fill(api, objects_of(case("multus/nomaster")))
     api.answer_always["/api/v1/namespaces/shop/events"] = FORBIDDEN
     code, answer = ask(kubeconfig, "nomaster")
-    assert (code, answer["cause"]) == (3, "no-evidence")
+    assert (code, answer["cause"]) == (3, "events-unread")
     assert answer["unread"] == [
         "events shop: list is forbidden: no; grant list and watch on events to this account in a Role"
     ]
@@ -224,6 +224,30 @@ def test_a_wrong_option_is_one_clear_line(words: tuple[str, ...], text: str) -> 
     result = run(*words, stdin=given)
     assert (result.exit_code, result.stdout) == (2, "")
     assert text in result.stderr
+
+
+# Copies that lack something
+
+
+def test_a_copy_without_definitions_has_no_verdict(tmp_path: Path) -> None:
+    objects = [item for item in objects_of(case("nadmit/second")) if item["kind"] != NETWORK_KIND]
+    result = run("-n", "shop", "second", "-f", write(tmp_path, objects), "-o", "json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["cause"], answer["webhookNow"]) == (1, "master-missing", None)
+    assert answer["unread"][0].startswith("the files have no NetworkAttachmentDefinition, so what the webhook says")
+
+
+def test_a_copy_without_policies_says_what_the_verdict_is_worth(tmp_path: Path) -> None:
+    result = run("-n", "shop", "crossns", "-f", write(tmp_path, objects_of(case("nadmit/crossns"))))
+    assert "  note:    the files have no access policy, so this verdict is that of the posture alone" in result.stdout
+
+
+def test_a_pod_that_fails_with_other_networks_than_it_asks_for(tmp_path: Path) -> None:
+    objects = objects_of(case("any/crash"))
+    one(objects, "Pod")["metadata"]["annotations"]["k8s.v1.cni.cncf.io/networks"] = "lan,lan@net9"
+    result = run("-n", "shop", "crash", "-f", write(tmp_path, objects), "-o", "json")
+    answer = json.loads(result.stdout)
+    assert (answer["cause"], answer["notes"][0].partition(":")[0]) == ("container-ends", "changed-later")
 
 
 # Networks
