@@ -187,6 +187,8 @@ def _diagnose(asked: Target, found: Found, options: dict[str, Any]) -> Diagnosis
 
 
 def _world(found: Found, options: dict[str, Any], records: Records | None) -> World:
+    from webhook.plugindata.refusals import is_refusal  # noqa: PLC0415 - it reads what plugins say
+
     from .asking import Asking  # noqa: PLC0415 - it loads what judges
 
     namespace = options["network_namespace"]
@@ -204,6 +206,7 @@ def _world(found: Found, options: dict[str, Any], records: Records | None) -> Wo
         judge=asking.judge if asking else lambda _one: None,
         rights=asking.rights if asking else lambda _namespace, _name: (),
         records=records.of_pod if records else lambda _namespace, _name, _uid: (),
+        is_refusal=is_refusal,
         network_namespace=namespace,
     )
 

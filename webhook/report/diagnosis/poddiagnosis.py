@@ -195,6 +195,9 @@ class _Pod:
         parts = self._parts_of(failure.network)
         if not cause:
             cause, value = cnicauses.find(failure, parts.ipam)
+        if cause == "attachment-failed":
+            types = (failure.plugin, parts.plugin, parts.ipam)
+            cause = "config-refused" if self.world.is_refusal(types, failure.text) else cause
         if cause == "network-missing":
             cause, failure, value = self._missing(failure, value)
         if cause == "namespace-isolation" and not failure.network:

@@ -38,13 +38,15 @@ class World(NamedTuple):
 
     `judge`: the webhook's decision about an object as if it were created now; None if it cannot be made. `rights`: for
     the namespace and name of a network, who may attach, () if that cannot be judged. `records`: for the namespace, name
-    and uid of a pod, what this node has recorded. `network_namespace`: where a bare default network is looked up.
+    and uid of a pod, what this node has recorded. `is_refusal`: whether a plugin of one of these types says such words
+    about a mistake in its configuration. `network_namespace`: where a bare default network is looked up.
     """
 
     objects: ObjectSet
     judge: Callable[[Json], Decision | None]
     rights: Callable[[str, str], Sequence[Right]]
     records: Callable[[str, str, str], Sequence[Recorded]]
+    is_refusal: Callable[[Sequence[str], str], bool]
     network_namespace: str
 
 

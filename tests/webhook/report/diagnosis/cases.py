@@ -146,6 +146,10 @@ def without_status(objects: list[Object]) -> None:
         item.pop("status", None)
 
 
+def without_definitions(objects: list[Object]) -> None:
+    objects[:] = [item for item in objects if item["kind"] != "NetworkAttachmentDefinition"]
+
+
 def add_event(reason: str, text: str, component: str) -> Change:
     def change(objects: list[Object]) -> None:
         about = one(objects, "Pod")["metadata"]

@@ -15,11 +15,12 @@ from click.testing import CliRunner
 
 from tests.paths import ROOT
 from webhook.cli import nadmit
+from webhook.plugindata import refusals
 from webhook.report.diagnosis import cnicauses
 from webhook.report.diagnosis.causes import CAUSES, FACTS, FINE, STAGES, UNKNOWN, Failure
 from webhook.report.titles import codes_by_upper
 
-from .cases import CASES, RECORDINGS, Case, objects_of
+from .cases import CASES, RECORDINGS, Case, both, objects_of, without_definitions, words
 
 PAGE = ROOT / "docs" / "why.md"
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "why.schema.json").read_text())
@@ -159,23 +160,15 @@ def test_the_page_tells_the_share() -> None:
 
 def words_known() -> tuple[int, int]:
     """Return how many of the plugins' own error texts are recognised by their words alone, and how many there are."""
-    texts = sorted(set(_refusals()))
+    texts = {quote for content in refusals.load_files() for quote in refusals.quotes_of(content)}
     assert len(texts) > 100
     return sum(cnicauses.find(Failure(text))[0] != "attachment-failed" for text in texts), len(texts)
 
 
-def _refusals() -> list[str]:
-    found: list[str] = []
-
-    def walk(value: object) -> None:
-        if isinstance(value, dict):
-            found.extend(text for key, text in value.items() if key.endswith("refusal") and isinstance(text, str))
-            for inner in value.values():
-                walk(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner)
-
-    for path in sorted((ROOT / "webhook" / "plugindata").glob("*.json")):
-        walk(json.loads(path.read_text()))
-    return found
+def test_the_words_of_a_plugin_of_which_the_data_has_them(tmp_path: Path) -> None:
+    """Without the definition, so that the webhook's verdict does not help."""
+    base = next(one for one in CASES if one.id == "multus/badsubnet")
+    said = 'plugin type="bond" failed (add): bonding requires at least two links, we have 0'
+    case = base._replace(change=both(words(said), without_definitions))
+    answer = json.loads(ask(case, tmp_path, "-o", "json")[1])
+    assert (answer["cause"], answer["webhookNow"]) == ("config-refused", None)
