@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from . import poddiagnosis, podstatus
 from .causes import STAGES, Diagnosis, Evidence
+from .failednetwork import NETWORK_KIND as KIND
 from .objectset import Json, text
 from .world import Right, World, explainable, meant, said
 
-KIND = "NetworkAttachmentDefinition"
 SHOWN_MAX = 10
 
 

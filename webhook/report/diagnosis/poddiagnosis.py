@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cniplugin.netspec.annotation import PodSelections
-from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.requests import Decision
 from webhook.admission.wording.answers import distinct
 
 from . import cnicauses, cnimessages, nodesearch, podstatus
 from .causes import CAUSES, UNKNOWN, Diagnosis, Evidence, Failure
-from .objectset import Json, Note, items, part, text, texts
+from .failednetwork import NETWORK_KIND, PodNetworks
+from .objectset import Json, Note, items, part, text
 from .world import Recorded, World, evidence_of, explainable, meant, said, title_of, without_evidence
 
-KIND, NETWORK_KIND = "Pod", "NetworkAttachmentDefinition"
+KIND = "Pod"
 ENDED = ("Succeeded", "Failed")
 WAITING_FOR_SANDBOX = frozenset({"", "ContainerCreating", "PodInitializing"})
 MOUNTS = frozenset({"FailedMount", "FailedAttachVolume"})
@@ -53,6 +53,7 @@ class _Pod:
         self.namespace = text(pod, "metadata", "namespace")
         self.name = text(pod, "metadata", "name")
         self.selections: PodSelections = podstatus.selections_of(pod, world.network_namespace)
+        self.networks = PodNetworks(self.namespace, self.selections, world.objects, self._is_refused)
         self.notes = world.objects.notes(pod)
         self.node = text(pod, "spec", "nodeName")
         self.phase = text(pod, "status", "phase")
@@ -127,6 +128,10 @@ class _Pod:
         definition = self.world.objects.get(NETWORK_KIND, namespace, name) if name else None
         return self.world.judge(definition) if definition is not None else None
 
+    def _is_refused(self, reference: str) -> bool:
+        decision = self._definition_judged(reference)
+        return decision is not None and not decision.is_allowed
+
     # The steps
 
     def ended(self) -> Diagnosis | None:
@@ -149,15 +154,10 @@ class _Pod:
             else Evidence("condition", message, f"pod/{self.name}", text(condition, "reason"), "scheduler")
         )
         found = self.answer(cause, evidence, value=value)
-        names = [one.reference for one in found.attachments if self._resource_of(one.reference) == value]
+        names = [one.reference for one in found.attachments if self.networks.resource_of(one.reference) == value]
         if cause == "device-short" and names:
             return found._replace(notes=(f"the network {', '.join(names)} names that resource",))
         return found
-
-    def _resource_of(self, reference: str) -> str:
-        namespace, _, name = reference.partition("/")
-        definition = self.world.objects.get(NETWORK_KIND, namespace, name)
-        return texts(definition, "metadata", "annotations").get("k8s.v1.cni.cncf.io/resourceName", "")
 
     def unattached(self) -> Diagnosis | None:
         if self.has_sandbox or self.phase != "Pending":
@@ -191,20 +191,20 @@ class _Pod:
         return self._failed(failure)
 
     def _failed(self, failure: Failure, *evidence: Evidence, cause: str = "", value: str = "") -> Diagnosis:
-        failure = self._placed(failure)
-        parts = self._parts_of(failure.network)
+        failure = self.networks.placed(failure)
+        parts = self.networks.parts_of(failure.network)
         if not cause:
             cause, value = cnicauses.find(failure, parts.ipam)
         if cause == "attachment-failed":
             types = (failure.plugin, parts.plugin, parts.ipam)
             cause = "config-refused" if self.world.is_refusal(types, failure.text) else cause
         if cause == "network-missing":
-            cause, failure, value = self._missing(failure, value)
+            cause, failure, value = self.networks.missing(failure, value)
         if cause == "namespace-isolation" and not failure.network:
-            failure = self._in_namespace(failure, value)
+            failure = self.networks.in_namespace(failure, value)
         if not failure.network and cause in _OF_A_DEFINITION:
-            failure = self._guessed(failure, cause)
-            parts = self._parts_of(failure.network)
+            failure = self.networks.guessed(failure, cause)
+            parts = self.networks.parts_of(failure.network)
         plugin = failure.plugin or ("" if cause in _BEFORE_PLUGINS else parts.plugin)
         if cause == "master-missing":
             value = value or parts.master
@@ -223,74 +223,6 @@ class _Pod:
             else ()
         )
         return found._replace(failure=failure._replace(plugin=plugin), notes=(*notes, *unknown))
-
-    def _missing(self, failure: Failure, name: str) -> tuple[str, Failure, str]:
-        """Return the cause of a missing network, with the network: another namespace may have one of its name."""
-        failure = failure if failure.network else self._named(failure, name)
-        wanted = failure.network.partition("/")[2] or name
-        places = [text(one, "metadata", "namespace") for one in self._definitions() if _name(one) == wanted]
-        if places:
-            return "namespace-wrong", failure, " or ".join(f"{place}/{wanted}" for place in sorted(places))
-        return "network-missing", failure, ""
-
-    def _definitions(self) -> Iterator[Json]:
-        return self.world.objects.of_kind(NETWORK_KIND)
-
-    def _placed(self, failure: Failure) -> Failure:
-        """Return a failure with the item and the reference of its network: Multus names the configuration only."""
-        if failure.item and not failure.network:
-            element = dict(self.selections.elements).get(failure.item - 1)
-            return failure._replace(network=podstatus.reference_of(element)) if element else failure
-        if failure.network and "/" not in failure.network:
-            return self._named(failure, failure.network)
-        if failure.network and not failure.item:
-            return failure._replace(item=self._item_of(failure.network))
-        return failure
-
-    def _item_of(self, reference: str) -> int:
-        """Return the place of a network in the annotation, from 1; 0 if it is there more than once."""
-        found = [number for number, one in self.selections.elements if podstatus.reference_of(one) == reference]
-        return found[0] + 1 if len(found) == 1 and found[0] is not None else 0
-
-    def _named(self, failure: Failure, name: str) -> Failure:
-        """Return a failure with the selected network whose definition or configuration has this name."""
-        for position, element in self.selections.elements:
-            reference = podstatus.reference_of(element)
-            if name in {element.name, self._parts_of(reference).name}:
-                item = 0 if position is None else position + 1
-                interface = failure.interface or element.interface or (f"net{item}" if item else "")
-                return failure._replace(network=reference, item=item, interface=interface)
-        if self.world.objects.get(NETWORK_KIND, self.namespace, name) is not None:
-            return failure._replace(network=f"{self.namespace}/{name}")
-        return failure._replace(is_default=bool(failure.network))
-
-    def _guessed(self, failure: Failure, cause: str) -> Failure:
-        """Return a failure with the network that it must be about: the only one, or the only one of its kind."""
-        elements = [(position, one) for position, one in self.selections.elements if position is not None]
-        fits = elements if len(elements) == 1 else [pair for pair in elements if self._fits(pair[1], cause)]
-        if len(fits) != 1:
-            return failure
-        position, element = fits[0]
-        return failure._replace(network=podstatus.reference_of(element), item=position + 1)
-
-    def _fits(self, element: NetworkSelectionElement, cause: str) -> bool:
-        reference = podstatus.reference_of(element)
-        if cause == "device-missing":
-            return bool(self._resource_of(reference))
-        if cause == "file-missing":
-            return not self._parts_of(reference).plugin
-        decision = self._definition_judged(reference)
-        return decision is not None and not decision.is_allowed
-
-    def _in_namespace(self, failure: Failure, namespace: str) -> Failure:
-        for position, element in self.selections.elements:
-            if element.namespace == namespace and position is not None:
-                return failure._replace(network=podstatus.reference_of(element), item=position + 1)
-        return failure
-
-    def _parts_of(self, reference: str) -> podstatus.Definition:
-        namespace, _, name = reference.partition("/")
-        return podstatus.definition_of(self.world.objects.get(NETWORK_KIND, namespace, name))
 
     def without_attachment(self) -> Diagnosis | None:
         if self.is_host_network and self.selections.size:
