@@ -150,6 +150,56 @@ def without_definitions(objects: list[Object]) -> None:
     objects[:] = [item for item in objects if item["kind"] != "NetworkAttachmentDefinition"]
 
 
+def waits(reason: str, message: str) -> Change:
+    """Let the containers wait for another reason, as the kubelet writes it."""
+
+    def change(objects: list[Object]) -> None:
+        for container in one(objects, "Pod")["status"]["containerStatuses"]:
+            container["state"] = {"waiting": {"reason": reason, "message": message}}
+
+    return change
+
+
+def phase(name: str) -> Change:
+    def change(objects: list[Object]) -> None:
+        one(objects, "Pod")["status"]["phase"] = name
+
+    return change
+
+
+def in_new_form(objects: list[Object]) -> None:
+    """Write events as events.k8s.io has them."""
+    for event in objects:
+        if event["kind"] == "Event":
+            event |= {"apiVersion": "events.k8s.io/v1", "regarding": event.pop("involvedObject")}
+            event |= {"note": event.pop("message"), "deprecatedLastTimestamp": event.pop("lastTimestamp", None)}
+            event |= {"reportingController": event.pop("source", {}).get("component", ""), "deprecatedCount": 3}
+            event.pop("count", None)
+
+
+def as_cron_job(objects: list[Object]) -> None:
+    """Give the Job a CronJob as its owner."""
+    job = one(objects, "Job")
+    metadata = {"name": "nightly", "namespace": job["metadata"]["namespace"], "uid": "uid-of-nightly"}
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": metadata["uid"], "controller": True}
+    job["metadata"]["ownerReferences"] = [owner]
+    spec = {"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": job["spec"]["template"]}}}
+    objects.append({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec})
+
+
+def as_daemon_set(objects: list[Object]) -> None:
+    """Make the StatefulSet a DaemonSet for one node."""
+    made = one(objects, "StatefulSet")
+    made |= {"kind": "DaemonSet", "status": {"desiredNumberScheduled": 1}}
+    made["spec"] = {"selector": made["spec"]["selector"], "template": made["spec"]["template"]}
+    for event in objects:
+        if event["kind"] == "Event":
+            event["involvedObject"]["kind"] = "DaemonSet"
+            event["message"] = event["message"].replace(
+                "Create Pod db-0 in StatefulSet db failed error: ", "Error creating: "
+            )
+
+
 def add_event(reason: str, text: str, component: str) -> Change:
     def change(objects: list[Object]) -> None:
         about = one(objects, "Pod")["metadata"]
@@ -374,6 +424,17 @@ CASES: tuple[Case, ...] = (
         what="whereabouts",
     ),
     Case(
+        "multus/dhcp",
+        "dhcp",
+        "dhcp-silent",
+        "shop/dhcp",
+        1,
+        "bridge",
+        source="containernetworking/plugins, ipam/dhcp",
+        change=words("error calling DHCP.Allocate: no more tries"),
+        what="no server",
+    ),
+    Case(
         "multus/tiny-b",
         "tiny-b",
         "address-taken",
@@ -529,6 +590,55 @@ CASES: tuple[Case, ...] = (
     # Attached, and not running
     Case("any/crash", "crash", "container-ends"),
     Case("any/noimage", "noimage", "image-missing"),
+    Case(
+        "any/noimage",
+        "noimage",
+        "container-config",
+        source=_LATER_EVENTS,
+        change=waits("CreateContainerConfigError", 'secret "nope" not found'),
+        what="secret missing",
+    ),
+    Case("multus/fine", "fine", "ended", source="real, after its end", change=phase("Succeeded"), what="ended"),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "starting",
+        source="real, before the first attempt",
+        change=without_events("FailedCreatePodSandBox"),
+        what="before the first attempt",
+    ),
+    # Other forms of the same
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "master-missing",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="real, written as events.k8s.io",
+        change=in_new_form,
+        what="events of the new API",
+    ),
+    Case(
+        "webhook/once",
+        "cronjob/nightly",
+        "refused-by-rules",
+        namespace="blue",
+        source="real, of a CronJob",
+        change=as_cron_job,
+        what="of a CronJob",
+        explain="PostureIsolated",
+    ),
+    Case(
+        "webhook/db",
+        "daemonset/db",
+        "refused-by-rules",
+        namespace="blue",
+        source="kubernetes pkg/controller/daemon",
+        change=as_daemon_set,
+        what="of a DaemonSet",
+        explain="PostureIsolated",
+    ),
     # Fine
     Case("multus/fine", "fine", "fine"),
     Case("nadmit/fine", "fine", "fine"),
@@ -560,6 +670,14 @@ CASES: tuple[Case, ...] = (
         explain="NAD601",
     ),
     # Not known, and said so
+    Case(
+        "any/noimage",
+        "noimage",
+        "not-running",
+        source="invented: a runtime",
+        change=waits("TheMoonIsFull", "wait for the sun"),
+        what="a reason that nobody knows",
+    ),
     Case(
         "multus/nomaster",
         "nomaster",

@@ -87,6 +87,14 @@ def test_causes_can_be_told() -> None:
         assert bool(cause.fix.format_map(facts)) or cause.stage == FINE, name
 
 
+OF_OTHER_OBJECTS = {"definition-refused", "nobody-may", "network-fine", "no-pods", "events-unread"}
+"""Causes of networks, of workloads without pods, and of missing rights, which `tests/webhook/commands/why` stages."""
+
+
+def test_every_cause_is_staged() -> None:
+    assert CAUSES.keys() - {case.cause for case in CASES} == OF_OTHER_OBJECTS
+
+
 def test_the_rows_of_words_name_causes() -> None:
     assert {row.cause for row in cnicauses.ROWS} <= CAUSES.keys()
 
