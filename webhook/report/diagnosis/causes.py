@@ -204,6 +204,22 @@ CAUSES: Mapping[str, Cause] = {
         "request the resource that the definition names, in resources.limits of a container; nadmit's webhook does "
         "that if resource injection is on",
     ),
+    "device-unusable": Cause(
+        UNATTACHED,
+        "the device for {network} cannot be used on {node}",
+        "look at the device's driver and at the configuration of its device plugin: a kernel interface and DPDK need "
+        "different drivers, and not every driver can do what the definition asks for",
+    ),
+    "ipv6-off": Cause(
+        UNATTACHED,
+        "IPv6 is switched off on {node}, and {network} has IPv6 addresses",
+        "switch IPv6 on (sysctl net.ipv6.conf.all.disable_ipv6, the kernel's ipv6.disable), or use IPv4 addresses",
+    ),
+    "pod-not-found": Cause(
+        UNATTACHED,
+        "{attacher} on {node} does not find the pod at the API server",
+        "if the pod is not being deleted, restart the pod of {attacher} on that node: it may have lost its watch",
+    ),
     "token-refused": Cause(
         UNATTACHED,
         "the API server refuses the credentials of {attacher} on {node}",
@@ -249,6 +265,11 @@ CAUSES: Mapping[str, Cause] = {
         UNATTACHED,
         "the default network is not ready on {node}",
         "look at the pod of the default network on that node; {attacher} waits for its file",
+    ),
+    "plugin-crashed": Cause(
+        UNATTACHED,
+        "{plugin} ended on {node} without an error message",
+        "run the plugin's version on the node, look into its log and the runtime's: it crashed, or is not a CNI plugin",
     ),
     "attachment-failed": Cause(
         UNKNOWN, "{plugin} fails for {network}, for a reason that nadmit does not know", "read what the plugin says"

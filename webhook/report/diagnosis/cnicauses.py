@@ -38,6 +38,9 @@ ROWS: tuple[Row, ...] = (
         "definition-unreadable", r"failed to unmarshal Spec\.Config|LoadDelegateNetConf|delegate must have the 'type'"
     ),
     _row("definition-unreadable", r"getCNIConfigFromSpec"),
+    _row(
+        "pod-not-found", r"error waiting for pod: pods? \"[^\"]+\" not found|/pods/\S+ is not found|it was created anew"
+    ),
     _row("interface-taken", r"interface name (?P<value>\S+) already exists"),
     _row("interface-taken", r"the interface is held by .*?: \"(?P<value>[^\"]+)\""),
     _row("interface-taken", r"the interface name is used by \S+ already: \"(?P<value>[^\"]+)\""),
@@ -65,7 +68,10 @@ ROWS: tuple[Row, ...] = (
     _row(
         "annotation-unreadable", r"^annotation (?:k8s\.v1\.cni\.cncf\.io/networks|v1\.multus-cni\.io/default-network)"
     ),
-    # Programs that are missing on the node.
+    # Programs that are missing on the node, or that crash.
+    _row("plugin-crashed", r"netplugin failed (?:with no error message|but error parsing its diagnostic message)"),
+    _row("plugin-crashed", r"netplugin failed: .*(?:exit status|signal:)|invalid memory address or nil pointer"),
+    _row("plugin-crashed", r"(?:fork/exec|cannot start) \S+: (?:exec format error|permission denied|no such file)"),
     _row("plugin-missing", r"failed to find plugin \"(?P<value>[^\"]+)\" in path"),
     _row("dhcp-daemon-missing", r"error dialing DHCP daemon|dial unix \S*dhcp\.sock"),
     _row(
@@ -78,7 +84,7 @@ ROWS: tuple[Row, ...] = (
         "range-exhausted",
         r"Could not allocate IP in range|no free IP|no available IP|address pool exhausted|all IPs.*used",
     ),
-    _row("address-taken", r"DAD|duplicate address|tentative|address collision"),
+    _row("address-taken", r"\bDAD\b|duplicate address|tentative addresses|address collision"),
     _row("address-taken", r"requested IP address (?P<value>\S+) is not available in range set"),
     _row(
         "address-taken", r"(?:IP|address) \S* ?(?:is|has) (?:already|been) (?:allocated|in use|used|assigned|reserved)"
@@ -88,7 +94,8 @@ ROWS: tuple[Row, ...] = (
     # The node's interfaces.
     _row("mtu-too-large", r"invalid MTU \d+, must be|MTU \d+ (?:exceeds|is larger than)"),
     _row(
-        "master-missing", r"failed to lookup (?:master|parent|bridge|link)? ?\"?(?P<value>[\w.@-]+)\"?: Link not found"
+        "master-missing",
+        r"failed to lookup (?:master|parent|bridge|link|device)? ?\"?(?P<value>[\w.@-]+)\"?: Link not found",
     ),
     _row(
         "master-missing",
@@ -101,10 +108,20 @@ ROWS: tuple[Row, ...] = (
     _row("master-missing", r"failed to find bridge (?P<value>\S+)"),
     _row(
         "master-missing",
-        r"^Link not found$|Link \"?(?P<value>[\w.-]+)\"? not found|no such (?:network )?(?:device|interface)",
+        r"^Link not found$|Link \"?(?P<value>[\w.-]+)\"? not found",
+    ),
+    _row("ipv6-off", r"/proc/sys/net/ipv6/\S+: no such file|failed to get IPv6 addresses for host side"),
+    _row("ipv6-off", r"failed to add IP addr .*(?:Version:6|[0-9a-f]*::[0-9a-f]*).*permission denied"),
+    _row("device-unusable", r"failed to get VF information|failed to configure VF|failed to set vf \d+"),
+    _row(
+        "device-unusable", r"sriov_num\w*|error bringing interface up in container ns|lstat /sys/(?:bus/pci|class/net)"
     ),
     _row("sysctl-unknown", r"/proc/sys/(?P<value>\S+?): (?:no such file|permission denied)"),
     # What plugins say of their configuration.
+    _row(
+        "config-refused",
+        r"no plugin name provided|must be called as (?:a )?chained plugin|missing prevResult|prevResult missing",
+    ),
     _row(
         "config-refused",
         r"invalid range set|Network has host bits set|invalid (?:VLAN|vlan)|missing .* in (?:the )?config",
@@ -117,6 +134,7 @@ ROWS: tuple[Row, ...] = (
         "config-refused",
         r"(?:master|device|mode|ipam|vlan\w*|bridge)\b.*(?:must|required|invalid|unknown|not supported)",
     ),
+    _row("request-refused", r"failed to create macvlan: cannot assign requested address"),
     _row("request-refused", r"invalid (?:MAC|IP) address|failed to parse (?:mac|IP) address"),
 )
 

@@ -1,11 +1,13 @@
 """The messages of kubelet, runtimes and delegating plugins about a pod's network, taken apart to the plugin's words.
 
-The grammar, as kubelet 1.36, containerd 1.6 and 2, CRI-O 1.30, Multus 3.9 to 4.3 (thin and thick) and nadmit write it:
+The grammar, as kubelet 1.36, containerd 1.6 and 2, CRI-O 1.30, Multus 3.2 to 4.3 (thin and thick) and nadmit write it,
+and the kubelet before 1.24 with Docker:
 
     message   = [ kubelet ] [ runtime ] *( "plugin type=" q [ "name=" q ] "failed (add): " ) said
     said      = multus / thick / nadmit / any
     multus    = "Multus: [" ns/pod/uid "]: " words
-              / "[" ns/pod/uid ":" network "]: error adding container to network " q ": " words
+              / "[" ns/pod [ /uid ] ":" network "]: error adding container to network " q ": " words
+              / "Multus: Err adding pod to network " q ": Multus: error in invoke Delegate add - " q ": " words
     thick     = "CmdAdd (shim): CNI request failed with status " n ": '" ... "ERRORED: " ... multus ": StdinData: ..."
     nadmit    = "pod " ns/pod ": " ( "annotation " key ": " [ "[" n "]" path ": " ] text
               / [ "item " n ": " ] "network " ref [ " (" ifname ")" ] ": " words )
@@ -20,16 +22,27 @@ from typing import NamedTuple
 from .causes import Failure
 
 _RUNTIME = re.compile(
-    r"(?:failed to (?:set ?up) network for sandbox \"[^\"]*\"|NetworkPlugin cni failed to set up pod \"[^\"]*\" network"
-    r"|error adding pod \S+ to CNI network \"[^\"]*\"): "
+    r"(?:failed to (?:set ?up) network for sandbox \"[^\"]*\""
+    r"|network ?plugin cni failed to set up pod \"[^\"]*\" network"
+    r"|failed to create pod network sandbox \S+?(?:: error adding pod \S+ to CNI network \"[^\"]*\")?"
+    r"|error adding pod \S+ to CNI network \"[^\"]*\"): ",
+    re.IGNORECASE,
 )
+_CLEANED = re.compile(r", failed to clean up sandbox container \"[^\"]*\" network for pod .*$", re.DOTALL)
 _PLUGIN = re.compile(r"plugin type=\"(?P<type>[^\"]+)\"(?: name=\"(?P<name>[^\"]*)\")? failed \(add\): ")
 _THICK = re.compile(
     r"^CmdAdd \(shim\): .*?(?:ERRORED: (?:error configuring pod \[[^\]]*\] networking: )?)(?P<rest>.*)$", re.DOTALL
 )
 _STDIN = re.compile(r"\s*'?:? ?StdinData: .*$", re.DOTALL)
-_MULTUS = re.compile(r"^(?:Multus: )?\[(?P<pod>[^/\]]+/[^/\]]+)/[^:\]]*(?::(?P<network>[^\]]*))?\]: ")
+_MULTUS = re.compile(r"^(?:Multus: )?\[(?P<pod>[^/\]:]+/[^/\]:]+)(?:/[^:\]]*)?(?::(?P<network>[^\]]*))?\]: ")
 _ADDING = re.compile(r"^error adding container to network \"(?P<network>[^\"]*)\": ")
+_OLD_MULTUS = re.compile(
+    r"^Multus: Err (?:adding pod to network \"(?P<network>[^\"]*)\"|in tearing down failed plugins): (?:Multus: )?"
+)
+_INVOKING = re.compile(
+    r"^(?:delegateAdd: )?error (?:invoking|in invoke) (?:Delegate|Conflist) ?[aA]dd - \"(?P<plugin>[^\"]*)\": "
+    r"(?:error in getting result from AddNetwork(?:List)?: )?"
+)
 _NADMIT_POD = re.compile(r"^(?:pod (?P<pod>\S+)|container \S+): ")
 _NADMIT_ITEM = re.compile(r"^(?:item (?P<item>\d+): )?network (?P<network>\S+) \((?P<interface>[^)]+)\): ")
 _NADMIT_ANNOTATION = re.compile(r"^annotation (?P<key>\S+): (?:\[(?P<item>\d+)\](?P<path>\S*): )?")
@@ -56,7 +69,7 @@ def split(message: str) -> Message:
     """Take a kubelet's message apart. A message of another form is the text of the failure."""
     rest = message
     if found := _RUNTIME.search(rest):
-        rest = rest[found.end() :]
+        rest = _CLEANED.sub("", rest[found.end() :])
     kind = attacher = ""
     if found := _PLUGIN.search(rest):
         kind, rest = found["type"], rest[found.end() :]
@@ -74,13 +87,21 @@ def split(message: str) -> Message:
 
 
 def _of_multus(rest: str) -> Failure | None:
+    if old := _OLD_MULTUS.match(rest):
+        return _invoked(Failure(rest[old.end() :].strip(), "multus", network=old["network"] or ""))
     found = _MULTUS.match(rest)
     if found is None:
         return None
     rest, network = rest[found.end() :], found["network"] or ""
     if adding := _ADDING.match(rest):
         rest, network = rest[adding.end() :], adding["network"]
-    return Failure(rest.strip(), "multus", network=network)
+    return _invoked(Failure(rest.strip(), "multus", network=network))
+
+
+def _invoked(failure: Failure) -> Failure:
+    """Return a failure without the words of Multus before 4 about its call, which name the plugin."""
+    found = _INVOKING.match(failure.text)
+    return failure._replace(text=failure.text[found.end() :], plugin=found["plugin"]) if found else failure
 
 
 def _of_nadmit(rest: str) -> Failure | None:

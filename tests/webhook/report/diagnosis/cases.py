@@ -491,6 +491,160 @@ CASES: tuple[Case, ...] = (
     Case(
         "multus/nomaster",
         "nomaster",
+        "master-missing",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="kubelet before 1.24 with Docker, Multus 3.7",
+        change=at_runtime(
+            f'{_SANDBOX}[failed to set up sandbox container "7a" network for pod "nomaster": networkPlugin cni failed to set '
+            'up pod "nomaster_shop" network: [shop/nomaster:nomaster]: error adding container to network "nomaster": Link '
+            'not found, failed to clean up sandbox container "7a" network for pod "nomaster": networkPlugin cni failed to '
+            'teardown pod "nomaster_shop" network: delegateDel: error invoking DelegateDel - "macvlan": Link not found]'
+        ),
+        what="Docker",
+    ),
+    Case(
+        "multus/noplugin",
+        "noplugin",
+        "plugin-missing",
+        "shop/noplugin",
+        1,
+        "ovs",
+        source="kubelet before 1.24 with Docker, Multus 3.2",
+        change=at_runtime(
+            'Failed create pod sandbox: rpc error: code = Unknown desc = [failed to set up sandbox container "7a" network '
+            'for pod "noplugin": NetworkPlugin cni failed to set up pod "noplugin_shop" network: Multus: Err adding pod to '
+            'network "noplugin": Multus: error in invoke Delegate add - "ovs": failed to find plugin "ovs" in path '
+            '[/opt/cni/bin], failed to clean up sandbox container "7a" network for pod "noplugin": x]'
+        ),
+        what="old Multus",
+    ),
+    Case(
+        "multus/vf",
+        "vf",
+        "device-unusable",
+        "shop/vf",
+        1,
+        "sriov",
+        source="kubelet before 1.24 with Docker, Multus 3.4, sriov-cni",
+        change=at_runtime(
+            f'{_SANDBOX}[failed to set up sandbox container "7a" network for pod "vf": networkPlugin cni failed to set up '
+            'pod "vf_shop" network: Multus: [shop/vf]: error adding container to network "vf": delegateAdd: error invoking '
+            'DelegateAdd - "sriov": error in getting result from AddNetwork: SRIOV-CNI failed to configure VF "failed to '
+            'set vf 2 link state to 1: operation not supported", failed to clean up sandbox container "7a" network for pod '
+            '"vf": x]'
+        ),
+        what="a driver that cannot do it",
+    ),
+    Case(
+        "multus/vf",
+        "vf",
+        "device-unusable",
+        "shop/vf",
+        1,
+        "host-device",
+        source="sriov-cni pkg/config",
+        change=at_runtime(
+            f'{_SANDBOX}failed to setup network for sandbox "7a": plugin type="multus" name="multus" failed (add): '
+            '[shop/vf/:vf]: error adding container to network "vf": SRIOV-CNI failed to load netconf: LoadConf(): failed to '
+            'get VF information: "lstat /sys/bus/pci/devices/0000:01:00.1/physfn/net: no such file or directory"'
+        ),
+        what="a device without a kernel interface",
+    ),
+    Case(
+        "multus/tiny-b",
+        "tiny-b",
+        "ipv6-off",
+        "shop/tiny",
+        1,
+        "bridge",
+        source="containernetworking/plugins pkg/ipam",
+        change=words('failed to add IP addr {IP:fd00::5 Mask:ffff Gateway:fd00::1} to "net1": permission denied'),
+        what="IPv6 off",
+    ),
+    Case(
+        "multus/tiny-b",
+        "tiny-b",
+        "ipv6-off",
+        "shop/tiny",
+        1,
+        "bridge",
+        source="containernetworking/plugins pkg/ip",
+        change=words("open /proc/sys/net/ipv6/conf/net1/accept_dad: no such file or directory"),
+        what="a kernel without IPv6",
+    ),
+    Case(
+        "multus/token",
+        "fine",
+        "pod-not-found",
+        "",
+        None,
+        "",
+        source="Multus 4 pkg/multus",
+        change=words('Multus: [shop/fine/5d4c]: error waiting for pod: pod "fine" not found'),
+        what="pod not found",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "request-refused",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="containernetworking/plugins, macvlan with a multicast MAC address",
+        change=words("failed to create macvlan: cannot assign requested address"),
+        what="multicast MAC address",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "master-missing",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="macvtap-cni",
+        change=words('failed to lookup device "eth0Mvp8": Link not found'),
+        what="macvtap",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "attachment-failed",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="spiderpool: not an interface of the node",
+        change=words(
+            "failed to ip checking: failed to init arp client: listen packet 0a:d7:2d:a6:81:62: bind: no such device"
+        ),
+        what="no such device",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "plugin-crashed",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="libcni pkg/invoke",
+        change=words("netplugin failed with no error message: signal: killed"),
+        what="plugin crashed",
+    ),
+    Case(
+        "multus/badsubnet",
+        "badsubnet",
+        "config-refused",
+        "shop/badsubnet",
+        1,
+        "bridge",
+        source="containernetworking/plugins, meta plugins",
+        change=words("must be called as chained plugin"),
+        what="not chained",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
         "daemon-away",
         "",
         None,
