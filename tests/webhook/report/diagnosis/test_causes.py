@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -23,7 +24,8 @@ from webhook.report.titles import codes_by_upper
 from .cases import CASES, RECORDINGS, Case, both, objects_of, without_definitions, words
 
 PAGE = ROOT / "docs" / "why.md"
-SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "why.schema.json").read_text())
+SCHEMA_FILE = ROOT / "docs" / "why.schema.json"
+SCHEMA: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
 
 
 def ask(case: Case, folder: Path, *options: str) -> tuple[int, str]:
@@ -104,6 +106,17 @@ def test_words_of_a_plugin_are_explained_by_codes_that_exist() -> None:
 
 
 # The page
+
+
+def test_golden_schema_has_every_cause() -> None:
+    """`make golden` writes the lists of causes and stages anew."""
+    wanted = copy.deepcopy(SCHEMA)
+    wanted["properties"]["cause"]["enum"] = list(CAUSES)
+    wanted["properties"]["stage"]["enum"] = list(STAGES)
+    text = json.dumps(wanted, indent=2) + "\n"
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        SCHEMA_FILE.write_text(text)
+    assert SCHEMA_FILE.read_text() == text
 
 
 TABLE = "## The causes\n"
