@@ -35,14 +35,16 @@ class Asking:
         self._cluster = cluster
         self._context = DecisionContext(cluster, rules, configuration, network_namespace)
         self._webhook = Webhook(context=self._context)
-        self._decisions: dict[int, Decision | None] = {}
+        self._decisions: dict[int, tuple[Json, Decision | None]] = {}
 
     def judge(self, one: Json) -> Decision | None:
-        """Return the decision about an object; None for one that is not judged or cannot be read."""
-        key = id(one)
-        if key not in self._decisions:
-            self._decisions[key] = self._judge(one)
-        return self._decisions[key]
+        """Return the decision about an object; None for one that is not judged or cannot be read.
+
+        NB: a decision is remembered with its object, because the id of an object that is gone may be another's.
+        """
+        if id(one) not in self._decisions:
+            self._decisions[id(one)] = one, self._judge(one)
+        return self._decisions[id(one)][1]
 
     def _judge(self, one: Json) -> Decision | None:
         document = as_created(Document(Source("cluster", ""), dict(one), 0, 0))
