@@ -26,7 +26,7 @@ from .targets import KINDS, NETWORK_KIND, Target
 RESOURCES = {kind: Resource(plural, group, "v1", plural, is_optional=True) for kind, (group, plural) in KINDS.items()}
 EVENTS = Resource("events", "", "v1", "events", is_single=True)
 OWNERS_MAX = 8
-CHILDREN = {"Deployment": ("ReplicaSet",), "CronJob": ("Job",)}
+CHILDREN = {"Deployment": ("ReplicaSet",), "CronJob": ("Job",), "VirtualMachine": ("VirtualMachineInstance",)}
 """Kinds that make no pods themselves, with those that do."""
 
 _OBJECT: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])

@@ -30,6 +30,8 @@ KINDS = {
     "ReplicationController": ("", "replicationcontrollers"),
     "Job": ("batch", "jobs"),
     "CronJob": ("batch", "cronjobs"),
+    "VirtualMachine": ("kubevirt.io", "virtualmachines"),
+    "VirtualMachineInstance": ("kubevirt.io", "virtualmachineinstances"),
     NETWORK_KIND: ("k8s.cni.cncf.io", "network-attachment-definitions"),
 }
 """The kinds that can be asked about, with their group and resource."""
@@ -42,11 +44,13 @@ _SHORT = {
     "ds": "DaemonSet",
     "rc": "ReplicationController",
     "cj": "CronJob",
+    "vm": "VirtualMachine",
+    "vmi": "VirtualMachineInstance",
     "nad": NETWORK_KIND,
     "net-attach-def": NETWORK_KIND,
     "network": NETWORK_KIND,
 }
-ALLOWED = "NAME of a pod, KIND/NAME (pod, deployment, statefulset, daemonset, job, cronjob, ...), NAMESPACE/NETWORK"
+ALLOWED = "NAME of a pod, KIND/NAME (pod, deployment, statefulset, daemonset, job, cronjob, vm, ...), NAMESPACE/NETWORK"
 
 
 def kind_of(word: str) -> str:

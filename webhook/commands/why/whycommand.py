@@ -295,7 +295,16 @@ def _not_found(asked: Target, objects: ObjectSet) -> str:
     return f"{what}; {fix}"
 
 
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet", "ReplicationController")
+WORKLOADS = (
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "ReplicaSet",
+    "ReplicationController",
+    "VirtualMachine",
+)
 
 
 def _fail(text: str) -> NoReturn:

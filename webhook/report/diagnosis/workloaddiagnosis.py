@@ -19,7 +19,15 @@ from .world import World, evidence_of, explainable, meant, said, title_of, witho
 PARTS_MAX = 20
 """Pods whose diagnosis is shown each; all of them are counted."""
 
-MAKERS = ("ReplicaSet", "Job", "StatefulSet", "DaemonSet", "ReplicationController", "CloneSet")
+MAKERS = (
+    "ReplicaSet",
+    "Job",
+    "StatefulSet",
+    "DaemonSet",
+    "ReplicationController",
+    "CloneSet",
+    "VirtualMachineInstance",
+)
 """Kinds that another workload makes, and that make pods."""
 
 
@@ -39,7 +47,7 @@ def diagnose(workload: Json, world: World) -> Diagnosis:
 def _made(workload: Json) -> Json | None:
     """Return the pod that a workload would make: the webhook judges a template with more patience than a pod."""
     template = part(workload, "spec", "template") or part(workload, "spec", "jobTemplate", "spec", "template")
-    if not template:
+    if not part(template, "spec").get("containers"):  # that of a virtual machine is no pod
         return None
     place = {"generateName": f"{_name(workload)}-", "namespace": text(workload, "metadata", "namespace")}
     return {**template, "apiVersion": "v1", "kind": "Pod", "metadata": {**part(template, "metadata"), **place}}
@@ -55,8 +63,9 @@ def _makers(workload: Json, world: World) -> Iterator[Json]:
 
 def _wants(maker: Json) -> bool:
     """Say whether a workload asks for pods."""
-    wanted = part(maker, "spec").get("replicas")
-    return not (wanted == 0 or part(maker, "spec").get("suspend") is True)
+    spec = part(maker, "spec")
+    is_off = spec.get("suspend") is True or spec.get("running") is False or spec.get("runStrategy") == "Halted"
+    return not (is_off or spec.get("replicas") == 0)
 
 
 def _lacks(maker: Json, world: World) -> bool:

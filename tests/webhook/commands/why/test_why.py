@@ -21,10 +21,12 @@ from webhook.commands.why.targets import NETWORK_KIND, Target, parse
 
 EVENTS = "/api/v1/events"
 APPS = {kind: f"/apis/apps/v1/{kind.lower()}s" for kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")}
+KUBEVIRT = {kind: f"/apis/kubevirt.io/v1/{kind.lower()}s" for kind in ("VirtualMachine", "VirtualMachineInstance")}
 BATCH = {kind: f"/apis/batch/v1/{kind.lower()}s" for kind in ("Job", "CronJob")}
 COLLECTIONS = {
     **APPS,
     **BATCH,
+    **KUBEVIRT,
     "Event": EVENTS,
     "Pod": PODS,
     "Namespace": NAMESPACES,
@@ -84,6 +86,7 @@ def ask(kubeconfig: Path, target: str, *words: str, namespace: str = "shop") -> 
         ("Deployments.apps/web", Target("Deployment", "web")),
         ("sts/db", Target("StatefulSet", "db")),
         ("cj/nightly", Target("CronJob", "nightly")),
+        ("vm/db", Target("VirtualMachine", "db")),
         ("net-attach-def/lan", Target(NETWORK_KIND, "lan")),
         ("network-attachment-definitions/lan", Target(NETWORK_KIND, "lan")),
         ("blue/lan", Target(NETWORK_KIND, "lan", "blue")),
@@ -104,6 +107,7 @@ FROM_BOTH = (
     "webhook/isolated",
     "webhook/once",
     "webhook/db",
+    "webhook/db of a virtual machine",
     "any/ontemplate",
     "any/devicenone",
     "nadmit/fine",

@@ -200,6 +200,31 @@ def as_daemon_set(objects: list[Object]) -> None:
             )
 
 
+def as_machine(objects: list[Object]) -> None:
+    """Make the StatefulSet a virtual machine of KubeVirt, which asks for the same network."""
+    instance = one(objects, "StatefulSet")
+    networks = [{"name": "green", "multus": {"networkName": "green/shared"}}]
+    spec = {"domain": {"devices": {}}, "networks": networks}
+    metadata = {"name": "db", "namespace": "blue", "uid": "uid-of-db"}
+    owner = {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachine",
+        "name": "db",
+        "uid": "uid-of-db",
+        "controller": True,
+    }
+    instance["metadata"]["ownerReferences"] = [owner]
+    instance |= {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "spec": spec}
+    instance.pop("status")
+    machine = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": metadata}
+    objects.append({**machine, "spec": {"runStrategy": "Always", "template": {"spec": spec}}})
+    for event in objects:
+        if event["kind"] == "Event":
+            event["involvedObject"]["kind"] = "VirtualMachineInstance"
+            text = event["message"].replace("Create Pod db-0 in StatefulSet db failed error: ", "Error creating pod: ")
+            event["message"] = text
+
+
 def add_event(reason: str, text: str, component: str) -> Change:
     def change(objects: list[Object]) -> None:
         about = one(objects, "Pod")["metadata"]
@@ -791,6 +816,16 @@ CASES: tuple[Case, ...] = (
         source="kubernetes pkg/controller/daemon",
         change=as_daemon_set,
         what="of a DaemonSet",
+        explain="PostureIsolated",
+    ),
+    Case(
+        "webhook/db",
+        "vm/db",
+        "refused-by-rules",
+        namespace="blue",
+        source="kubevirt pkg/virt-controller/watch/vmi",
+        change=as_machine,
+        what="of a virtual machine",
         explain="PostureIsolated",
     ),
     # Fine
