@@ -17,7 +17,7 @@ import msgspec
 from .pluginfiles import FOLDER, PLUGIN_FILES
 
 QUOTE_MIN = 12
-"""Characters of a quote without what stands for anything."""
+"""The least number of characters that a quote has without these two."""
 
 _PLACES = re.compile(r"\{value\}|\.\.\.")
 
