@@ -18,7 +18,7 @@ from webhook.files import advice, load_file, within
 
 from .apierrors import ClusterError
 from .execplugin import Credential, ExecPlugin, Pair
-from .kubeconfig import Content, KubeconfigError, User, current_context
+from .kubeconfig import Content, KubeconfigError, User, current_context, current_namespace
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SERVICE_HOST, SERVICE_PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
@@ -57,6 +57,23 @@ def load_access(
     return _load_kubeconfig(
         files, hint="give --kubeconfig FILE, set KUBECONFIG, or run in a pod with a service account"
     )
+
+
+def load_namespace(
+    kubeconfig: Path | None, *, environ: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT
+) -> str:
+    """Return the namespace of the service account or of the kubeconfig's current context, "" if it names none.
+
+    The order is that of `load_access`. Raises ClusterError.
+    """
+    if kubeconfig is None and SERVICE_HOST in environ and _exists(service_account / "token"):
+        file = service_account / "namespace"
+        return _load(file, str(file)).decode("utf-8", "replace").strip() if _exists(file) else ""
+    files = str(kubeconfig) if kubeconfig is not None else environ.get("KUBECONFIG") or "~/.kube/config"
+    try:
+        return current_namespace(_read_kubeconfigs(files, hint="name a file that kubectl --kubeconfig can use"))
+    except KubeconfigError as error:
+        raise ClusterError(f"{files}: the kubeconfig cannot be used: {error}") from None
 
 
 def _load_service_account(directory: Path, environ: Mapping[str, str]) -> Access:
@@ -105,13 +122,9 @@ def _bearer(token: bytes) -> str:
 
 def _load_kubeconfig(files: str, *, hint: str) -> Access:
     """NB: KUBECONFIG may name several files. Those that do not exist are skipped, as in kubectl."""
-    paths = [Path(file).expanduser() for file in files.split(":") if file]
-    present = [path for path in paths if _exists(path)]
-    if not present:
-        raise ClusterError(f"{files}: no such kubeconfig; {hint}")
     where = f"{files}: the kubeconfig cannot be used"
     try:
-        cluster, user = current_context([(path, _parse(path)) for path in present])
+        cluster, user = current_context(_read_kubeconfigs(files, hint=hint))
     except KubeconfigError as error:
         raise ClusterError(f"{where}: {error}; {hint}") from None
     server = _without_user(cluster.server)
@@ -128,6 +141,14 @@ def _load_kubeconfig(files: str, *, hint: str) -> Access:
         is_insecure=cluster.is_insecure,
         proxy=cluster.proxy,
     )
+
+
+def _read_kubeconfigs(files: str, *, hint: str) -> list[tuple[PurePath, object]]:
+    paths = [Path(file).expanduser() for file in files.split(":") if file]
+    present = [path for path in paths if _exists(path)]
+    if not present:
+        raise ClusterError(f"{files}: no such kubeconfig; {hint}")
+    return [(path, _parse(path)) for path in present]
 
 
 def _credential_of(

@@ -92,6 +92,21 @@ def current_context(files: Sequence[tuple[PurePath, object]]) -> tuple[Cluster, 
 
     Raises KubeconfigError.
     """
+    documents, context = _context(files)
+    cluster = _find(documents, "clusters", "cluster", _text(context.value, "cluster"))
+    if cluster is None:
+        raise KubeconfigError("the current context names a cluster that is not in clusters")
+    user = _find(documents, "users", "user", _text(context.value, "user"))
+    return _cluster(cluster), User() if user is None else _user(user, cluster.value)
+
+
+def current_namespace(files: Sequence[tuple[PurePath, object]]) -> str:
+    """Return the namespace of the current context, "" if it names none. Raises KubeconfigError."""
+    _, context = _context(files)
+    return _text(context.value, "namespace")
+
+
+def _context(files: Sequence[tuple[PurePath, object]]) -> tuple[list[tuple[PurePath, Object]], _Entry]:
     documents = [(path.parent, _document(value)) for path, value in files]
     name = next((text for _, value in documents if (text := _text(value, "current-context"))), "")
     if not name:
@@ -99,11 +114,7 @@ def current_context(files: Sequence[tuple[PurePath, object]]) -> tuple[Cluster, 
     context = _find(documents, "contexts", "context", name)
     if context is None:
         raise KubeconfigError("current-context gives a name that is not in contexts")
-    cluster = _find(documents, "clusters", "cluster", _text(context.value, "cluster"))
-    if cluster is None:
-        raise KubeconfigError("the current context names a cluster that is not in clusters")
-    user = _find(documents, "users", "user", _text(context.value, "user"))
-    return _cluster(cluster), User() if user is None else _user(user, cluster.value)
+    return documents, context
 
 
 def _document(value: object) -> Object:

@@ -13,7 +13,7 @@ from tests.fakes.clock import Clock
 from tests.fakes.objects import write_kubeconfig
 from webhook.kube.apierrors import ClusterError
 from webhook.kube.connection import Connection
-from webhook.kube.credentials import TOKEN_AGE_S, TokenFile, load_access
+from webhook.kube.credentials import TOKEN_AGE_S, TokenFile, load_access, load_namespace
 from webhook.kube.ownnamespace import own_namespace
 from webhook.kube.resources import ObjectPath
 from webhook.snapshot.source import NAMESPACES, ClusterSource
@@ -226,3 +226,34 @@ def test_the_file_of_the_service_account(tmp_path: Path, content: bytes, expecte
 
 def test_outside_of_a_pod(tmp_path: Path) -> None:
     assert own_namespace(None, mounted=tmp_path / "namespace") == "nadmit-system"
+
+
+# The namespace
+
+
+@pytest.mark.parametrize("namespace", ["", "blue"])
+def test_the_namespace_of_the_context(tmp_path: Path, namespace: str) -> None:
+    file = write_kubeconfig(tmp_path / "kubeconfig", "https://10.0.0.1")
+    value = json.loads(file.read_text())
+    if namespace:
+        value["contexts"][0]["context"]["namespace"] = namespace
+    file.write_text(json.dumps(value))
+    assert load_namespace(file, environ={}) == namespace
+    assert load_namespace(None, environ={"KUBECONFIG": str(file)}) == namespace
+
+
+@pytest.mark.parametrize("namespace", ["", "blue"])
+def test_the_namespace_of_a_service_account(tmp_path: Path, namespace: str) -> None:
+    (tmp_path / "token").write_text("t")
+    if namespace:
+        (tmp_path / "namespace").write_text(f"{namespace}\n")
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBECONFIG": "nowhere"}
+    assert load_namespace(None, environ=environ, service_account=tmp_path) == namespace
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"current-context": "x"}'])
+def test_a_kubeconfig_without_a_context_has_no_namespace(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text(text)
+    with pytest.raises(ClusterError, match="the kubeconfig cannot be used: "):
+        load_namespace(file, environ={})

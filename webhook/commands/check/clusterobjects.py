@@ -172,8 +172,8 @@ def _read_again(
     for _ in range(ROUNDS_MAX):
         found, count = ClusterDocuments(is_every_pod=is_every_pod), 0
         try:
-            for count, item in enumerate(_pages(connection, resource), 1):  # noqa: B007 - the last one
-                found.add({**head, **item})
+            for count, item in enumerate(pages(connection, resource), 1):  # noqa: B007 - the last one
+                found.add({**head, **_slim(item)})
         except GoneError as error:
             gone = error
         else:
@@ -182,19 +182,22 @@ def _read_again(
     raise gone
 
 
-def _pages(connection: Connection, resource: Resource) -> Iterator[dict[str, Any]]:
-    query = {"limit": str(PAGE_SIZE)}
+def pages(
+    connection: Connection, resource: Resource, *, namespace: str = "", query: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a resource, whole, in a namespace or in all, page by page. Raises ClusterError."""
+    asked = {"limit": str(PAGE_SIZE), **(query or {})}
     if resource.field_selector:
-        query["fieldSelector"] = resource.field_selector
+        asked["fieldSelector"] = resource.field_selector
     while True:
-        path = ObjectPath(resource)
-        content = connection.get(path, timeout_s=PAGE_TIMEOUT_S, verb="list", query=query)
+        path = ObjectPath(resource, namespace)
+        content = connection.get(path, timeout_s=PAGE_TIMEOUT_S, verb="list", query=asked)
         page = decode(_LIST, content, f"{resource.title}: list")
-        yield from map(_slim, page.items or ())
+        yield from page.items or ()
         token = (page.metadata or {}).get("continue")
         if not token:
             return
-        query["continue"] = token
+        asked["continue"] = token
 
 
 class _List(msgspec.Struct, gc=False):

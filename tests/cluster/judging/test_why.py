@@ -1,0 +1,148 @@
+"""`nadmit why` at a real API server: its lists, its field selectors, and RBAC. The events are those of a real kubelet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.cluster.rig.installation import apply, empty_server
+from tests.fakes.waiting import wait_until
+from tests.realapi.server import RealApiServer
+from tests.webhook.report.diagnosis.cases import CASES, Object, objects_of
+from webhook.cli import nadmit
+
+pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
+
+STAGED = {"multus/tiny-b": "Pod", "webhook/isolated": "Deployment"}
+NEEDED = [
+    ("", "pods", ["get", "list"]),
+    ("", "events", ["list"]),
+    ("apps", "deployments", ["get"]),
+    ("apps", "replicasets", ["list"]),
+]
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[RealApiServer]:
+    with empty_server() as server:
+        assert apply(server, "crds").returncode == 0
+        for name in STAGED:
+            stage(server, objects_of(next(case for case in CASES if case.id == name)))
+        yield server
+
+
+def stage(server: RealApiServer, objects: list[Object]) -> None:
+    """Write objects with the owners and the events that belong to their new uids."""
+    uids: dict[str, str] = {}
+    spaces = [item for item in objects if item["kind"] == "Namespace"]
+    for item in [*spaces, *(item for item in objects if item["kind"] not in {"Namespace", "Event"})]:
+        metadata = item["metadata"]
+        old, status = metadata.pop("uid", ""), item.pop("status", None)
+        metadata.pop("creationTimestamp", None)
+        for owner in metadata.get("ownerReferences", ()):
+            owner["uid"] = uids[owner["uid"]]
+        if item["kind"] == "Pod":
+            server.put(account(metadata["namespace"]))
+            item["spec"].pop("serviceAccountName", None)
+            item["spec"]["automountServiceAccountToken"] = False
+        wait_until(partial(has_put, server, item))
+        stored = server.must("GET", server.path_of(item))
+        uids[old] = stored["metadata"]["uid"]
+        if status is not None and item["kind"] != "Namespace":
+            status.pop("terminatingReplicas", None)
+            path = f"{server.path_of(item)}/status"
+            server.must("PATCH", path, {"status": status}, kind="application/merge-patch+json")
+    for event in (item for item in objects if item["kind"] == "Event"):
+        about = event["involvedObject"]
+        about["uid"] = uids.get(about["uid"], about["uid"])
+        if event.get("eventTime"):  # then the API server wants all new fields
+            event["reportingInstance"] = event["reportingComponent"]
+        server.put(event)
+
+
+def has_put(server: RealApiServer, item: Object) -> bool:
+    """Say whether an object is stored; a new kind is not served at once."""
+    try:
+        server.put(item)
+    except Exception as error:
+        if "has no kind" in str(error) or "404" in str(error):
+            return False
+        raise
+    return True
+
+
+def account(namespace: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "default", "namespace": namespace},
+    }
+
+
+def ask(kubeconfig: Path, target: str, namespace: str) -> tuple[int, dict[str, Any], str]:
+    words = ["why", "-n", namespace, target, "--kubeconfig", str(kubeconfig), "-o", "json"]
+    result = CliRunner().invoke(nadmit, words)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    return result.exit_code, json.loads(result.stdout or "{}"), result.stderr
+
+
+def test_a_pod_that_a_node_could_not_attach(api: RealApiServer) -> None:
+    code, answer, _ = ask(api.admin_kubeconfig, "tiny-b", "shop")
+    assert (code, answer["cause"], answer["unread"]) == (1, "range-exhausted", [])
+    assert answer["failure"]["network"] == "shop/tiny"
+
+
+def test_a_workload_without_pods(api: RealApiServer) -> None:
+    code, answer, _ = ask(api.admin_kubeconfig, "deployment/isolated", "blue")
+    assert (code, answer["cause"]) == (1, "refused-by-rules")
+    assert answer["webhookNow"]["rules"] == ["PostureIsolated"]
+    assert answer["webhookThen"].startswith("network access denied: pod blue/isolated-")
+
+
+def test_a_network_that_all_pods_fail_on(api: RealApiServer) -> None:
+    code, answer, _ = ask(api.admin_kubeconfig, "shop/tiny", "shop")
+    assert (code, answer["cause"]) == (1, "range-exhausted")
+    assert [pod["name"] for pod in answer["pods"]] == ["tiny-b"]
+
+
+def test_a_user_without_rights_is_told_which_one(api: RealApiServer) -> None:
+    code, _, error = ask(api.kubeconfig_of_user("carol"), "tiny-b", "shop")
+    assert code == 2
+    (line,) = error.splitlines()
+    assert line.startswith("nadmit: pods shop/tiny-b: get is forbidden: ")
+    assert line.endswith("; grant get on pods of this name to this account in a Role")
+
+
+def test_the_rights_of_the_page_in_one_namespace_suffice(api: RealApiServer) -> None:
+    rules = [{"apiGroups": [group], "resources": [name], "verbs": verbs} for group, name, verbs in NEEDED]
+    rbac = "rbac.authorization.k8s.io"
+    for namespace in ("shop", "blue"):
+        metadata = {"name": "why", "namespace": namespace}
+        api.put({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules})
+        api.put(
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": "RoleBinding",
+                "metadata": metadata,
+                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "why"},
+                "subjects": [{"apiGroup": rbac, "kind": "User", "name": "dave"}],
+            }
+        )
+    kubeconfig = api.kubeconfig_of_user("dave")
+    wait_until(lambda: ask(kubeconfig, "tiny-b", "shop")[0] == 1)
+    answer = ask(kubeconfig, "tiny-b", "shop")[1]
+    assert (answer["cause"], answer["webhookNow"]) == ("range-exhausted", None)
+    assert {right.partition(":")[0].partition(".")[0] for right in answer["unread"]} == {
+        "namespaces",
+        "network-attachment-definitions",
+        "networkattachmentpolicies",
+        "networkattachmentpolicyconfigs",
+    }
+    code, answer, _ = ask(kubeconfig, "deployment/isolated", "blue")
+    assert (code, answer["cause"]) == (1, "refused-by-rules")
