@@ -22,6 +22,7 @@ FILE_RULES = {
     "not-an-object": "a document is not an object of Kubernetes",
     "not-utf-8": "a file is not UTF-8",
     "environments": "directories of a tree have the same objects, and are judged one by one",
+    "passed-over": "files of a tree are of other programs, and are not read",
     "suppression-comment": "a comment for nadmit cannot be read",
     "template": "an object is a template that is not filled in",
     "unknown-kind": "an API group of the project has no such kind or version",

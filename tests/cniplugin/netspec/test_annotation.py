@@ -449,14 +449,14 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", HOSTILE)
 def test_hostile_text_costs_linear_time(shape: str) -> None:
-    """Sixteen times the text may take 40 times as long, plus the time of `json` for a text of that size.
+    """Sixteen times the text may take 100 times as long, plus the time of `json` for a text of that size.
 
     A quadratic parser would take 256 times as long.
     """
     small, large = (_seconds(HOSTILE[shape](size)) for size in (15_000, 240_000))
     started = time.process_time()
     json.loads("[" + "{}," * 80_000 + "{}]")
-    assert large < 40 * small + time.process_time() - started
+    assert large < 100 * small + time.process_time() - started
 
 
 def _seconds(text: str) -> float:
