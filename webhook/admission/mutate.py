@@ -32,6 +32,8 @@ from webhook.admission.wording import answers, injectiontext
 
 TEXTS_MAX = 4096
 """Characters of the annotations that select networks, of an answer that is kept."""
+OPERATIONS_MAX = 32
+"""Operations of a patch that is kept; each takes some 700 bytes, so 2,048 answers take at most 45 MiB."""
 NETWORKS_MAX = 64
 """Networks of an answer that is kept for all texts that select them."""
 
@@ -108,7 +110,8 @@ def _answer_new(
     )
     answer = _answer(request, mutation, context, injection)
     # NB: whether the cluster is asked for missing networks depends on the service account, which no sketch has.
-    return answer, answer.is_allowed and not answer.warnings and not mutation.missing
+    is_lasting = answer.is_allowed and not answer.warnings and not mutation.missing
+    return answer, is_lasting and len(answer.operations) <= OPERATIONS_MAX
 
 
 def _answer(request: Request, mutation: Mutation, context: DecisionContext, injection: Injection) -> Decision:

@@ -133,7 +133,8 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
             values = [known.get(key) for key in keys]
             counts += [value is None for value in values]
             texts += [value for value in values if value is not None]
-    is_target_named = isinstance(annotations, dict) and INJECT_INTO in annotations
+    is_target_named = read.names or (isinstance(annotations, dict) and INJECT_INTO in annotations)
+    has_claims = bool(spec.resource_claims)
     suspects = find_suspects(annotations) if annotations else []
     counts.append(len(suspects))
     texts += suspects
@@ -144,10 +145,11 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         if containers:
             text = bytes(raw)
             may_be_ours, names_matter = _may_have(text), is_target_named or _HUGEPAGES in text or b"\\" in text
+            counts.append(may_be_ours)
             for one in containers:
                 texts += (one.name if names_matter and isinstance(one.name, str) else "", bytes(one.restart_policy))
                 counts += (isinstance(one.name, str) or one.name, one.env and True, one.volume_mounts and True)
-                _add_resources(one.resources, counts, texts)
+                _add_resources(one.resources, counts, texts, is_every_name=has_claims)
                 if may_be_ours:
                     counts += (_has_our_name(one), _has_our_mount(one))
     return _bounded(counts, texts)
@@ -172,22 +174,30 @@ def _bounded(counts: Sequence[Hashable], texts: Sequence[str | bytes]) -> Hashab
     """Return the sketch of these parts. NB: the counts tell where one part ends and the next begins."""
     if len(texts) > PARTS_MAX or sum(map(len, texts)) > SKETCH_MAX:
         return None
-    return (*counts, *texts)
+    return (tuple(counts), tuple(texts))
 
 
-def _add_resources(resources: _Resources | UnsetType | None, counts: list[Hashable], texts: list[str | bytes]) -> None:
-    """Add the resources of a container. NB: no plugin has a resource without a domain, such as memory."""
+def _add_resources(
+    resources: _Resources | UnsetType | None, counts: list[Hashable], texts: list[str | bytes], *, is_every_name: bool
+) -> None:
+    """Add the resources of a container; two counts in any case.
+
+    `is_every_name`: whether those without a domain count. No plugin has such a resource, but a claim may.
+    """
     if not isinstance(resources, _Resources):
-        counts.append(resources)
+        counts += (resources, _NO_OBJECT)
         return
     for amounts in (resources.requests, resources.limits):
         if not isinstance(amounts, dict) or not amounts:
-            counts.append(amounts if not isinstance(amounts, dict) else "")
+            counts.append(amounts if not isinstance(amounts, dict) else _EMPTY)
             continue
-        read = [name for name in amounts if "/" in name or name.startswith(HUGEPAGES)]
+        read = [name for name in amounts if is_every_name or "/" in name or name.startswith(HUGEPAGES)]
         counts.append(len(read))
         for name in read:
             texts += (name, bytes(amounts[name]))
+
+
+_NO_OBJECT, _EMPTY = "no object", "empty"
 
 
 def _may_have(text: bytes) -> bool:

@@ -401,3 +401,12 @@ def test_every_change_of_a_plain_pod_is_found(old: list[Json], new: list[Json]) 
                 assert direction in {GAINS, CHANGES}
             elif could:
                 assert direction in {None, CHANGES}
+
+
+def test_two_trees_without_any_object_are_a_mistake(tmp_path: Path) -> None:
+    """A wrong path must not pass in CI. One empty tree is fine: everything is new, or gone."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    result = CliRunner().invoke(nadmit, ["diff", str(tmp_path / "a"), str(tmp_path / "b")])
+    assert result.exit_code == 2
+    assert "no Kubernetes object is found" in result.stderr

@@ -29,11 +29,12 @@ from tests.webhook.admission.mutation.injecting import (
 )
 from tests.webhook.admission.mutation.test_properties import SETTINGS, networks_of, pods
 from tests.webhook.admission.world import RULES, FakeCluster
-from webhook.admission.model.injection import Injection
+from webhook.admission.model.injection import INJECT_INTO, Injection
 from webhook.admission.model.requests import Decision, Object
-from webhook.admission.mutate import TEXTS_MAX, answer_mutation
+from webhook.admission.mutate import OPERATIONS_MAX, TEXTS_MAX, answer_mutation
 from webhook.admission.mutation import jsonpatch
-from webhook.admission.view.decisioncontext import Configuration, DecisionContext
+from webhook.admission.mutation.netinfo import ITEMS_MAX
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext, NoMemory
 from webhook.review.decisioncache import DecisionCache
 from webhook.review.podsketch import PARTS_MAX, SKETCH_MAX
 
@@ -226,6 +227,53 @@ def test_a_template_that_differs_in_what_matters_is_judged_itself(change: Callab
     change(other)
     assert ask(other, context) is not known
     assert answer_of(ask(other, context)) == answer_of(ask_mutate(other, sriov()))
+
+
+def test_a_label_may_name_the_container_that_gets_the_resources() -> None:
+    """NB: then the names of containers decide, though the pod's own annotations do not say so."""
+    context = remembering(Injection(annotations_by_label={"sriov": {INJECT_INTO: "app"}}))
+    for names in (("app", "side"), ("side", "app"), ("x", "y")):
+        pod = pod_of("a", *({"name": name} for name in names), labels={"sriov": "true"})
+        cold = answer_mutation(create(pod), context._replace(memory=NoMemory()))
+        assert answer_of(ask(pod, context)) == answer_of(cold)
+        assert cold.is_allowed is ("app" in names)
+
+
+def test_containers_that_differ_in_what_is_absent_are_different() -> None:
+    one, other = pod_of("a"), pod_of("a")
+    one["spec"]["containers"] = [{"name": "a"}, {"env": [{"name": "X"}], "resources": {}}]
+    other["spec"]["containers"] = [{"name": "a", "resources": {}}, {"name": "b"}]
+    context = remembering(Injection())
+    for pod in (one, other):
+        assert answer_of(ask(pod, context)) == answer_of(ask_mutate(pod, sriov()))
+
+
+def test_a_pod_with_claims_may_request_any_name() -> None:
+    """A warning says which resource the claims are taken to give, unless a container requests it."""
+    plain, requesting = (pod_of("a", resourceClaims=[{"name": "gpu"}]) for _ in range(2))
+    for pod, amounts in ((plain, {"cpu": "1"}), (requesting, {"memory": "1Gi"})):
+        pod["spec"]["containers"][0]["resources"] = {"requests": amounts}
+    assert sketch(plain) != sketch(requesting)
+
+
+def test_a_long_patch_is_not_kept() -> None:
+    """Growth: the memory has a bound on the size of its answers."""
+    context = remembering(Injection())
+    pod = pod_of("a", *({"name": f"c{number}"} for number in range(OPERATIONS_MAX)), labels={"app": "web"})
+    assert len(ask(pod, context).operations) > OPERATIONS_MAX
+    assert isinstance(context.memory, DecisionCache)
+    assert not dict(context.memory)
+
+
+def test_files_for_hugepages_have_a_bound() -> None:
+    pod = pod_of("a", labels={"app": "web"})
+    sizes = {f"hugepages-{number}Mi": "1Mi" for number in range(1, ITEMS_MAX + 10)}
+    pod["spec"]["containers"][0]["resources"] = {"requests": sizes, "limits": sizes}
+    answer = ask(pod, remembering(Injection(exposes_hugepages=True)))
+    (volumes,) = (one["value"] for one in answer.operations if one["path"] == "/spec/volumes")
+    assert len(volumes[0]["downwardAPI"]["items"]) == ITEMS_MAX
+    after = jsonpatch.apply(answer.operations, pod)
+    assert ask_mutate(after, sriov(), Injection(exposes_hugepages=True)).operations == ()
 
 
 def test_a_label_that_gives_networks_is_not_skipped() -> None:

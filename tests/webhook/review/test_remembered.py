@@ -32,13 +32,31 @@ WORLD = cluster(
     blue__pool=network({"type": "bridge", "capabilities": {"ips": True, "mac": True}, "ipam": IPAM}),
     blue__static=network({"type": "macvlan", "master": "bond1", "ipam": {"type": "static"}}),
     blue__unsafe=network({"type": "multus"}),
+    blue__reserved=network(
+        {
+            "type": "bridge",
+            "capabilities": {"ips": True, "mac": True},
+            "ipam": {"type": "whereabouts", "range": "10.1.0.0/24", "exclude": ["10.1.0.0/28"]},
+        }
+    ),
     blue__broken="{",
     default__internet=MACVLAN,
 )
-NAMES = ["lan", "capable", "pool", "static", "unsafe", "broken", "absent", "default/internet", "infra/storage"]
+NAMES = [
+    "lan",
+    "capable",
+    "pool",
+    "reserved",
+    "static",
+    "unsafe",
+    "broken",
+    "absent",
+    "default/internet",
+    "infra/storage",
+]
 INTERFACES = [None, "x1", "x2", "net1", "net2", "network", "eth0", "lo", "a-name-that-is-too-long"]
 IPS = [None, [], ["10.1.0.5"], ["10.1.0.5/24"], ["10.2.0.5/24"], ["fd00::5/64"], ["10.1.0.5/24", "fd00::5/64"]]
-MACS = [None, "02:00:00:00:00:01", "01:00:00:00:00:01"]
+MACS = [None, "02:00:00:00:00:01", "02-00-00-00-00-02", "01:00:00:00:00:01"]
 MORE: list[dict[str, Any]] = [
     {},
     {"bandwidth": {"ingressRate": 1000}},
@@ -100,19 +118,21 @@ def test_a_remembered_decision_is_the_one_that_would_be_made(
 
 
 NEAR = st.builds(
-    lambda interface, ips: {
+    lambda interface, ips, mac: {
         **({} if interface is None else {"interface": interface}),
         **({} if ips is None else {"ips": ips}),
+        **({} if mac is None else {"mac": mac}),
     },
     st.sampled_from([None, None, None, "x1", "x2", "net1", "net2"]),
-    st.sampled_from([*[None] * 8, ["10.1.0.5/24"], ["10.2.0.5/24"]]),
+    st.sampled_from([*[None] * 8, ["10.1.0.5/24"], ["10.1.0.50/24"], ["10.2.0.5/24"]]),
+    st.sampled_from([*[None] * 8, *MACS]),
 )
 
 
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
-    st.lists(st.sampled_from(["lan", "pool"]), min_size=1, max_size=2),
+    st.lists(st.sampled_from(["lan", "pool", "reserved", "capable"]), min_size=1, max_size=2),
     st.lists(st.tuples(NEAR, NEAR), min_size=4, max_size=8),
     st.sampled_from([RULES, RULES, *ALL_RULES]),
     st.sampled_from(CONFIGURATIONS),
@@ -182,6 +202,19 @@ def test_rules_about_names_of_interfaces_are_asked_each_time(monkeypatch: pytest
     assert counted.ask({"name": "lan", "interface": "x1"})
     assert not counted.ask({"name": "lan", "interface": "x2"})
     assert counted.ask({"name": "lan", "interface": "x1"})
+
+
+def test_a_warning_about_one_pod_is_not_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It quotes what that pod asks for."""
+    counted = Counted(monkeypatch)
+
+    def warnings(address: str) -> list[str]:
+        asked = request(pod(json.dumps([{"name": "reserved", "ips": [f"{address}/24"]}])))
+        return [str(warning) for warning in evaluate(asked, counted.context).warnings]
+
+    assert any("10.9.0.5/24" in warning for warning in warnings("10.9.0.5"))
+    assert warnings("10.1.0.5") == []
+    assert any("10.9.0.6/24" in warning for warning in warnings("10.9.0.6"))
 
 
 def test_another_pods_addresses_are_asked_for_each_time() -> None:

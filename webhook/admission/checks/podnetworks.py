@@ -57,6 +57,9 @@ REMEMBERED_TEXT_MAX = 4096
 """Characters of the annotations of a pod whose decision is remembered. All pods of a ReplicaSet ask for the same, and a
 decision without a warning names no object, so the second pod costs a look-up."""
 
+REMEMBERED_CLAIMS_MAX = 16
+"""Addresses of a pod whose decision is remembered; each takes some 300 bytes."""
+
 Key = tuple[str, str]
 """Namespace and name of a network."""
 
@@ -144,10 +147,11 @@ def _recall(request: Request, new: Object, texts: tuple[str, str], key: Hashable
     general: _Decided | None = memory.get((key, shape)) if shape else None
     decided = _with_own_claims(general, asked, shape, context) if general is not None else None
     decided = decided or _decide(request, new, context)
-    if decided.is_general:
+    if decided.is_general and len(decided.claims) <= REMEMBERED_CLAIMS_MAX:
         memory.put(by_text, decided)
-        if general is None and shape:
-            memory.put((key, shape), decided)
+        # NB: a warning quotes what one pod asks for.
+        if general is None and shape and not decided.decision.warnings:
+            memory.put((key, shape), decided._replace(claims=()))
     return decided
 
 

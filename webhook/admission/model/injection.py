@@ -115,7 +115,8 @@ class Injection:
     def __post_init__(self) -> None:
         """Compute `read` and `read_beside` once for all pods."""
         given = dict.fromkeys(key for one in self.annotations_by_label.values() for key in one)
-        read = Read(tuple(self.annotations_by_label), tuple(dict.fromkeys((*ANNOTATIONS, *given))))
+        keys = tuple(dict.fromkeys((*ANNOTATIONS, *given)))
+        read = Read(tuple(self.annotations_by_label), keys, names=INJECT_INTO in given)
         object.__setattr__(self, "read", read)
         beside = read._replace(annotations=tuple(key for key in read.annotations if key not in SELECTING))
         object.__setattr__(self, "read_beside", beside)

@@ -33,10 +33,14 @@ class User(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Keys of the labels and annotations that injection reads. Of all others it sees only whether there are any."""
+    """Keys of the labels and annotations that injection reads. Of all others it sees only whether there are any.
+
+    `names`: whether it may look for a container by its name, though the pod's own annotations do not ask for that.
+    """
 
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
+    names: bool = False
 
 
 class SentPod(Protocol):

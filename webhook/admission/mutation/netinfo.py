@@ -9,6 +9,7 @@ by which a container finds its own files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from webhook.admission.model import podspec
@@ -38,7 +39,8 @@ def inject_netinfo(pod: Json, target: Container | None, *, exposes_hugepages: bo
     if not foreign:
         pod = podspec.change_containers(pod, lambda one: _mounted(one.value) if one.path in places else one.value)
     mounting = [container for container in readers if _has_mount(_at(pod, container.path), by_name=True)]
-    pages = [(container, *page) for container in mounting if exposes_hugepages for page in _hugepages(container)]
+    every = ((container, *page) for container in mounting if exposes_hugepages for page in _hugepages(container))
+    pages = list(islice(every, ITEMS_MAX - len(_METADATA)))
     having = {container.path for container, *_ in pages}
     if having:
         pod = podspec.change_containers(pod, lambda one: _named(one.value) if one.path in having else one.value)

@@ -22,7 +22,7 @@ from webhook.commands.options import (
 from webhook.kube.apierrors import ClusterError
 from webhook.report import accesschanges
 from webhook.report.accesschanges import CHANGES, GAINS, LOSES, AccessChanges
-from webhook.trees import builder, gathering
+from webhook.trees import builder, gathering, manifests
 from webhook.trees.documents import NO_OBJECT, Document
 from webhook.trees.problems import ManifestError, Problem
 
@@ -106,6 +106,8 @@ def diff(
         new = _applied(old, _read(trees[0], problems), prune=prune)
     else:
         old, new = ({**shared, **_read(tree, problems)} for tree in trees)
+        if not (old or new):
+            problems.append(manifests.nothing_found(trees))
     sides = [_side(objects, options, problems) for objects in (old, new)]
     if problems:
         fail_unreadable(dict.fromkeys(problems))

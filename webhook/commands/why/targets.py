@@ -50,6 +50,25 @@ _SHORT = {
     "net-attach-def": NETWORK_KIND,
     "network": NETWORK_KIND,
 }
+_OTHERS = frozenset(
+    (
+        *("service", "services", "svc", "node", "nodes", "no", "namespace"),
+        *("namespaces", "ns", "configmap", "configmaps", "cm", "secret", "secrets"),
+        *("ingress", "ingresses", "ing", "endpoints", "ep", "serviceaccount", "serviceaccounts"),
+        *(
+            "sa",
+            "persistentvolume",
+            "persistentvolumes",
+            "pv",
+            "persistentvolumeclaim",
+            "persistentvolumeclaims",
+            "pvc",
+        ),
+        *("event", "events", "ev", "rollout", "rollouts", "cloneset", "clonesets"),
+        *("networkpolicy", "networkpolicies", "netpol"),
+    )
+)
+"""Other kinds in kubectl's words, which hardly name a namespace."""
 ALLOWED = "NAME of a pod, KIND/NAME (pod, deployment, statefulset, daemonset, job, cronjob, vm, ...), NAMESPACE/NETWORK"
 
 
@@ -69,4 +88,6 @@ def parse(word: str) -> Target | None:
     if not slash:
         return Target("Pod", head)
     kind = kind_of(head)
+    if not kind and head.lower().partition(".")[0] in _OTHERS:
+        return None
     return Target(kind, name) if kind else Target(NETWORK_KIND, name, head)

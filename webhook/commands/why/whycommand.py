@@ -189,7 +189,7 @@ def _diagnose(asked: Target, found: Found, options: dict[str, Any]) -> Diagnosis
 def _world(found: Found, options: dict[str, Any], records: Records | None) -> World:
     from webhook.plugindata.refusals import is_refusal  # noqa: PLC0415 - it reads what plugins say
 
-    from .asking import Asking  # noqa: PLC0415 - it loads what judges
+    from .verdicts import Asking  # noqa: PLC0415 - it loads what judges
 
     namespace = options["network_namespace"]
     lacking = [kind for kind in VERDICT_KINDS if kind in found.unread]

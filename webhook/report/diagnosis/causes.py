@@ -344,7 +344,8 @@ CAUSES: Mapping[str, Cause] = {
     "no-evidence": Cause(
         UNKNOWN,
         "nothing says why",
-        "events are kept for an hour: delete the pod, so that its controller makes a new one, and ask again",
+        "events are kept for an hour. If the answer says what is refused now, correct that first; then have the pod "
+        "made again, by its controller if it has one, and ask again",
     ),
 }
 """Every cause by its id."""

@@ -58,9 +58,12 @@ def _asking(reference: str, world: World) -> list[Json]:
     ]
 
 
+UNREAD = "the definitions were not read: with -f, add net-attach-def to the kinds that kubectl writes"
+
+
 def _missing(found: Diagnosis, world: World) -> Diagnosis:
     if KIND in world.objects.unread:
-        return found._replace(cause="no-evidence")
+        return found._replace(cause="no-evidence", notes=(UNREAD,))
     places = [text(one, "metadata", "namespace") for one in world.objects.of_kind(KIND) if _name(one) == found.name]
     if places:
         value = " or ".join(f"{place}/{found.name}" for place in sorted(places))

@@ -90,6 +90,8 @@ def ask(kubeconfig: Path, target: str, *words: str, namespace: str = "shop") -> 
         ("net-attach-def/lan", Target(NETWORK_KIND, "lan")),
         ("network-attachment-definitions/lan", Target(NETWORK_KIND, "lan")),
         ("blue/lan", Target(NETWORK_KIND, "lan", "blue")),
+        ("svc/web", None),
+        ("node/n1", None),
         ("a/b/c", None),
         ("/web", None),
         ("pod/", None),
