@@ -243,7 +243,14 @@ def _attachments(pod: Pod, one: Json) -> Iterator[Attachment]:
         yield Attachment(pod, "", "" if pod.is_on_host else "eth0", rest, "")
 
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_NORMAL = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+"""An IPv4 address in normal form. NB: nearly all are, and `ipaddress` takes ten times as long to say so."""
+
+
 def _address_key(written: str) -> str:
+    if _NORMAL.fullmatch(written):
+        return written
     address = read_address(written.partition("/")[0])
     return written if address is None else str(address)
 
@@ -272,8 +279,10 @@ def _claims_of_network(definition: NetworkAttachmentDefinition) -> Iterator[Clai
 
 
 def _exact_address(value: str) -> str:
-    """Return one address in normal form, "" for a range."""
-    address = read_address(value)
+    """Return one address in normal form, without its prefix; "" for a range or a subnet."""
+    address, interface = read_address(value), read_cidr(value)
+    if interface is not None and interface.ip != interface.network.network_address:
+        address = interface.ip
     return "" if address is None else str(address)
 
 

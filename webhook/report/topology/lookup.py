@@ -87,12 +87,13 @@ class Answer(NamedTuple):
 
 def parse(text: str) -> Asked | None:
     """Return what a text asks for; None for a text that is neither address nor name."""
-    address = read_address(text.partition("/")[0])
-    if address is not None and (text == text.partition("/")[0] or read_cidr(text) is not None):
-        return Asked(IP, text, str(address))
-    if _HARDWARE.fullmatch(text):
+    if _HARDWARE.fullmatch(text):  # NB: eight octets could be an IPv6 address, which nobody writes so
         key = mac_key(text)
         return Asked(HARDWARE, text, key) if len(key) in _HARDWARE_DIGITS else None
+    bare, slash, _ = text.partition("/")
+    address = read_address(bare)
+    if address is not None and (not slash or read_cidr(text) is not None):
+        return Asked(IP, text, str(address))
     if _PCI.fullmatch(text) or _NAME.fullmatch(text):
         return Asked(NAMED, text, device_key(text))
     return None
