@@ -116,7 +116,7 @@ def _parse(target: str) -> lookup.Asked:
     asked = lookup.parse(target)
     if asked is None:
         raise click.BadParameter(
-            f"{target!r} is nothing that a pod can have; allowed: {lookup.ALLOWED}", param_hint="TARGET"
+            f"{target!r} is neither an address nor a device; allowed: {lookup.ALLOWED}", param_hint="TARGET"
         )
     return asked
 
@@ -167,7 +167,7 @@ def _not_found(reference: str, topology: Topology, unread: dict[str, str]) -> st
     own = {other.partition("/")[2] for other in topology.networks if other.startswith(f"{namespace}/")}
     near = nearest(name, sorted(own))
     meant = f"{namespace}/{near}" if near else " or ".join(places[:3])
-    return f"{what}; did you mean {meant}?" if meant else f"{what}; kubectl get net-attach-def -A lists what there is"
+    return f"{what}; did you mean {meant}?" if meant else f"{what}; kubectl get net-attach-def -A lists them"
 
 
 def _fail(text: str) -> NoReturn:

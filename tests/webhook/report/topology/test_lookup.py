@@ -50,19 +50,11 @@ def test_a_text_is_an_address_or_a_device(text: str, expected: tuple[str, str]) 
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "",
-        "10.1.0.300",
-        "10.1.0",
-        "10.1.0.5/99",
-        "10.1.0.5/x",
-        "02:00:00:00:00",
-        "02:00-00:00:00:0a",
-        "fd00:::1",
-        "a/b",
-        "/",
-    ]
-    + ["02:00:00:00:00:0a:0b", "0000:18:02.9", "eth 1", "1.2.3.4.5", "-x"],
+    (
+        *("", "10.1.0.300", "10.1.0", "1.2.3.4.5", "10.1.0.5/99", "10.1.0.5/x", "fd00:::1"),
+        *("02:00:00:00:00", "02:00-00:00:00:0a", "02:00:00:00:00:0a:0b", "0000:18:02.9"),
+        *("eth 1", "-x", "a/b", "/"),
+    ),
 )
 def test_what_is_nearly_an_address_is_nothing(text: str) -> None:
     assert lookup.parse(text) is None
