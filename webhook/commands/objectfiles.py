@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
-from webhook.commands.options import STDIN, STDIN_NAME, fail_unreadable
+from webhook.commands.options import STDIN, STDIN_NAME, Command, fail_unreadable
 from webhook.trees import manifests
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Problem
 
-SOURCE_OPTIONS = (
-    click.option("--cluster", is_flag=True, help="Ask the cluster that kubectl points at; the default."),
-    click.option(
-        "--kubeconfig",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Use this kubeconfig; else the pod's service account, else kubectl's own configuration.",
-    ),
-    click.option(
-        "-f",
-        "--filename",
-        "files",
-        multiple=True,
-        metavar="FILE",
-        help='Read a copy instead of a cluster: the output of kubectl get ... -o yaml or json, with the events; "-" is '
-        "standard input; may be repeated.",
-    ),
-    click.option(
-        "--manifests",
-        "directory",
-        metavar="DIR",
-        help="Tree of YAML with networks, namespaces and access policies, instead of a cluster or beside -f.",
-    ),
-)
-"""The options, which become the parameters `cluster`, `kubeconfig`, `files` and `directory`."""
+
+def source_options(objects: str, tree: str) -> tuple[Callable[[Command], Command], ...]:
+    """Return the options, which become the parameters `cluster`, `kubeconfig`, `files` and `directory`.
+
+    `objects`, `tree`: what the help says about the objects of files and of a tree.
+    """
+    return (
+        click.option("--cluster", is_flag=True, help="Ask the cluster that kubectl points at; the default."),
+        click.option(
+            "--kubeconfig",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Use this kubeconfig; else the pod's service account, else kubectl's own configuration.",
+        ),
+        click.option(
+            "-f",
+            "--filename",
+            "files",
+            multiple=True,
+            metavar="FILE",
+            help="Read a copy instead of a cluster: the output of kubectl get ... -o yaml or json"
+            f'{objects}; "-" is standard input; may be repeated.',
+        ),
+        click.option(
+            "--manifests",
+            "directory",
+            metavar="DIR",
+            help=f"Tree of YAML with {tree}, instead of a cluster or beside -f.",
+        ),
+    )
 
 
 def is_copy(options: Mapping[str, Any]) -> bool:

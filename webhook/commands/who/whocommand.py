@@ -40,7 +40,7 @@ _OPTIONS = (
         callback=name_check("a namespace"),
         help="Read the pods of this namespace only, if you may not list those of all. Default: all namespaces.",
     ),
-    *objectfiles.SOURCE_OPTIONS,
+    *objectfiles.source_options(", with pods and networks", "networks and workloads"),
 )
 
 

@@ -68,7 +68,7 @@ _OPTIONS = (
         callback=name_check("a namespace"),
         help="Namespace of the pod or workload. Default: that of the kubeconfig's context, else default.",
     ),
-    *objectfiles.SOURCE_OPTIONS,
+    *objectfiles.source_options(", with the events", "networks, namespaces and access policies"),
     click.option(
         "--record-dir",
         type=click.Path(path_type=Path),

@@ -39,8 +39,11 @@ def _lines(answer: Answer, paint: Paint) -> Iterator[str]:
     for node, count in _hosts(answer.holders).items():
         host = paint(f"the host network of {node or _UNKNOWN_NODE}", "allowed")
         yield f"{asked}: {host}, with {counted(count, 'pod')}"
+    named = [one for one in answer.claims if one.kind == "network"]
+    asking = [one for one in answer.claims if one.kind != "network"]
     facts = [
-        *_some("asks", map(_claim, answer.claims), len(answer.claims)),
+        *_some("names", map(_claim, named), len(named)),
+        *_some("asks", map(_claim, asking), len(asking)),
         *_some("kept", map(_kept, answer.kept), len(answer.kept)),
         *_some("range", map(_range, answer.ranges), len(answer.ranges)),
         *(("note", note) for note in answer.notes),

@@ -126,7 +126,7 @@ def test_all_that_a_pod_can_have_is_in_the_text() -> None:
     }
     info = {"type": "pci", "pci": {"pci-address": "0000:18:02.5"}}
     kept = pool("10.1.0.0/24", {"5": {"podref": "blue/web-0"}})
-    web = pod("web-0", has(ip="10.1.0.5", **{"device-info": info}), metadata=metadata, status={"phase": "Pending"})
+    web = pod("web-0", has(ip="10.1.0.5", info=info), metadata=metadata, status={"phase": "Pending"})
     assert run("10.1.0.5", "-f", "-", stdin=text([web, kept])).stdout.splitlines() == [
         "10.1.0.5: pod blue/web-0",
         "  network: blue/lan, interface net1, addresses 10.1.0.5, device 0000:18:02.5",

@@ -41,8 +41,11 @@ def host_local(subnet: str = "10.1.0.0/24", **more: str) -> Object:
     return {"type": "host-local", "ranges": [[{"subnet": subnet, **more}]]}
 
 
-def has(network: str = "blue/lan", ip: str = "", mac: str = "", interface: str = "net1", **more: object) -> Object:
-    return {"name": network, "interface": interface, **({"ips": [ip]} if ip else {}), "mac": mac, **more}
+def has(
+    network: str = "blue/lan", ip: str = "", mac: str = "", interface: str = "net1", info: Object | None = None
+) -> Object:
+    optional = {"ips": [ip] if ip else [], "mac": mac, "device-info": info or {}}
+    return {"name": network, "interface": interface, **{key: value for key, value in optional.items() if value}}
 
 
 def pod(

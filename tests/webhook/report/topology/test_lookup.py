@@ -50,11 +50,11 @@ def test_a_text_is_an_address_or_a_device(text: str, expected: tuple[str, str]) 
 
 @pytest.mark.parametrize(
     "text",
-    (
+    [
         *("", "10.1.0.300", "10.1.0", "1.2.3.4.5", "10.1.0.5/99", "10.1.0.5/x", "fd00:::1"),
         *("02:00:00:00:00", "02:00-00:00:00:0a", "02:00:00:00:00:0a:0b", "0000:18:02.9"),
         *("eth 1", "-x", "a/b", "/"),
-    ),
+    ],
 )
 def test_what_is_nearly_an_address_is_nothing(text: str) -> None:
     assert lookup.parse(text) is None
@@ -87,7 +87,7 @@ def test_the_address_of_a_pod_without_a_status_is_that_of_the_default_network() 
 
 
 def test_an_address_of_the_status_is_not_counted_twice() -> None:
-    entry = has("default-net", ip="10.244.0.7", interface="eth0", default=True)
+    entry = has("default-net", ip="10.244.0.7", interface="eth0")
     answer = find("10.244.0.7", pod("web", entry, status={"podIP": "10.244.0.7"}))
     assert [one.attachment.network for one in answer.holders] == ["default-net"]
 
@@ -119,13 +119,12 @@ VDPA = {"type": "vdpa", "vdpa": {"parent-device": "vdpa1", "driver": "vhost", "p
     [("18:02.5", PCI), ("0000:18:02.5", PCI), ("mlx5_3", PCI), ("/dev/vhost-vdpa-1", VDPA), ("vdpa1", VDPA)],
 )
 def test_a_device_is_in_the_device_information(text: str, info: Object) -> None:
-    assert pods(find(text, pod("web", has(**{"device-info": info})))) == ["blue/web"]
+    assert pods(find(text, pod("web", has(info=info)))) == ["blue/web"]
 
 
 @pytest.mark.parametrize("text", ["pci", "vdpa", "vhost"])
 def test_what_many_devices_share_is_no_device(text: str) -> None:
-    info = {"device-info": {**PCI, **VDPA}}
-    assert pods(find(text, pod("web", has(**info)))) == []
+    assert pods(find(text, pod("web", has(info={**PCI, **VDPA})))) == []
 
 
 # Who asks for it
@@ -247,13 +246,13 @@ def test_one_pod_with_two_interfaces_does_not_collide_with_itself() -> None:
 
 
 def test_pods_on_the_host_network_share_the_address_of_their_node() -> None:
-    host = {"spec": {"hostNetwork": True}, "status": {"podIP": "192.168.0.1"}}
-    answer = find("192.168.0.1", pod("a", **host), pod("b", **host))
+    on_host = [pod(name, spec={"hostNetwork": True}, status={"podIP": "192.168.0.1"}) for name in "ab"]
+    answer = find("192.168.0.1", *on_host)
     assert (pods(answer), answer.notes) == (["blue/a", "blue/b"], ())
 
 
 def test_nodes_have_equal_pci_addresses() -> None:
-    entry = has(**{"device-info": PCI})
+    entry = has(info=PCI)
     apart = [pod("a", entry), pod("b", entry, node="node2")]
     assert find("18:02.5", *apart).notes == ()
     assert find("18:02.5", *apart, pod("c", entry)).notes == ("2 pods have this device on node node1",)
