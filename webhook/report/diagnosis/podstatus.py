@@ -54,7 +54,7 @@ def status_of(pod: Json) -> list[Has] | None:
         return None
     try:
         value = json.loads(written)
-    except ValueError:
+    except (ValueError, RecursionError):  # NB: the author of a pod can nest a text as deep as the API server lets it
         return None
     return [_entry(one) for one in value if isinstance(one, Mapping)] if isinstance(value, list) else None
 
@@ -71,12 +71,14 @@ _KINDS_OF_DEVICE = frozenset({"type", "version", "mode", "role", "driver"})
 
 
 def _device_texts(info: Json) -> Iterator[str]:
-    """Yield the texts of a device information (device-info spec v1.1) but those that many devices share."""
-    for key, value in info.items():
-        if isinstance(value, Mapping):
-            yield from _device_texts(value)
-        elif isinstance(value, str) and value and key not in _KINDS_OF_DEVICE:
-            yield value
+    """Yield the texts of a device information (device-info spec v1.1) but those that many devices share.
+
+    Those of one device are in an object under its type: `{"type": "pci", "pci": {"pci-address": "0000:18:02.5"}}`.
+    """
+    for device in (info, *(one for one in info.values() if isinstance(one, Mapping))):
+        for key, value in device.items():
+            if isinstance(value, str) and value and key not in _KINDS_OF_DEVICE:
+                yield value
 
 
 def match(pod: Json, selections: PodSelections) -> tuple[Attachment, ...]:

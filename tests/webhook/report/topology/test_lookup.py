@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any
 
-from webhook.report.topology import lookup
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from webhook.report.topology import answertext, lookup
 from webhook.report.topology.lookup import Answer, Asked
 
-from .objects import Object, bridge, checks, deployment, has, host_local, network, of, pod, pool
+from .objects import STATUS, Object, bridge, checks, deployment, has, host_local, network, of, pod, pool
+
+_KEYS = st.sampled_from(
+    (
+        "name",
+        "interface",
+        "ips",
+        "mac",
+        "device-info",
+        "pci",
+        "annotations",
+        "ownerReferences",
+        "template",
+        "podIPs",
+        "ip",
+    )
+)
 
 
 def find(text: str, *objects: Object) -> Answer:
@@ -125,6 +146,33 @@ def test_a_device_is_in_the_device_information(text: str, info: Object) -> None:
 @pytest.mark.parametrize("text", ["pci", "vdpa", "vhost"])
 def test_what_many_devices_share_is_no_device(text: str) -> None:
     assert pods(find(text, pod("web", has(info={**PCI, **VDPA})))) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["10.1.0.5", "pci", "blue/lan"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(status=JSON, annotation=JSON, part=st.sampled_from(["metadata", "spec", "status"]), value=JSON)
+def test_no_object_stops_the_others(status: Any, annotation: Any, part: str, value: Any) -> None:
+    """Whoever creates an object can write into it what the API server does not check; it costs at most its own entry."""
+    odd = pod("odd", asks=json.dumps(annotation))
+    odd["metadata"]["annotations"][STATUS] = json.dumps(status)
+    changed = [{**one, part: value} for one in (pod("a"), bridge(), deployment("d", []), pool("10.1.0.0/24", {}))]
+    answer = find("10.1.0.5", pod("web", has(ip="10.1.0.5")), odd, *changed)
+    assert "blue/web" in pods(answer)
+    answertext.render_text(answer, lambda text, _role: text)
+    answertext.render_json(answer)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '[{"device-info":' + '{"a":' * 100_000, "1" * 5_000])
+def test_a_deep_status_says_nothing(text: str) -> None:
+    odd = pod("odd")
+    odd["metadata"]["annotations"][STATUS] = text
+    assert pods(find("10.1.0.5", odd, pod("web", has(ip="10.1.0.5")))) == ["blue/web"]
 
 
 # Who asks for it
