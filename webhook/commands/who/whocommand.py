@@ -21,7 +21,9 @@ from webhook.commands.options import (
     paint,
 )
 from webhook.report.topology import answertext, freeaddresses, lookup
-from webhook.report.topology.graph import Graph, Topology
+from webhook.report.topology.graph import Topology
+
+from . import graphsource
 
 EXIT_FOUND, EXIT_NOBODY = 0, 1
 DEFINITIONS = "NetworkAttachmentDefinition"
@@ -86,7 +88,7 @@ def who(*, target: str | None, output: str, **options: Any) -> None:
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     if (target is None) == (options["free"] is None):
         raise click.UsageError("Give TARGET, or --free NAMESPACE/NAME; nadmit who --help has examples.")
-    is_copy = objectfiles.is_copy(options)
+    objectfiles.is_copy(options)
     if target is None:
         _check_reference(options["free"])
     asked = None if target is None else _parse(target)
@@ -95,7 +97,7 @@ def who(*, target: str | None, output: str, **options: Any) -> None:
 
     configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
     checks = configuration.plugins or PluginChecks(schemas=load_schemas())
-    topology, unread, notes = _read(options, is_copy=is_copy)
+    topology, unread, notes = graphsource.read(options)
     as_json = output == "json"
     if asked is not None:
         answer = lookup.find(asked, topology, checks)
@@ -125,36 +127,6 @@ def _check_reference(reference: str) -> None:
     namespace, _, name = reference.partition("/")
     if not namespace or not name or "/" in name:
         raise click.BadParameter(f"{reference!r} is not a network; allowed: NAMESPACE/NAME", param_hint="--free")
-
-
-def _read(options: dict[str, Any], *, is_copy: bool) -> tuple[Topology, dict[str, str], list[str]]:
-    """Return the topology, the rights that are missing by kind, and what the answer does not know."""
-    graph = Graph(options["network_namespace"])
-    namespace = options["namespace"] or ""
-    notes = [f"only pods of namespace {namespace} were read"] if namespace else []
-    if not is_copy:
-        return *_read_cluster(options, graph, namespace), notes
-    documents = objectfiles.read(options["files"], options["directory"])
-    for document in documents:
-        if document.kind != "Pod" or not namespace or document.namespace == namespace:
-            graph.add(objectfiles.placed(document))
-    if not any(document.kind == "Pod" for document in documents):
-        notes.append("the files have no pod; add pods to kubectl get")
-    return graph.finish(), {}, notes
-
-
-def _read_cluster(options: dict[str, Any], graph: Graph, namespace: str) -> tuple[Topology, dict[str, str]]:
-    from webhook.kube.apierrors import ClusterError, ForbiddenError  # noqa: PLC0415 - files do not pay for the client
-
-    from . import graphreading  # noqa: PLC0415 - as above
-
-    try:
-        unread = graphreading.read(options["kubeconfig"], graph, objectfiles.tell, namespace=namespace)
-    except ForbiddenError as error:
-        _fail(str(error) if namespace else f"{error}, or read one namespace with -n")
-    except ClusterError as error:
-        _fail(str(error))
-    return graph.finish(), unread
 
 
 def _not_found(reference: str, topology: Topology, unread: dict[str, str]) -> str:

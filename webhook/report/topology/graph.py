@@ -24,6 +24,9 @@ from webhook.report.diagnosis.podstatus import reference_of, status_of
 
 from .segments import DEFINITION, Segment, segment_of
 
+TEMPLATE_HASH = "pod-template-hash"
+"""The label by which a Deployment tells its ReplicaSets apart; their names end with it."""
+
 POOL_GROUP = "whereabouts.cni.cncf.io"
 
 _PCI = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -218,7 +221,6 @@ def _owners(one: Json) -> list[Json]:
 
 
 def _pod(one: Json) -> Pod:
-    owner = next((owner for owner in _owners(one) if owner.get("controller")), None)
     return Pod(
         namespace=text(one, "metadata", "namespace"),
         name=text(one, "metadata", "name"),
@@ -226,9 +228,21 @@ def _pod(one: Json) -> Pod:
         node=text(one, "spec", "nodeName"),
         since=text(one, "status", "startTime") or text(one, "metadata", "creationTimestamp"),
         leaving=text(one, "metadata", "deletionTimestamp"),
-        owner=f"{text(owner, 'kind').lower()}/{text(owner, 'name')}" if owner is not None else "",
+        owner=_owner(one),
         is_on_host=part(one, "spec").get("hostNetwork") is True,
     )
+
+
+def _owner(one: Json) -> str:
+    """Return the controller of a pod as `kind/name`; the Deployment, if it is the ReplicaSet of one."""
+    owner = next((owner for owner in _owners(one) if owner.get("controller")), None)
+    if owner is None:
+        return ""
+    kind, name = text(owner, "kind").lower(), text(owner, "name")
+    revision = f"-{text(one, 'metadata', 'labels', TEMPLATE_HASH)}"
+    if kind == "replicaset" and len(revision) > 1 and name.endswith(revision):
+        return f"deployment/{name.removesuffix(revision)}"
+    return f"{kind}/{name}"
 
 
 def _attachments(pod: Pod, one: Json) -> Iterator[Attachment]:
