@@ -68,7 +68,7 @@ def network_map(*, output: str, **options: Any) -> None:
       1  there is none
       2  pods cannot be read, or an option is wrong
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    topology, unread, notes = graphsource.read(options)
+    topology, unread, notes = graphsource.read(options, has_claims=False)
     found = outline(topology, options["namespace"] or "")
     remarks = [*(("note", note) for note in notes), *(("unread", right) for right in unread.values())]
     if output == "json":

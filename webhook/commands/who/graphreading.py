@@ -25,8 +25,10 @@ def _optional(group: str, version: str, plural: str) -> Resource:
 
 
 RUNNING_PODS = PODS._replace(is_metadata_only=False)
-OTHERS: tuple[tuple[Resource, str], ...] = (
-    (NETWORKS, "NetworkAttachmentDefinition"),
+Kinds = tuple[tuple[Resource, str], ...]
+
+NETWORK_KINDS: Kinds = ((NETWORKS, "NetworkAttachmentDefinition"),)
+CLAIM_KINDS: Kinds = (
     (_optional("apps", "v1", "deployments"), "Deployment"),
     (_optional("apps", "v1", "statefulsets"), "StatefulSet"),
     (_optional("apps", "v1", "daemonsets"), "DaemonSet"),
@@ -35,8 +37,10 @@ OTHERS: tuple[tuple[Resource, str], ...] = (
 )
 
 
-def read(kubeconfig: Path | None, graph: Graph, tell: Callable[[str], None], *, namespace: str) -> dict[str, str]:
-    """Add all objects to a graph, pods of one namespace or of all (""); return kind -> the right that is missing.
+def read(
+    kubeconfig: Path | None, graph: Graph, tell: Callable[[str], None], *, kinds: Kinds, namespace: str
+) -> dict[str, str]:
+    """Add objects to a graph, pods of one namespace or of all (""); return kind -> the right that is missing.
 
     Raises ClusterError, and ForbiddenError for pods.
     """
@@ -45,7 +49,7 @@ def read(kubeconfig: Path | None, graph: Graph, tell: Callable[[str], None], *, 
     unread: dict[str, str] = {}
     try:
         _read_kind(connection, RUNNING_PODS._replace(is_single=bool(namespace)), "Pod", graph, tell, namespace)
-        for resource, kind in OTHERS:
+        for resource, kind in kinds:
             try:
                 _read_kind(connection, resource, kind, graph, tell)
             except ForbiddenError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -24,6 +24,9 @@ from webhook.report.topology import answertext, freeaddresses, lookup
 from webhook.report.topology.graph import Topology
 
 from . import graphsource
+
+if TYPE_CHECKING:
+    from webhook.admission.plugins.schema import PluginChecks
 
 EXIT_FOUND, EXIT_NOBODY = 0, 1
 DEFINITIONS = "NetworkAttachmentDefinition"
@@ -88,30 +91,43 @@ def who(*, target: str | None, output: str, **options: Any) -> None:
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     if (target is None) == (options["free"] is None):
         raise click.UsageError("Give TARGET, or --free NAMESPACE/NAME; nadmit who --help has examples.")
-    objectfiles.is_copy(options)
     if target is None:
-        _check_reference(options["free"])
-    asked = None if target is None else _parse(target)
+        _show_free(options["free"], options, as_json=output == "json")
+    else:
+        _show_holders(target, options, as_json=output == "json")
+
+
+def _show_holders(target: str, options: dict[str, Any], *, as_json: bool) -> NoReturn:
+    asked = _parse(target)
+    checks = _checks(options)
+    topology, unread, notes = graphsource.read(options, has_claims=True)
+    answer = lookup.find(asked, topology, checks)
+    answer = answer._replace(notes=(*answer.notes, *notes), unread=tuple(unread.values()))
+    click.echo(answertext.render_json(answer) if as_json else answertext.render_text(answer, paint))
+    sys.exit(EXIT_FOUND if answer.is_found else EXIT_NOBODY)
+
+
+def _show_free(reference: str, options: dict[str, Any], *, as_json: bool) -> NoReturn:
+    _check_reference(reference)
+    checks = _checks(options)
+    topology, unread, notes = graphsource.read(options, has_claims=True)
+    if reference not in topology.networks:
+        _fail(_not_found(reference, topology, unread))
+    free = freeaddresses.find_free(reference, topology, checks)
+    if isinstance(free, str):
+        _fail(f"{reference}: its addresses are not known: {free}")
+    free = free._replace(notes=(*free.notes, *notes), unread=tuple(unread.values()))
+    click.echo(answertext.render_free_json(free) if as_json else answertext.render_free_text(free, paint))
+    sys.exit(EXIT_FOUND if free.size else EXIT_NOBODY)
+
+
+def _checks(options: dict[str, Any]) -> PluginChecks:
+    """Return how ranges are read: as the configuration says, or as plugins do if it switches their checks off."""
     from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415 - it takes time, and --help needs none
     from webhook.plugindata.pluginfiles import load_schemas  # noqa: PLC0415 - as above
 
     configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
-    checks = configuration.plugins or PluginChecks(schemas=load_schemas())
-    topology, unread, notes = graphsource.read(options)
-    as_json = output == "json"
-    if asked is not None:
-        answer = lookup.find(asked, topology, checks)
-        answer = answer._replace(notes=(*answer.notes, *notes), unread=tuple(unread.values()))
-        click.echo(answertext.render_json(answer) if as_json else answertext.render_text(answer, paint))
-        sys.exit(EXIT_FOUND if answer.is_found else EXIT_NOBODY)
-    if options["free"] not in topology.networks:
-        _fail(_not_found(options["free"], topology, unread))
-    free = freeaddresses.find_free(options["free"], topology, checks)
-    if isinstance(free, str):
-        _fail(f"{options['free']}: its addresses are not known: {free}")
-    free = free._replace(notes=(*free.notes, *notes), unread=tuple(unread.values()))
-    click.echo(answertext.render_free_json(free) if as_json else answertext.render_free_text(free, paint))
-    sys.exit(EXIT_FOUND if free.size else EXIT_NOBODY)
+    return configuration.plugins or PluginChecks(schemas=load_schemas())
 
 
 def _parse(target: str) -> lookup.Asked:
