@@ -25,6 +25,12 @@ COMMANDS = {
     ),
     "rules": Entry("webhook.commands.permissions", "rules", "List what pods of a namespace may attach to, and why."),
     "why": Entry("webhook.commands.why.whycommand", "why", "Say why a pod, a workload or a network does not work."),
+    "who": Entry(
+        "webhook.commands.who.whocommand", "who", "Say who has an address, a MAC or a device, and what is free."
+    ),
+    "map": Entry(
+        "webhook.commands.networkmap", "network_map", "Show which workloads are on which networks and segments."
+    ),
     "explain": Entry("webhook.commands.explain", "explain", "Say what a code such as NAD101 means, and what to do."),
     "schema": Entry(
         "webhook.commands.editorschema", "schema", "Print a JSON Schema, with which your editor checks files."
@@ -74,6 +80,8 @@ def nadmit(context: click.Context) -> None:
       nadmit can-attach -n blue infra/storage --cluster    may pods of "blue" attach to it, and who decides
       nadmit rules -n blue --cluster                       everything that pods of "blue" may attach to
       nadmit why -n blue web-0                             why a pod does not have its networks
+      nadmit who 10.1.0.5                                  who has this address, and who asks for it
+      nadmit map -n blue                                   which workloads are on which networks
       nadmit test policies/                                tests of access policies
       nadmit diff --cluster policies/                      who gains and who loses access
       nadmit explain NAD101                                what a code of a message means

@@ -32,13 +32,18 @@ class Claim(NamedTuple):
         return self.path == "mac"
 
 
+def mac_key(written: str) -> str:
+    """Return a MAC address, or another hardware address, in normal form."""
+    return written.translate(_SEPARATORS).lower()
+
+
 def claims_of(element: NetworkSelectionElement) -> tuple[Claim, ...]:
     """Return the first CLAIMS_MAX addresses that an element claims of its network, each once."""
     if not element.ips and element.mac is None:
         return ()
     claims: dict[str, Claim] = {}
     if element.mac is not None:
-        address = element.mac.translate(_SEPARATORS).lower()
+        address = mac_key(element.mac)
         claims[address] = Claim("mac", element.mac, address)
     for path, text, ip in islice(read_ips(element.ips), CLAIMS_MAX):
         address = str(ip)

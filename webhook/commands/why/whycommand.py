@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -13,16 +13,14 @@ import click
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.names import nearest
 from webhook.admission.wording import policytext
+from webhook.commands import objectfiles
 from webhook.commands.options import (
     EXIT_UNREADABLE,
-    STDIN,
-    STDIN_NAME,
     Command,
     add_options,
     attachment_rules_options,
     config_option,
     configuration_of,
-    fail_unreadable,
     name_check,
     network_namespace_option,
     output_option,
@@ -31,10 +29,10 @@ from webhook.commands.options import (
 from webhook.report.diagnosis import networkdiagnosis, poddiagnosis, rendering, workloaddiagnosis
 from webhook.report.diagnosis.objectset import ObjectSet
 from webhook.report.diagnosis.world import World
-from webhook.trees import builder, manifests
+from webhook.trees import builder
 from webhook.trees.documents import DEFAULT_NAMESPACE, Document
 from webhook.trees.positions import Source
-from webhook.trees.problems import ManifestError, Problem
+from webhook.trees.problems import Problem
 
 from .nodereading import RECORD_DIR, Records
 from .targets import ALLOWED, NETWORK_KIND, Target, parse
@@ -70,28 +68,7 @@ _OPTIONS = (
         callback=name_check("a namespace"),
         help="Namespace of the pod or workload. Default: that of the kubeconfig's context, else default.",
     ),
-    click.option("--cluster", is_flag=True, help="Ask the cluster that kubectl points at; the default."),
-    click.option(
-        "--kubeconfig",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Use this kubeconfig; else the pod's service account, else kubectl's own configuration.",
-    ),
-    click.option(
-        "-f",
-        "--filename",
-        "files",
-        multiple=True,
-        metavar="FILE",
-        help='Read a copy instead of a cluster: the output of kubectl get ... -o yaml or json, with the events; "-" is '
-        "standard input; may be repeated.",
-    ),
-    click.option(
-        "--manifests",
-        "directory",
-        metavar="DIR",
-        help="Tree of YAML with networks, namespaces and access policies, instead of a cluster or beside -f.",
-    ),
+    *objectfiles.source_options(", with the events", "networks, namespaces and access policies"),
     click.option(
         "--record-dir",
         type=click.Path(path_type=Path),
@@ -144,9 +121,7 @@ def why(*, target: str, output: str, **options: Any) -> None:
     asked = parse(target)
     if asked is None:
         raise click.BadParameter(f"{target!r} is not an object; allowed: {ALLOWED}", param_hint="TARGET")
-    is_copy = bool(options["files"] or options["directory"])
-    if is_copy and (options["cluster"] or options["kubeconfig"] is not None):
-        raise click.UsageError("-f and --manifests replace the cluster; leave out --cluster and --kubeconfig.")
+    is_copy = objectfiles.is_copy(options)
     asked = asked._replace(namespace=asked.namespace or options["namespace"] or _namespace(options, is_copy=is_copy))
     found = _read_files(options) if is_copy else _read_cluster(options["kubeconfig"], asked)
     result = _diagnose(asked, found, options)
@@ -179,9 +154,13 @@ def _diagnose(asked: Target, found: Found, options: dict[str, Any]) -> Diagnosis
         _fail(_not_found(asked, found.objects))
     diagnose = poddiagnosis.diagnose if asked.kind == "Pod" else workloaddiagnosis.diagnose
     result = diagnose(one, world)
-    is_copy = bool(options["files"] or options["directory"])
     has_policies = any(document.group == ACCESS_GROUP for document in found.documents)
-    if is_copy and not has_policies and result.now is not None and any(rule[:1].isupper() for rule in result.now.rules):
+    if (
+        objectfiles.is_copy(options)
+        and not has_policies
+        and result.now is not None
+        and any(rule[:1].isupper() for rule in result.now.rules)
+    ):
         return result._replace(notes=(*result.notes, NO_POLICIES))
     return result
 
@@ -220,38 +199,10 @@ def _records(directory: Path | None) -> Records | None:
 
 
 def _read_files(options: dict[str, Any]) -> Found:
-    problems: list[Problem] = []
-    documents = list(_documents(options["files"], options["directory"], problems))
-    if problems:
-        fail_unreadable(problems)
-    if not documents:
-        fail_unreadable([manifests.nothing_found([*options["files"], *filter(None, [options["directory"]])])])
+    documents = objectfiles.read(options["files"], options["directory"])
     kinds = {document.kind for document in documents}
     unread = {} if NETWORK_KIND in kinds else {NETWORK_KIND: NO_DEFINITIONS}
-    return Found(ObjectSet(map(_placed, documents), unread), _without_events(documents), unread)
-
-
-def _documents(files: Sequence[str], directory: str | None, problems: list[Problem]) -> Iterator[Document]:
-    for file in files:
-        if file == STDIN:
-            yield from manifests.read_bytes(sys.stdin.buffer.read(), file=STDIN_NAME, problems=problems)
-        else:
-            yield from manifests.read_file(file, problems)
-    if directory is not None:
-        try:
-            found = manifests.find_files([directory])
-        except ManifestError as error:
-            fail_unreadable(error.problems)
-        yield from manifests.read_files(found, problems)
-
-
-def _placed(document: Document) -> dict[str, Any]:
-    """Return the object with its namespace, as kubectl would create it."""
-    metadata = document.object["metadata"]
-    is_global = document.kind in {"Namespace", "Node"} or document.group == ACCESS_GROUP
-    if is_global or metadata.get("namespace"):
-        return document.object
-    return {**document.object, "metadata": {**metadata, "namespace": document.namespace}}
+    return Found(ObjectSet(map(objectfiles.placed, documents), unread), _without_events(documents), unread)
 
 
 def _without_events(documents: Iterable[Document]) -> list[Document]:
@@ -264,7 +215,7 @@ def _read_cluster(kubeconfig: Path | None, asked: Target) -> Found:
     from . import clusterreading  # noqa: PLC0415 - as above
 
     try:
-        read = clusterreading.read(kubeconfig, asked, _tell)
+        read = clusterreading.read(kubeconfig, asked, objectfiles.tell)
     except NotFoundError:
         _fail(_not_found(asked, ObjectSet()))
     except ClusterError as error:
@@ -272,12 +223,6 @@ def _read_cluster(kubeconfig: Path | None, asked: Target) -> Found:
     objects = list(read.objects.values())
     documents = [Document(Source("cluster", ""), one, 0, 0) for one in objects]
     return Found(ObjectSet([*objects, *read.events], read.unread), documents, read.unread)
-
-
-def _tell(line: str) -> None:
-    """Print what is being read, on a terminal."""
-    if sys.stderr.isatty():
-        click.echo(f"read {line}", err=True)
 
 
 def _not_found(asked: Target, objects: ObjectSet) -> str:

@@ -15,12 +15,15 @@ Json = Mapping[str, Any]
 
 NONE: Json = MappingProxyType({})
 
+_OBJECTS = (dict, Mapping)
+"""NB: nearly all are dicts, and asking for a Mapping alone takes five times as long."""
+
 
 def part(value: object, *path: str) -> Json:
     """Return the object at a path; an empty one if there is none."""
     for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else NONE
+        value = value.get(key) if isinstance(value, _OBJECTS) else None
+    return value if isinstance(value, _OBJECTS) else NONE
 
 
 def items(value: object, *path: str) -> list[Json]:

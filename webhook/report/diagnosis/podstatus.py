@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
@@ -11,7 +11,7 @@ from cniplugin.netspec.selection import NETWORK_STATUS_KEYS, NetworkSelectionEle
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
 
 from .causes import Attachment
-from .objectset import Json, text, texts
+from .objectset import Json, part, text, texts
 
 
 class Definition(NamedTuple):
@@ -24,13 +24,14 @@ class Definition(NamedTuple):
 
 
 class Has(NamedTuple):
-    """One entry of network-status."""
+    """One entry of network-status. `devices`: the texts in its device information that name the device."""
 
     name: str
     interface: str
     addresses: tuple[str, ...]
     mac: str
     is_default: bool
+    devices: tuple[str, ...] = ()
 
 
 def selections_of(pod: Json, network_namespace: str = NETWORK_NAMESPACE) -> PodSelections:
@@ -53,7 +54,7 @@ def status_of(pod: Json) -> list[Has] | None:
         return None
     try:
         value = json.loads(written)
-    except ValueError:
+    except (ValueError, RecursionError):  # NB: the author of a pod can nest a text as deep as the API server lets it
         return None
     return [_entry(one) for one in value if isinstance(one, Mapping)] if isinstance(value, list) else None
 
@@ -61,7 +62,23 @@ def status_of(pod: Json) -> list[Has] | None:
 def _entry(one: Mapping[str, Any]) -> Has:
     ips = one.get("ips")
     addresses = tuple(map(str, ips)) if isinstance(ips, list) else ()
-    return Has(text(one, "name"), text(one, "interface"), addresses, text(one, "mac"), one.get("default") is True)
+    devices = tuple(_device_texts(part(one, "device-info")))
+    is_default = one.get("default") is True
+    return Has(text(one, "name"), text(one, "interface"), addresses, text(one, "mac"), is_default, devices)
+
+
+_KINDS_OF_DEVICE = frozenset({"type", "version", "mode", "role", "driver"})
+
+
+def _device_texts(info: Json) -> Iterator[str]:
+    """Yield the texts of a device information (device-info spec v1.1) but those that many devices share.
+
+    Those of one device are in an object under its type: `{"type": "pci", "pci": {"pci-address": "0000:18:02.5"}}`.
+    """
+    for device in (info, *(one for one in info.values() if isinstance(one, Mapping))):
+        for key, value in device.items():
+            if isinstance(value, str) and value and key not in _KINDS_OF_DEVICE:
+                yield value
 
 
 def match(pod: Json, selections: PodSelections) -> tuple[Attachment, ...]:

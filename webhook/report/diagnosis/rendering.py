@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from webhook.report.plaintext import fact_lines
 
 from .causes import CAUSES, FINE, UNKNOWN, Attachment, Diagnosis, Evidence, Failure, Said
 
 Paint = Callable[[str, str], str]
 """(text, role) -> text with colour. Roles: `allowed`, `refused`, `warning`, `note`, `place`."""
 
-WIDTH = 110
-INDENT = " " * 11
 EVIDENCE_MAX = 5
 EXPLAINED_MAX = 6
 
@@ -37,34 +36,34 @@ def _lines(found: Diagnosis, paint: Paint) -> Iterator[str]:
     ]
     for head, text in facts:
         if text:
-            yield from _fact(head, text)
+            yield from fact_lines(head, text)
 
 
 def _what(found: Diagnosis) -> Iterator[str]:
     if found.failure is not None:
-        yield from _fact("network", _failed_network(found.failure))
-        yield from _fact("says", found.failure.text)
+        yield from fact_lines("network", _failed_network(found.failure))
+        yield from fact_lines("says", found.failure.text)
         return
     for one in found.attachments:
-        yield from _fact("network", _attachment(one))
+        yield from fact_lines("network", _attachment(one))
 
 
 def _who_says_so(found: Diagnosis) -> Iterator[str]:
     """NB: the text of an event is not repeated after `says` and `then`, which have the part of it that matters."""
     is_told = found.failure is not None or bool(found.then)
     for one in found.evidence[:EVIDENCE_MAX]:
-        yield from _fact(_SOURCES.get(one.source, one.source), _evidence(one, shows_text=not is_told))
+        yield from fact_lines(_SOURCES.get(one.source, one.source), _evidence(one, shows_text=not is_told))
     if found.then:
-        yield from _fact("then", found.then)
+        yield from fact_lines("then", found.then)
     if found.now is not None:
-        yield from _fact("now", _now(found.now, found.then))
+        yield from fact_lines("now", _now(found.now, found.then))
 
 
 def _parts(found: Diagnosis, paint: Paint) -> Iterator[str]:
     """Yield the names of the pods that have the cause of the whole, then the others, each with its own."""
     same = [f"{one.namespace}/{one.name}" for one in found.parts if one.cause == found.cause]
     if same:
-        yield from _fact("pods", ", ".join(same))
+        yield from fact_lines("pods", ", ".join(same))
     for one in found.parts:
         if one.cause != found.cause:
             yield f"  {object_name(one)}: {paint(one.cause, 'note')}: {one.title}"
@@ -88,17 +87,6 @@ def object_name(found: Diagnosis) -> str:
 
 
 _KINDS = {"NetworkAttachmentDefinition": "network"}
-
-
-def _fact(head: str, text: str) -> Iterator[str]:
-    """Yield the lines of one fact: a long line is wrapped, and the lines of a text with several stay as they are."""
-    lines = text.splitlines() or [""]
-    if len(lines) == 1:
-        lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
-    first, *rest = lines
-    label = f"{head}:"
-    yield f"  {label:<9}{'' if len(label) < 9 else ' '}{first}".rstrip()
-    yield from (f"{INDENT}{line}".rstrip() for line in rest)
 
 
 def _failed_network(failure: Failure) -> str:

@@ -1,4 +1,4 @@
-"""`nadmit why` at a real API server: its lists, its field selectors, and RBAC. The events are those of a real kubelet."""
+"""`nadmit why`, `who` and `map` at a real API server: lists, field selectors, RBAC. The events are of a real kubelet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from webhook.cli import nadmit
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 
-STAGED = {"multus/tiny-b": "Pod", "webhook/isolated": "Deployment"}
+STAGED = {"multus/tiny-b": "Pod", "webhook/isolated": "Deployment", "multus/fine": "Pod"}
 NEEDED = [
     ("", "pods", ["get", "list"]),
     ("", "events", ["list"]),
@@ -85,9 +85,56 @@ def account(namespace: str) -> Object:
     }
 
 
+POOLS = "ippools"
+POOL_GROUP = "whereabouts.cni.cncf.io"
+POOL_KIND: Object = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": f"{POOLS}.{POOL_GROUP}"},
+    "spec": {
+        "group": POOL_GROUP,
+        "scope": "Namespaced",
+        "names": {"kind": "IPPool", "listKind": "IPPoolList", "plural": POOLS, "singular": "ippool"},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+POOL: Object = {
+    "apiVersion": f"{POOL_GROUP}/v1alpha1",
+    "kind": "IPPool",
+    "metadata": {"name": "10.8.0.0-24", "namespace": "shop"},
+    "spec": {"range": "10.8.0.0/24", "allocations": {"5": {"id": "c1", "podref": "shop/gone", "ifname": "net1"}}},
+}
+
+
+def grant(api: RealApiServer, namespace: str, user: str, needed: list[tuple[str, str, list[str]]]) -> None:
+    rules = [{"apiGroups": [group], "resources": [name], "verbs": verbs} for group, name, verbs in needed]
+    rbac = "rbac.authorization.k8s.io"
+    metadata = {"name": user, "namespace": namespace}
+    api.put({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules})
+    api.put(
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": user},
+            "subjects": [{"apiGroup": rbac, "kind": "User", "name": user}],
+        }
+    )
+
+
 def ask(kubeconfig: Path, target: str, namespace: str) -> tuple[int, dict[str, Any], str]:
-    words = ["why", "-n", namespace, target, "--kubeconfig", str(kubeconfig), "-o", "json"]
-    result = CliRunner().invoke(nadmit, words)
+    return run(kubeconfig, "why", "-n", namespace, target)
+
+
+def run(kubeconfig: Path, *words: str) -> tuple[int, dict[str, Any], str]:
+    result = CliRunner().invoke(nadmit, [*words, "--kubeconfig", str(kubeconfig), "-o", "json"])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
     return result.exit_code, json.loads(result.stdout or "{}"), result.stderr
 
@@ -119,21 +166,46 @@ def test_a_user_without_rights_is_told_which_one(api: RealApiServer) -> None:
     assert line.endswith("; grant get on pods of this name to this account in a Role")
 
 
+def test_who_has_an_address(api: RealApiServer) -> None:
+    code, answer, _ = run(api.admin_kubeconfig, "who", "10.9.0.5")
+    assert (code, answer["unread"]) == (0, [])
+    (holder,) = answer["holders"]
+    assert (holder["namespace"], holder["pod"], holder["segment"]["name"]) == ("shop", "fine", "br-lan")
+    code, answer, _ = run(api.admin_kubeconfig, "who", "--free", "shop/lan")
+    assert (code, answer["used"]) == (0, [{"address": "10.9.0.5", "by": "pod shop/fine"}])
+
+
+def test_a_pool_of_whereabouts_keeps_an_address(api: RealApiServer) -> None:
+    api.put(POOL_KIND)
+    wait_until(partial(has_put, api, POOL))
+    code, answer, _ = run(api.admin_kubeconfig, "who", "10.8.0.5")
+    assert (code, [(one["pod"], one["podFound"]) for one in answer["kept"]]) == (0, [("shop/gone", False)])
+
+
+def test_the_map_has_the_networks_and_their_pods(api: RealApiServer) -> None:
+    code, answer, _ = run(api.admin_kubeconfig, "map")
+    assert (code, answer["unread"]) == (0, [])
+    networks = {network["network"]: network for one in answer["segments"] for network in one["networks"]}
+    assert [user["workload"] for user in networks["shop/lan"]["users"]] == ["pod/fine"]
+
+
+@pytest.mark.parametrize("words", [("who", "10.9.0.5"), ("map",)])
+def test_the_pods_of_one_namespace_need_one_right(api: RealApiServer, words: tuple[str, ...]) -> None:
+    kubeconfig = api.kubeconfig_of_user("erin")
+    code, _, error = run(kubeconfig, *words)
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith("nadmit: pods: list is forbidden: ")
+    assert error.endswith(", or read one namespace with -n\n")
+    grant(api, "shop", "erin", [("", "pods", ["list"])])
+    wait_until(lambda: run(kubeconfig, *words, "-n", "shop")[0] == 0)
+    answer = run(kubeconfig, *words, "-n", "shop")[1]
+    assert answer["notes"] == ["only pods of namespace shop were read"]
+    assert "network-attachment-definitions.k8s.cni.cncf.io: list is forbidden" in answer["unread"][0]
+
+
 def test_the_rights_of_the_page_in_one_namespace_suffice(api: RealApiServer) -> None:
-    rules = [{"apiGroups": [group], "resources": [name], "verbs": verbs} for group, name, verbs in NEEDED]
-    rbac = "rbac.authorization.k8s.io"
     for namespace in ("shop", "blue"):
-        metadata = {"name": "why", "namespace": namespace}
-        api.put({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules})
-        api.put(
-            {
-                "apiVersion": f"{rbac}/v1",
-                "kind": "RoleBinding",
-                "metadata": metadata,
-                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "why"},
-                "subjects": [{"apiGroup": rbac, "kind": "User", "name": "dave"}],
-            }
-        )
+        grant(api, namespace, "dave", NEEDED)
     kubeconfig = api.kubeconfig_of_user("dave")
     wait_until(lambda: ask(kubeconfig, "tiny-b", "shop")[0] == 1)
     answer = ask(kubeconfig, "tiny-b", "shop")[1]

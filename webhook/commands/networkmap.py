@@ -1,0 +1,86 @@
+"""`nadmit map`: segments, the networks on them, and the workloads that are attached, as a tree or a picture."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from webhook.commands import objectfiles
+from webhook.commands.options import Command, add_options, name_check, network_namespace_option, paint
+from webhook.commands.who import graphsource
+from webhook.report.plaintext import fact_lines
+from webhook.report.topology import maptext
+from webhook.report.topology.outline import outline
+
+EXIT_NETWORKS, EXIT_NONE = 0, 1
+FORMS = ("text", "json", "dot", "mermaid")
+
+_OPTIONS = (
+    click.option(
+        "-n",
+        "--namespace",
+        metavar="NAME",
+        callback=name_check("a namespace"),
+        help="Only the networks of this namespace and those that its pods have. Only its pods are read.",
+    ),
+    *objectfiles.source_options(", with pods and networks", "networks and pods"),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Choice(FORMS),
+        default="text",
+        show_default=True,
+        help="json: one object; docs/map.schema.json is its schema. dot: for Graphviz. mermaid: for Markdown pages.",
+    ),
+)
+
+
+def _options(command: Command) -> Command:
+    return add_options(command, _OPTIONS)
+
+
+@click.command("map", short_help="Show which workloads are on which networks and segments.")
+@_options
+@network_namespace_option
+def network_map(*, output: str, **options: Any) -> None:
+    """Show which workloads are attached to which networks, and which networks share a segment.
+
+    A segment is what shares layer 2: a bridge or a parent interface with its VLAN, a pool of devices, an OVN network.
+    Pods are attached if their network-status says so, and they are counted by workload. The default network of the
+    cluster is left out.
+
+    It needs the right to list pods, in all namespaces or with -n in one. Each other right that is missing is named in
+    a line "unread".
+
+    \b
+    Examples:
+      nadmit map
+      nadmit map -n blue
+      nadmit map -o dot | dot -Tsvg > networks.svg
+      nadmit map -o mermaid
+      kubectl get pods,net-attach-def -A -o yaml | nadmit map -f -
+
+    \b
+    Exit codes:
+      0  there are networks
+      1  there is none
+      2  pods cannot be read, or an option is wrong
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    topology, unread, notes = graphsource.read(options, has_claims=False)
+    found = outline(topology, options["namespace"] or "")
+    remarks = [*(("note", note) for note in notes), *(("unread", right) for right in unread.values())]
+    if output == "json":
+        click.echo(maptext.render_json(found, notes, list(unread.values())))
+    else:
+        render = {"dot": maptext.render_dot, "mermaid": maptext.render_mermaid}.get(output)
+        if render is not None:
+            click.echo(render(found))
+        elif found:
+            click.echo(maptext.render_tree(found, paint))
+        else:
+            click.echo("there are no networks")
+        for head, text in remarks:  # NB: a picture must stay one that can be drawn
+            click.echo("\n".join(fact_lines(head, text)), err=render is not None)
+    sys.exit(EXIT_NETWORKS if found else EXIT_NONE)

@@ -1,0 +1,102 @@
+"""Reads the objects of the topology from the API server: pods, definitions, workloads, pools of whereabouts.
+
+Pods are taken one by one and reduced at once. They must be readable; for everything else a missing right becomes a
+sentence in `unread`. Pods have the annotation of their ReplicaSet or Job, so these are not listed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from webhook.commands.check.clusterobjects import ROUNDS_MAX, pages
+from webhook.kube.apierrors import ForbiddenError, GoneError, NotFoundError
+from webhook.kube.connection import Connection
+from webhook.kube.resources import Resource
+from webhook.report.topology.graph import POOL_GROUP, Graph
+from webhook.snapshot.source import NETWORKS, PODS
+
+TELL_EACH = 10_000
+
+
+def _optional(group: str, version: str, plural: str) -> Resource:
+    return Resource(plural, group, version, plural, is_optional=True)
+
+
+RUNNING_PODS = PODS._replace(is_metadata_only=False)
+Kinds = tuple[tuple[Resource, str], ...]
+
+NETWORK_KINDS: Kinds = ((NETWORKS, "NetworkAttachmentDefinition"),)
+CLAIM_KINDS: Kinds = (
+    (_optional("apps", "v1", "deployments"), "Deployment"),
+    (_optional("apps", "v1", "statefulsets"), "StatefulSet"),
+    (_optional("apps", "v1", "daemonsets"), "DaemonSet"),
+    (_optional("batch", "v1", "cronjobs"), "CronJob"),
+    (_optional(POOL_GROUP, "v1alpha1", "ippools"), "IPPool"),
+)
+
+
+def read(
+    kubeconfig: Path | None, graph: Graph, tell: Callable[[str], None], *, kinds: Kinds, namespace: str
+) -> dict[str, str]:
+    """Add objects to a graph, pods of one namespace or of all (""); return kind -> the right that is missing.
+
+    Raises ClusterError, and ForbiddenError for pods.
+    """
+    connection = Connection(kubeconfig, environ=os.environ)
+    connection.open()
+    unread: dict[str, str] = {}
+    try:
+        _read_kind(connection, RUNNING_PODS._replace(is_single=bool(namespace)), "Pod", graph, tell, namespace)
+        for resource, kind in kinds:
+            try:
+                _read_kind(connection, resource, kind, graph, tell)
+            except ForbiddenError as error:
+                unread[kind] = str(error)
+    finally:
+        connection.close()
+    return unread
+
+
+def _read_kind(
+    connection: Connection,
+    resource: Resource,
+    kind: str,
+    graph: Graph,
+    tell: Callable[[str], None],
+    namespace: str = "",
+) -> None:
+    """Add the objects of a kind; a kind that is not installed has none."""
+    for _ in range(len(resource.older) + 1):
+        try:
+            _read_again(connection, resource, kind, graph, tell, namespace)
+        except NotFoundError:
+            resource = resource.in_next_version()
+        else:
+            return
+    tell(f"{resource.kind}: not installed")
+
+
+def _read_again(
+    connection: Connection,
+    resource: Resource,
+    kind: str,
+    graph: Graph,
+    tell: Callable[[str], None],
+    namespace: str,
+) -> None:
+    version = f"{resource.group}/{resource.version}" if resource.group else resource.version
+    for _ in range(ROUNDS_MAX):
+        count = 0
+        try:
+            for count, item in enumerate(pages(connection, resource, namespace=namespace), 1):
+                graph.add({**item, "apiVersion": version, "kind": kind})
+                if count % TELL_EACH == 0:
+                    tell(f"{resource.kind}: {count} so far")
+        except GoneError as error:
+            gone = error  # NB: the graph takes an object again
+        else:
+            tell(f"{resource.kind}: {count}")
+            return
+    raise gone

@@ -1,0 +1,313 @@
+"""The graph: definitions on their segments, attachments of pods, and what asks for an address, a MAC or a device.
+
+Objects come one by one, in any order, and one that comes again replaces itself. A pod counts until it has ended. What
+it has is its `network-status`; an address of `status.podIPs` that is not there counts as one of the default network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from cniplugin.access.content.facts import ADDRESS, DEVICE, INTERFACE, MAC, facts_of, fold
+from cniplugin.netspec import netattachdef
+from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.plugins.goparsing import read_address, read_cidr
+from webhook.admission.templates.podtemplates import find_by_shape
+from webhook.admission.view.addressclaims import claims_of, mac_key
+from webhook.report.diagnosis.objectset import Json, items, part, text, texts
+from webhook.report.diagnosis.poddiagnosis import ENDED
+from webhook.report.diagnosis.podstatus import reference_of, status_of
+
+from .segments import DEFINITION, Segment, segment_of
+
+TEMPLATE_HASH = "pod-template-hash"
+"""The label by which a Deployment tells its ReplicaSets apart; their names end with it."""
+
+POOL_GROUP = "whereabouts.cni.cncf.io"
+
+_PCI = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+
+
+class Pod(NamedTuple):
+    """A pod that has not ended. `since`: when it started; `leaving`: since when it is being deleted, "" if it is not.
+
+    `owner`: its controller as `kind/name`, "" without one.
+    """
+
+    namespace: str
+    name: str
+    phase: str
+    node: str
+    since: str
+    leaving: str
+    owner: str
+    is_on_host: bool
+
+
+class Attachment(NamedTuple):
+    """One interface of a pod. `network`: as network-status names it, "" if only the address of the pod is known.
+
+    `addresses` are in normal form, `mac` is as written, and `devices` are the texts of its device information.
+    """
+
+    pod: Pod
+    network: str
+    interface: str
+    addresses: tuple[str, ...]
+    mac: str
+    devices: tuple[str, ...] = ()
+
+
+class Claim(NamedTuple):
+    """What an object asks for: a pod, a workload by its template, or a network by its configuration.
+
+    `item`: of the networks annotation, from 1; 0 for the default network, and for a configuration. `path`: of the
+    value; `key`: its normal form.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    network: str
+    item: int
+    path: str
+    value: str
+    key: str
+
+
+class Network(NamedTuple):
+    """A definition on its segment."""
+
+    definition: NetworkAttachmentDefinition
+    segment: Segment
+
+
+class Allocation(NamedTuple):
+    """One address that a pool of whereabouts keeps for a pod, whose `namespace/name` is as the pool has it."""
+
+    pool: str
+    address: str
+    pod: str
+    interface: str
+
+
+class Topology(NamedTuple):
+    """The graph. `networks`: by reference."""
+
+    networks: Mapping[str, Network]
+    attachments: tuple[Attachment, ...]
+    claims: tuple[Claim, ...]
+    allocations: tuple[Allocation, ...]
+    pods: frozenset[str]
+
+    def segment(self, network: str) -> Segment:
+        """Return the segment of a network; one of its own if there is no such definition."""
+        known = self.networks.get(network)
+        return known.segment if known is not None else Segment(DEFINITION, network)
+
+
+def device_key(written: str) -> str:
+    """Return the form of a device in which two spellings are equal: a PCI address has its domain."""
+    lower = written.lower()
+    if _PCI.fullmatch(lower):
+        return lower if lower.count(":") == 2 else f"0000:{lower}"
+    return written
+
+
+class Graph:
+    """Takes objects, and makes the topology of them."""
+
+    def __init__(self, network_namespace: str = NETWORK_NAMESPACE) -> None:
+        self._network_namespace = network_namespace
+        self._networks: dict[str, Network] = {}
+        self._pods: dict[str, tuple[Attachment, ...]] = {}
+        self._claims: dict[tuple[str, str, str], tuple[Claim, ...]] = {}
+        self._pools: dict[str, tuple[Allocation, ...]] = {}
+        self._read: dict[tuple[str, str, str], PodSelections] = {}
+
+    def add(self, one: Json) -> None:
+        """Take an object; kinds that have nothing to say are ignored."""
+        kind = text(one, "kind")
+        group = text(one, "apiVersion").rpartition("/")[0]
+        if kind == "Pod" and not group:
+            self._add_pod(one)
+        elif kind == netattachdef.KIND and group == netattachdef.GROUP:
+            self._add_network(one)
+        elif kind == "IPPool" and group == POOL_GROUP:
+            self._pools[_name(one)] = tuple(_allocations(one))
+        elif kind not in {"Event", "List"} and not any(owner.get("controller") for owner in _owners(one)):
+            self._add_templates(kind, one)
+
+    def finish(self) -> Topology:
+        """Return the topology of what was taken."""
+        return Topology(
+            networks=dict(sorted(self._networks.items())),
+            attachments=tuple(one for _, of in sorted(self._pods.items()) for one in of),
+            claims=tuple(one for _, of in sorted(self._claims.items()) for one in of),
+            allocations=tuple(one for _, of in sorted(self._pools.items()) for one in of),
+            pods=frozenset(self._pods),
+        )
+
+    def _add_network(self, one: Json) -> None:
+        metadata = part(one, "metadata")
+        config = part(one, "spec").get("config")
+        definition = netattachdef.build(
+            namespace=text(metadata, "namespace"),
+            name=text(metadata, "name"),
+            config=config if isinstance(config, str) else None,
+            labels=texts(metadata, "labels"),
+            annotations=texts(metadata, "annotations"),
+        )
+        self._networks[definition.reference] = Network(definition, segment_of(definition))
+        self._keep_claims("network", definition.namespace, definition.name, _claims_of_network(definition))
+
+    def _add_pod(self, one: Json) -> None:
+        metadata = part(one, "metadata")
+        if text(one, "status", "phase") in ENDED:
+            return
+        pod = _pod(one)
+        self._pods[f"{pod.namespace}/{pod.name}"] = tuple(_attachments(pod, one))
+        self._keep_claims("pod", pod.namespace, pod.name, self._claims_of("pod", metadata, pod.namespace, pod.name))
+
+    def _add_templates(self, kind: str, one: Json) -> None:
+        namespace, name = text(one, "metadata", "namespace"), text(one, "metadata", "name")
+        found = find_by_shape(dict(one))
+        claims = [
+            claim
+            for template in found
+            for claim in self._claims_of(kind.lower(), part(template.pod, "metadata"), namespace, name)
+        ]
+        self._keep_claims(kind.lower(), namespace, name, claims)
+
+    def _keep_claims(self, kind: str, namespace: str, name: str, claims: Iterable[Claim]) -> None:
+        kept = tuple(claims)
+        if kept:
+            self._claims[kind, namespace, name] = kept
+        else:
+            self._claims.pop((kind, namespace, name), None)
+
+    def _claims_of(self, kind: str, metadata: Json, namespace: str, name: str) -> Iterator[Claim]:
+        annotations = texts(metadata, "annotations")
+        for position, element in self._selections(*texts_of(annotations), namespace).elements:
+            network, item = reference_of(element), 0 if position is None else position + 1
+            asked = [(one.path, one.value, one.address) for one in claims_of(element)]
+            if element.infiniband_guid:
+                asked.append(("infiniband-guid", element.infiniband_guid, mac_key(element.infiniband_guid)))
+            if element.device_id:
+                asked.append(("deviceID", element.device_id, device_key(element.device_id)))
+            for path, value, key in asked:
+                yield Claim(kind, namespace, name, network, item, path, value, key)
+
+    def _selections(self, networks: str, default: str, namespace: str) -> PodSelections:
+        """Read annotations once for all pods of a workload."""
+        key = networks, default, namespace
+        if key not in self._read:
+            self._read[key] = read_pod(
+                networks, default, namespace=namespace, network_namespace=self._network_namespace
+            )
+        return self._read[key]
+
+
+def _name(one: Json) -> str:
+    return f"{text(one, 'metadata', 'namespace')}/{text(one, 'metadata', 'name')}"
+
+
+def _owners(one: Json) -> list[Json]:
+    return items(one, "metadata", "ownerReferences")
+
+
+def _pod(one: Json) -> Pod:
+    return Pod(
+        namespace=text(one, "metadata", "namespace"),
+        name=text(one, "metadata", "name"),
+        phase=text(one, "status", "phase"),
+        node=text(one, "spec", "nodeName"),
+        since=text(one, "status", "startTime") or text(one, "metadata", "creationTimestamp"),
+        leaving=text(one, "metadata", "deletionTimestamp"),
+        owner=_owner(one),
+        is_on_host=part(one, "spec").get("hostNetwork") is True,
+    )
+
+
+def _owner(one: Json) -> str:
+    """Return the controller of a pod as `kind/name`; the Deployment, if it is the ReplicaSet of one."""
+    owner = next((owner for owner in _owners(one) if owner.get("controller")), None)
+    if owner is None:
+        return ""
+    kind, name = text(owner, "kind").lower(), text(owner, "name")
+    revision = f"-{text(one, 'metadata', 'labels', TEMPLATE_HASH)}"
+    if kind == "replicaset" and len(revision) > 1 and name.endswith(revision):
+        return f"deployment/{name.removesuffix(revision)}"
+    return f"{kind}/{name}"
+
+
+def _attachments(pod: Pod, one: Json) -> Iterator[Attachment]:
+    seen: set[str] = set()
+    for entry in status_of(one) or ():
+        addresses = tuple(_address_key(written) for written in entry.addresses)
+        seen.update(addresses)
+        yield Attachment(pod, entry.name, entry.interface, addresses, entry.mac, entry.devices)
+    written = [text(item, "ip") for item in items(one, "status", "podIPs")] or [text(one, "status", "podIP")]
+    rest = tuple(key for key in dict.fromkeys(map(_address_key, filter(None, written))) if key not in seen)
+    if rest:
+        yield Attachment(pod, "", "" if pod.is_on_host else "eth0", rest, "")
+
+
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_NORMAL = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+"""An IPv4 address in normal form. NB: nearly all are, and `ipaddress` takes ten times as long to say so."""
+
+
+def _address_key(written: str) -> str:
+    if _NORMAL.fullmatch(written):
+        return written
+    address = read_address(written.partition("/")[0])
+    return written if address is None else str(address)
+
+
+_RANGE_KEYS = frozenset({"subnet", "rangestart", "rangeend", "range", "range_start", "range_end"})
+"""Keys of ranges. A range of one address hands it out, and does not ask for it."""
+
+
+def _claims_of_network(definition: NetworkAttachmentDefinition) -> Iterator[Claim]:
+    """Yield the addresses, MACs, devices and interfaces that a configuration names."""
+    facts = facts_of(definition)
+    keys: Mapping[str, Callable[[str], str]] = {
+        ADDRESS: _exact_address,
+        MAC: mac_key,
+        DEVICE: device_key,
+        INTERFACE: str,
+    }
+    for touch in facts.touches if facts is not None else ():
+        if fold(touch.key) in _RANGE_KEYS:
+            continue
+        key = keys[touch.kind](touch.value) if touch.kind in keys and touch.value else ""
+        if key:
+            yield Claim(
+                "network", definition.namespace, definition.name, definition.reference, 0, touch.path, touch.value, key
+            )
+
+
+def _exact_address(value: str) -> str:
+    """Return one address in normal form, without its prefix; "" for a range or a subnet."""
+    address, interface = read_address(value), read_cidr(value)
+    if interface is not None and interface.ip != interface.network.network_address:
+        address = interface.ip
+    return "" if address is None else str(address)
+
+
+def _allocations(pool: Json) -> Iterator[Allocation]:
+    """Yield what a pool of whereabouts keeps: its keys are offsets from the first address of `spec.range`."""
+    subnet = read_cidr(text(pool, "spec", "range"))
+    if subnet is None:
+        return
+    kept: Mapping[str, Any] = part(pool, "spec", "allocations")
+    for offset, one in kept.items():
+        number = int(offset) if offset.isdecimal() and len(offset) <= 39 else -1
+        if 0 <= number < subnet.network.num_addresses:
+            address = str(type(subnet.ip)(int(subnet.ip) + number))
+            yield Allocation(_name(pool), address, text(one, "podref"), text(one, "ifname"))

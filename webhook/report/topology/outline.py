@@ -1,0 +1,94 @@
+"""The graph as an outline: segments, the networks on them, and the workloads whose pods are attached.
+
+Pods are grouped by namespace and controller, so the outline is as large as the number of workloads. The default network
+of the cluster, which has no definition, is left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .graph import Attachment, Topology
+from .segments import DEFINITION, KINDS, Segment
+
+
+class User(NamedTuple):
+    """A workload on a network. `workload`: `kind/name`, of the pod itself without a controller. `nodes`: how many."""
+
+    namespace: str
+    workload: str
+    pods: int
+    nodes: int
+
+
+class NetworkOutline(NamedTuple):
+    """A network. `types`: its plugins; `ipam`: theirs. `is_defined`: whether there is such a definition."""
+
+    network: str
+    types: tuple[str, ...]
+    ipam: tuple[str, ...]
+    is_defined: bool
+    users: tuple[User, ...]
+
+    @property
+    def pods(self) -> int:
+        """How many pods are attached."""
+        return sum(one.pods for one in self.users)
+
+
+class SegmentOutline(NamedTuple):
+    """A segment with its networks, sorted by name."""
+
+    segment: Segment
+    networks: tuple[NetworkOutline, ...]
+
+
+def outline(topology: Topology, namespace: str = "") -> tuple[SegmentOutline, ...]:
+    """Return the outline, of a namespace alone if it is named: its networks, and those that its pods have."""
+    users = _users(topology)
+    found: defaultdict[Segment, list[NetworkOutline]] = defaultdict(list)
+    for network in sorted({*topology.networks, *users}):
+        one = _network(network, topology, tuple(users.get(network, ())))
+        if not namespace or _concerns(one, namespace):
+            found[topology.segment(network)].append(one)
+    order = sorted(found, key=lambda segment: (KINDS.index(segment.kind), segment))
+    return tuple(SegmentOutline(segment, tuple(found[segment])) for segment in order)
+
+
+def _concerns(one: NetworkOutline, namespace: str) -> bool:
+    return one.network.startswith(f"{namespace}/") or any(user.namespace == namespace for user in one.users)
+
+
+def _network(network: str, topology: Topology, users: tuple[User, ...]) -> NetworkOutline:
+    known = topology.networks.get(network)
+    config = known.definition.config if known is not None else None
+    plugins = config.plugins if config is not None else ()
+    types = tuple(dict.fromkeys(plugin.type for plugin in plugins))
+    ipam = tuple(dict.fromkeys(plugin.ipam_type for plugin in plugins if plugin.ipam_type))
+    return NetworkOutline(network, types, ipam, known is not None, users)
+
+
+def _users(topology: Topology) -> dict[str, list[User]]:
+    """Return the workloads on each network. A pod with two interfaces on a network counts once."""
+    groups: defaultdict[str, defaultdict[tuple[str, str], dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    for one in topology.attachments:
+        if one.network in topology.networks or "/" in one.network:
+            pod = one.pod
+            groups[one.network][pod.namespace, _workload(one)][pod.name] = pod.node
+    return {network: list(_grouped(of)) for network, of in groups.items()}
+
+
+def _workload(one: Attachment) -> str:
+    return one.pod.owner or f"pod/{one.pod.name}"
+
+
+def _grouped(of: dict[tuple[str, str], dict[str, str]]) -> Iterator[User]:
+    for (namespace, workload), pods in sorted(of.items()):
+        yield User(namespace, workload, len(pods), len(set(pods.values()) - {""}))
+
+
+def is_alone(segment: Segment) -> bool:
+    """Say whether a segment is one definition, whose name says it all."""
+    return segment.kind == DEFINITION
