@@ -45,7 +45,7 @@ def complete(folder: Path, *words: str) -> list[str]:
 
 
 CASES = {
-    "commands": (["w"], ["why", "webhooks"]),
+    "commands": (["w"], ["why", "who", "webhooks"]),
     "commands of a group": (["webhooks", "s"], ["show", "status", "stage"]),
     "options": (["check", "--base"], ["--baseline"]),
     "values": (["check", "-o", "sa"], ["sarif"]),
