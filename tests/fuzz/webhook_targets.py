@@ -41,6 +41,9 @@ from webhook.observing import tally
 from webhook.plugindata.adminschemas import read_schemas
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report.lint import Finding
+from webhook.report.topology import answertext, freeaddresses, lookup, maptext
+from webhook.report.topology.graph import Graph
+from webhook.report.topology.outline import outline
 from webhook.review import wire
 from webhook.serving import http
 from webhook.serving.http import RequestError
@@ -234,6 +237,24 @@ def _api_event(data: bytes) -> object:
     return event.type[:10]
 
 
+def _topology(data: bytes) -> object:
+    """Objects of a cluster, which their authors wrote: what one of them says must not stop the answer about others."""
+    value = json_of(data)
+    graph = Graph()
+    for one in value if isinstance(value, list) else [value]:
+        graph.add(one if isinstance(one, dict) else {})
+    found = graph.finish()
+    texts = [*(one.key for one in found.claims), *(key for one in found.attachments for key in one.addresses)]
+    for asked in filter(None, map(lookup.parse, ["10.1.0.5", "02:00:00:00:00:0a", "18:02.5", *texts[:4]])):
+        answer = lookup.find(asked, found, _checks())
+        answertext.render_text(answer, lambda text, _role: text)
+    for network in found.networks:
+        free = freeaddresses.find_free(network, found, _checks())
+        agree(isinstance(free, str) or free.size >= 0, True, "the number of free addresses")
+    maptext.render_mermaid(outline(found))
+    return (len(found.networks), len(found.attachments), len(found.claims), len(found.allocations))
+
+
 def _quantity(data: bytes) -> object:
     value = json_of(data)
     for one in (value, text_of(data)):
@@ -353,6 +374,7 @@ TARGETS = (
     Target("field-path", _path),
     Target("policy-test", _policy_test, tokens=_YAML, steps_per_byte=4000),
     Target("pod-templates", _pod_templates, steps_per_byte=40_000),
+    Target("topology", _topology, steps_per_byte=40_000),
     Target("api-page", _api_page, (ClusterError, responses.MalformedError)),
     Target("api-event", _api_event, (ClusterError, responses.MalformedError)),
     Target("quantity", _quantity),
