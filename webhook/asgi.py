@@ -1,10 +1,11 @@
-"""The webhook as a FastAPI application, for an ASGI server of your own, or to put it into another application.
+"""The webhook as a FastAPI application, for an ASGI server of your own.
 
     export NADMIT_SERVE="--manifests examples/cluster"
     uvicorn --factory webhook.asgi:create_app --ssl-certfile tls.crt --ssl-keyfile tls.key --port 8443
 
 `NADMIT_SERVE` has options of `nadmit serve`, without those about ports, certificates and registration. Answers, log and
-metrics are the same; /healthz, /readyz, /metrics and /configz are on the same port. `nadmit serve` itself runs the two
+metrics are the same; /healthz, /readyz and /metrics are on the same port. /configz is not: behind a proxy, every caller
+would seem to come from the loopback interface. `nadmit serve` itself runs the two
 applications without FastAPI, which costs a process 12 MiB and a fifth of a second, and has a server that drains and
 bounds what is in flight.
 """
@@ -23,7 +24,7 @@ from starlette.routing import Route
 from webhook.commands.options import installed_version
 from webhook.commands.serve import judging_settings
 from webhook.compose import START_ERRORS, applications
-from webhook.serving.probes import PROBE_PATHS
+from webhook.serving.probes import CONFIG_PATH, PROBE_PATHS
 
 OPTIONS = "NADMIT_SERVE"
 
@@ -49,7 +50,7 @@ def create_app(options: Sequence[str] | None = None) -> FastAPI:
         try:
             with applications(settings) as (reviews, probes):
                 app.router.routes[:] = [
-                    *(Route(path, probes, methods=None) for path in PROBE_PATHS),
+                    *(Route(path, probes, methods=None) for path in PROBE_PATHS if path != CONFIG_PATH),
                     Route("/{path:path}", reviews, methods=None),
                 ]
                 yield

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
 NOT_FROM_HERE = "/configz is answered on the loopback interface only; use kubectl port-forward"
-PROBE_PATHS = ("/healthz", "/readyz", "/metrics", "/configz")
+CONFIG_PATH = "/configz"
+PROBE_PATHS = ("/healthz", "/readyz", "/metrics", CONFIG_PATH)
 
 
 class ProbeApp(Starlette):
