@@ -145,13 +145,10 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 def _is_hardware_address(text: str, *, size: int) -> bool:
     """`size` bytes as aa:bb:.. or aa-bb-.. or aabb.ccdd..: one separator throughout."""
-    if len(text) == size * 3 - 1 and text[2::3] in (":" * (size - 1), "-" * (size - 1)):  # nearly all
+    if len(text) == size * 3 - 1 and text[2::3] in (":" * (size - 1), "-" * (size - 1)):
         return _HEX.issuperset(text[::3]) and _HEX.issuperset(text[1::3])
-    for separator, digits in ((":", 2), ("-", 2), (".", 4)):
-        groups = text.split(separator, size)
-        if len(groups) == size * 2 // digits:
-            return all(len(group) == digits and _is_hextet(group) for group in groups)
-    return False
+    groups = text.split(".", size)
+    return len(groups) == size // 2 and all(len(group) == 4 and _is_hextet(group) for group in groups)
 
 
 def canonical_ip(address: str) -> str:

@@ -14,7 +14,7 @@ from cniplugin.netspec.selection import NETWORKS
 from webhook.admission.checks import reservedannotations
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import SELECTING, Injection
+from webhook.admission.model.injection import ASKING, Injection
 from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import (
     ALLOWED,
@@ -51,14 +51,13 @@ def answer_mutation(request: Request, context: DecisionContext) -> Decision:
     if new is None or new.sent is None:
         return ALLOWED
     dropped = reservedannotations.dropped_status(request, context.rules.config)
-    if dropped:  # no sketch has these annotations
-        return _answer_new(request, new.sent, context, injection, dropped)[0]
-    sketch = new.sent.sketch(injection.read_beside)
+    texts = tuple(new.annotations.get(key) for key in ASKING)
+    is_short = sum(len(text) for text in texts if text) <= TEXTS_MAX
+    # NB: no sketch has the annotations that are dropped.
+    sketch = new.sent.sketch(injection.read_beside) if is_short and not dropped else None
     if sketch is None:
-        return _answer_new(request, new.sent, context, injection)[0]
-    memory, texts = context.memory, tuple(new.annotations.get(key) for key in SELECTING)
-    if sum(len(text) for text in texts if text) > TEXTS_MAX:
-        return _answer_new(request, new.sent, context, injection)[0]
+        return _answer_new(request, new.sent, context, injection, dropped)[0]
+    memory = context.memory
     key = ("/mutate by text", request.namespace, texts, sketch)
     known: Decision | None = memory.get(key)
     if known is not None:

@@ -91,14 +91,14 @@ class _PartsOfContainer(TypedDict, total=False):
 _decode_requests = msgspec.json.Decoder(tuple[_Requests, ...] | None).decode
 _decode_containers = msgspec.json.Decoder(tuple[_Container, ...] | None).decode
 _decode_volumes = msgspec.json.Decoder(tuple[Raw, ...] | None).decode
-_decode_flag = msgspec.json.Decoder(Any).decode
+_decode_any = msgspec.json.Decoder(Any).decode
 _decode_parts = msgspec.json.Decoder(list[_PartsOfContainer] | None).decode
 _PARTS = (
     ("volumes", "volumes", msgspec.json.Decoder(list[dict[str, Any]] | None).decode),
     ("initContainers", "init_containers", _decode_parts),
     ("containers", "containers", _decode_parts),
     ("nodeSelector", "node_selector", msgspec.json.Decoder(dict[str, str] | None).decode),
-    ("hostNetwork", "host_network", _decode_flag),
+    ("hostNetwork", "host_network", _decode_any),
     ("resourceClaims", "resource_claims", msgspec.json.Decoder(list[Any] | None).decode),
 )
 """The members of `spec` in the order in which the API server writes them: each with its field here and its decoder."""

@@ -51,6 +51,8 @@ class FollowedTree:
         self._tried = self._seen = self._fingerprint()
         """The files that were read last, with or without success; and those of the last look."""
         self._snapshot = self._load()
+        self._is_good = True
+        """Whether the files that were read last are in force."""
         self._ended = Event()
         self._thread = Thread(target=self._run, name="nadmit-tree", daemon=True)
 
@@ -96,9 +98,6 @@ class FollowedTree:
             return self._take(found)
 
     # With the lock held
-
-    _is_good = True
-    """Whether the files that were read last are in force."""
 
     def _take(self, found: Fingerprint) -> bool:
         """Read the files of a look. If they change meanwhile, nothing is taken, and later looks see to it."""

@@ -179,9 +179,14 @@ def _read_as_is(unbuilt: Sequence[tuple[Closure, str]]) -> Problem:
     return Problem(Position(first.root.file), "kustomization", text)
 
 
-def _names(names: Sequence[str]) -> str:
+def shown_names(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
     more = f" and {len(names) - SHOWN_MAX} more" if len(names) > SHOWN_MAX else ""
-    return f"{', '.join(names[:SHOWN_MAX])}{more} {'is' if len(names) == 1 else 'are'}"
+    return f"{', '.join(names[:SHOWN_MAX])}{more}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return f"{shown_names(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 # Charts

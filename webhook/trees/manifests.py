@@ -18,9 +18,6 @@ from .documents import Document
 from .problems import ManifestError, Position, Problem
 from .yamlstream import decode
 
-SHOWN_MAX = 3
-"""Files that one warning names."""
-
 
 def find_files(paths: Sequence[str]) -> list[str]:
     """Return the files of paths; see `treefiles`. Raises ManifestError."""
@@ -87,8 +84,7 @@ def gather_snapshot(
         warnings += [*gathered.warnings, *gathered.remarks]
         passed = [one.where for one in gathered.passed_over if one.kind == "foreign"]
         if passed:
-            more = f" and {len(passed) - SHOWN_MAX} more" if len(passed) > SHOWN_MAX else ""
-            text = f"no Kubernetes objects, passed over: {', '.join(passed[:SHOWN_MAX])}{more}"
+            text = f"no Kubernetes objects, passed over: {gathering.shown_names(passed)}"
             warnings.append(Problem(Position(str(directory)), "passed-over", text))
     return snapshot
 

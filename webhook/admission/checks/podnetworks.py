@@ -23,7 +23,7 @@ from cniplugin.netspec import jsontext
 from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.names import nearest
-from cniplugin.netspec.plan import DEFAULT_INTERFACE, check_plan, known_reads
+from cniplugin.netspec.plan import check_plan, known_reads
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
 from webhook.admission.checks import podrequests
 from webhook.admission.checks.podrequests import PodClaim
@@ -168,20 +168,16 @@ class _Asked(NamedTuple):
 def _shape_of(asked: PodSelections, rules: Rules) -> tuple[_Asked, ...]:
     """Return what decides about a pod that asks for addresses and names of interfaces at most; () for another pod.
 
-    The names must not be in the way of each other, nor of those that a plan gives. NB: rules of policies read requests.
+    NB: the parser finds names that are in the way of each other; those that a plan gives may be in the way as well.
+    Rules of policies read requests.
     """
     if asked.problems or asked.remarks or asked.default is not None:
         return ()
     found: list[_Asked] = []
-    interfaces: set[str] = set()
     asks = False
     for _, element in asked.elements:
-        interface = element.interface
-        if interface:
-            if interface in interfaces or interface in _RESERVED or interface.startswith(_NUMBERED):
-                return ()
-            interfaces.add(interface)
-        if asks_for_more_than_addresses(element):
+        interface = element.interface or ""
+        if interface.startswith(_NUMBERED) or asks_for_more_than_addresses(element):
             return ()
         one = _Asked(element.namespace, element.name, bool(interface), bool(element.ips), bool(element.mac))
         asks = asks or one.names_interface or one.has_ips or one.has_mac
@@ -190,7 +186,6 @@ def _shape_of(asked: PodSelections, rules: Rules) -> tuple[_Asked, ...]:
     return () if asks and has_rules else tuple(found)
 
 
-_RESERVED = frozenset({DEFAULT_INTERFACE, "lo"})
 _NUMBERED = "net"
 """The names of interfaces that a plan gives begin so."""
 

@@ -18,8 +18,6 @@ from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORK_STATUS_KEYS, NE
 from webhook.admission.model.requests import Read
 from webhook.admission.plugins.spelling import edit_distance, same_letters
 
-SELECTING = (NETWORKS, DEFAULT_NETWORK)
-"""On a pod: the networks that it asks for."""
 INJECT = "nadmit.io/inject"
 """On a pod: "false" leaves the pod unchanged. On a definition: "false" excludes the network from injection."""
 INJECT_INTO = "nadmit.io/inject-into"
@@ -88,7 +86,9 @@ def is_marked(labels: Mapping[str, str], label: str) -> bool:
 
 Mode = Literal["topUp", "honor"]
 
-ANNOTATIONS = (NETWORKS, DEFAULT_NETWORK, INJECT, INJECT_INTO, MIRROR)
+ASKING = (NETWORKS, DEFAULT_NETWORK)
+"""Annotations of a pod that ask for networks."""
+ANNOTATIONS = (*ASKING, INJECT, INJECT_INTO, MIRROR)
 """Annotations of a pod that injection reads with any settings."""
 
 
@@ -118,7 +118,7 @@ class Injection:
         keys = tuple(dict.fromkeys((*ANNOTATIONS, *given)))
         read = Read(tuple(self.annotations_by_label), keys, names=INJECT_INTO in given)
         object.__setattr__(self, "read", read)
-        beside = read._replace(annotations=tuple(key for key in read.annotations if key not in SELECTING))
+        beside = read._replace(annotations=tuple(key for key in read.annotations if key not in ASKING))
         object.__setattr__(self, "read_beside", beside)
 
 
@@ -129,7 +129,6 @@ def resource_keys(injection: Injection | None) -> tuple[str, ...]:
 
 # Misspelt annotations
 
-ASKING = (NETWORKS, DEFAULT_NETWORK)
 COMPARED_MAX = 8
 """Keys of one pod that are compared; each takes a tenth of a millisecond."""
 _READ = frozenset({*ASKING, *NETWORK_STATUS_KEYS})
