@@ -11,7 +11,7 @@ import click
 
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from webhook.commands.options import STDIN, STDIN_NAME, Command, fail_unreadable
-from webhook.trees import manifests
+from webhook.trees import gathering, manifests
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Problem
 
@@ -74,10 +74,11 @@ def _documents(files: Sequence[str], directory: str | None, problems: list[Probl
             yield from manifests.read_file(file, problems)
     if directory is not None:
         try:
-            found = manifests.find_files([directory])
+            gathered = gathering.gather([directory])
         except ManifestError as error:
             fail_unreadable(error.problems)
-        yield from manifests.read_files(found, problems)
+        problems += gathered.problems
+        yield from gathered.documents
 
 
 def placed(document: Document) -> dict[str, Any]:

@@ -402,3 +402,22 @@ def test_a_damaged_record_is_told(tmp_path: Path) -> None:
     result = run("-n", "shop", "nomaster", "-f", objects, "--record-dir", str(directory))
     assert "  unread:  " in result.stdout
     assert "the record of container c1 cannot be read" in result.stdout.replace("\n           ", " ")
+
+
+def test_a_tree_is_read_as_people_keep_it(tmp_path: Path) -> None:
+    """With a kustomization and a file of another program, as `nadmit check` reads it."""
+    (tmp_path / "base").mkdir()
+    config = '{"cniVersion": "1.0.0", "type": "macvlan", "master": "bond1"}'
+    network = {
+        "apiVersion": "k8s.cni.cncf.io/v1",
+        "kind": NETWORK_KIND,
+        "metadata": {"name": "lan", "namespace": "blue"},
+        "spec": {"config": config},
+    }
+    (tmp_path / "base" / "lan.yaml").write_text(json.dumps(network))
+    (tmp_path / "base" / "kustomization.yaml").write_text("resources: [lan.yaml]\n")
+    (tmp_path / "kustomization.yaml").write_text("resources: [base]\n")
+    (tmp_path / "mkdocs.yml").write_text("site_name: x\nplugins: !ENV [A]\n")
+    result = CliRunner().invoke(nadmit, ["map", "--manifests", str(tmp_path)])
+    assert result.exit_code == 0, result.stderr
+    assert "blue/lan" in result.stdout
