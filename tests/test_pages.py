@@ -141,6 +141,7 @@ class Quote(NamedTuple):
     lines: slice
 
 
+FIRST = {file: (ROOT / file).read_text() for file in ("examples/tutorial/networks.yaml", "examples/tutorial/typo.yaml")}
 CLUSTER = ["review", "--manifests", str(EXAMPLES / "cluster")]
 QUOTES = {
     "a typo": Quote(
@@ -152,7 +153,7 @@ QUOTES = {
         [*CLUSTER, "--contact", "#net-team", "web.yaml"],
         slice(6),
     ),
-    "a place": Quote("README.md", {"deploy/web.yaml": pod("web", "team-a", MAC)}, ["check", "deploy"], slice(1, 2)),
+    "a place": Quote("README.md", FIRST, ["check", *FIRST], slice(2)),
     "a place in CI": Quote(
         "docs/check.md", {"deploy/web.yaml": pod("web", "team-a", MAC)}, ["check", "deploy"], slice(1, 2)
     ),
@@ -210,7 +211,7 @@ def test_a_page_quotes_what_is_printed(name: str, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     for file, text in files.items():
         path = Path(file)
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     printed = CliRunner().invoke(nadmit, words).output.replace('error when creating "web.yaml": ', "")
     printed = printed.replace('error when creating "claim.yaml": ', "")
