@@ -117,6 +117,15 @@ def render_json(names: Iterable[str]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False)
 
 
+def summarize(name: str) -> dict[str, str]:
+    """Return the title, the meaning and the fix of a code or a rule, without its example."""
+    if name in SEVERITIES:
+        code = load_codes()[name]
+        return {"code": name, "title": code.title, "meaning": code.meaning, "fix": code.fix}
+    text = load_rules()[name]
+    return {"code": name, "title": TITLES[name], "meaning": text.cause, "fix": text.fix}
+
+
 def _rule_json(rule: str) -> dict[str, object]:
     text = load_rules()[rule]
     parts = {

@@ -231,7 +231,12 @@ def _span(one: Span) -> str:
 
 def render_free_json(one: Free) -> str:
     """Return the free addresses as one JSON object."""
-    value = {
+    return json.dumps(free_json(one), indent=2, ensure_ascii=False)
+
+
+def free_json(one: Free) -> dict[str, Any]:
+    """Return the free addresses as plain JSON."""
+    return {
         "network": one.network,
         "segment": _segment_json(one.segment),
         "ipam": one.ipam,
@@ -242,7 +247,6 @@ def render_free_json(one: Free) -> str:
         "notes": list(one.notes),
         "unread": list(one.unread),
     }
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _span_json(one: Span) -> dict[str, Any]:

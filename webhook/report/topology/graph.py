@@ -7,7 +7,7 @@ it has is its `network-status`; an address of `status.podIPs` that is not there 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cniplugin.access.content.facts import ADDRESS, DEVICE, INTERFACE, MAC, facts_of, fold
@@ -118,77 +118,98 @@ def device_key(written: str) -> str:
     return written
 
 
+class Part(NamedTuple):
+    """What one object adds to the graph. `is_pod`: whether it is a pod that has not ended."""
+
+    is_pod: bool = False
+    network: Network | None = None
+    attachments: tuple[Attachment, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    allocations: tuple[Allocation, ...] = ()
+
+
+NOTHING = Part()
+
+Key = tuple[str, str, str]
+"""Kind, namespace and name of an object."""
+
+
 class Graph:
-    """Takes objects, and makes the topology of them."""
+    """Takes objects, and makes the topology of them.
+
+    `read` may run beside the other methods, which are for one thread at a time. Whoever
+    watches a cluster reads an object when it arrives, and keeps it later.
+    """
 
     def __init__(self, network_namespace: str = NETWORK_NAMESPACE) -> None:
         self._network_namespace = network_namespace
-        self._networks: dict[str, Network] = {}
-        self._pods: dict[str, tuple[Attachment, ...]] = {}
-        self._claims: dict[tuple[str, str, str], tuple[Claim, ...]] = {}
-        self._pools: dict[str, tuple[Allocation, ...]] = {}
+        self._parts: dict[Key, Part] = {}
         self._read: dict[tuple[str, str, str], PodSelections] = {}
 
     def add(self, one: Json) -> None:
         """Take an object; kinds that have nothing to say are ignored."""
+        key = text(one, "kind"), text(one, "metadata", "namespace"), text(one, "metadata", "name")
+        self.put(key, self.read(one))
+
+    def put(self, key: Key, added: Part) -> bool:
+        """Keep the part of an object in place of an earlier one; NOTHING drops it. Return whether anything changed."""
+        if self._parts.get(key, NOTHING) == added:
+            return False
+        if added == NOTHING:
+            del self._parts[key]
+        else:
+            self._parts[key] = added
+        return True
+
+    def keep_only(self, kind: str, keys: Collection[tuple[str, str]]) -> bool:
+        """Drop the objects of a kind but those with these namespaces and names. Return whether anything changed."""
+        dropped = [key for key in self._parts if key[0] == kind and key[1:] not in keys]
+        for key in dropped:
+            del self._parts[key]
+        return bool(dropped)
+
+    def read(self, one: Json) -> Part:
+        """Return what an object adds; NOTHING for kinds that have nothing to say, and for a pod that has ended."""
         kind = text(one, "kind")
         group = text(one, "apiVersion").rpartition("/")[0]
         if kind == "Pod" and not group:
-            self._add_pod(one)
-        elif kind == netattachdef.KIND and group == netattachdef.GROUP:
-            self._add_network(one)
-        elif kind == "IPPool" and group == POOL_GROUP:
-            self._pools[_name(one)] = tuple(_allocations(one))
-        elif kind not in {"Event", "List"} and not any(owner.get("controller") for owner in _owners(one)):
-            self._add_templates(kind, one)
+            return self._read_pod(one)
+        if kind == netattachdef.KIND and group == netattachdef.GROUP:
+            return _read_network(one)
+        if kind == "IPPool" and group == POOL_GROUP:
+            return Part(allocations=tuple(_allocations(one)))
+        if kind in {"Event", "List"} or any(owner.get("controller") for owner in _owners(one)):
+            return NOTHING
+        return self._read_templates(kind, one)
 
     def finish(self) -> Topology:
         """Return the topology of what was taken."""
+        parts = [(key, self._parts[key]) for key in sorted(self._parts, key=_order)]
         return Topology(
-            networks=dict(sorted(self._networks.items())),
-            attachments=tuple(one for _, of in sorted(self._pods.items()) for one in of),
-            claims=tuple(one for _, of in sorted(self._claims.items()) for one in of),
-            allocations=tuple(one for _, of in sorted(self._pools.items()) for one in of),
-            pods=frozenset(self._pods),
+            networks={own.network.definition.reference: own.network for _, own in parts if own.network is not None},
+            attachments=tuple(one for _, own in parts for one in own.attachments),
+            claims=tuple(one for _, own in parts for one in own.claims),
+            allocations=tuple(one for _, own in parts for one in own.allocations),
+            pods=frozenset(f"{key[1]}/{key[2]}" for key, own in parts if own.is_pod),
         )
 
-    def _add_network(self, one: Json) -> None:
-        metadata = part(one, "metadata")
-        config = part(one, "spec").get("config")
-        definition = netattachdef.build(
-            namespace=text(metadata, "namespace"),
-            name=text(metadata, "name"),
-            config=config if isinstance(config, str) else None,
-            labels=texts(metadata, "labels"),
-            annotations=texts(metadata, "annotations"),
-        )
-        self._networks[definition.reference] = Network(definition, segment_of(definition))
-        self._keep_claims("network", definition.namespace, definition.name, _claims_of_network(definition))
-
-    def _add_pod(self, one: Json) -> None:
+    def _read_pod(self, one: Json) -> Part:
         metadata = part(one, "metadata")
         if text(one, "status", "phase") in ENDED:
-            return
+            return NOTHING
         pod = _pod(one)
-        self._pods[f"{pod.namespace}/{pod.name}"] = tuple(_attachments(pod, one))
-        self._keep_claims("pod", pod.namespace, pod.name, self._claims_of("pod", metadata, pod.namespace, pod.name))
+        claims = self._claims_of("pod", metadata, pod.namespace, pod.name)
+        return Part(is_pod=True, attachments=tuple(_attachments(pod, one)), claims=tuple(claims))
 
-    def _add_templates(self, kind: str, one: Json) -> None:
+    def _read_templates(self, kind: str, one: Json) -> Part:
         namespace, name = text(one, "metadata", "namespace"), text(one, "metadata", "name")
-        found = find_by_shape(dict(one))
-        claims = [
-            claim
-            for template in found
-            for claim in self._claims_of(kind.lower(), part(template.pod, "metadata"), namespace, name)
-        ]
-        self._keep_claims(kind.lower(), namespace, name, claims)
-
-    def _keep_claims(self, kind: str, namespace: str, name: str, claims: Iterable[Claim]) -> None:
-        kept = tuple(claims)
-        if kept:
-            self._claims[kind, namespace, name] = kept
-        else:
-            self._claims.pop((kind, namespace, name), None)
+        return Part(
+            claims=tuple(
+                claim
+                for template in find_by_shape(dict(one))
+                for claim in self._claims_of(kind.lower(), part(template.pod, "metadata"), namespace, name)
+            )
+        )
 
     def _claims_of(self, kind: str, metadata: Json, namespace: str, name: str) -> Iterator[Claim]:
         annotations = texts(metadata, "annotations")
@@ -210,6 +231,24 @@ class Graph:
                 networks, default, namespace=namespace, network_namespace=self._network_namespace
             )
         return self._read[key]
+
+
+def _order(key: Key) -> tuple[str, str]:
+    """Sort claims by kind, as `finish` lists them, and everything by its reference."""
+    return key[0].lower(), f"{key[1]}/{key[2]}"
+
+
+def _read_network(one: Json) -> Part:
+    metadata = part(one, "metadata")
+    config = part(one, "spec").get("config")
+    definition = netattachdef.build(
+        namespace=text(metadata, "namespace"),
+        name=text(metadata, "name"),
+        config=config if isinstance(config, str) else None,
+        labels=texts(metadata, "labels"),
+        annotations=texts(metadata, "annotations"),
+    )
+    return Part(network=Network(definition, segment_of(definition)), claims=tuple(_claims_of_network(definition)))
 
 
 def _name(one: Json) -> str:

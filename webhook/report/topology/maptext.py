@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from webhook.report.plaintext import counted
 
 from .outline import NetworkOutline, SegmentOutline, User, is_alone
+from .segments import Segment
 
 Paint = Callable[[str, str], str]
 """(text, role) -> text with colour. Roles: `note`, `place`, `warning`."""
@@ -68,10 +69,15 @@ def _plain(text: str) -> str:
 
 def render_json(outline: Outline, notes: Sequence[str], unread: Sequence[str]) -> str:
     """Return the outline as one JSON object."""
-    value = {
+    return json.dumps(to_json(outline, notes, unread), indent=2, ensure_ascii=False)
+
+
+def to_json(outline: Outline, notes: Sequence[str], unread: Sequence[str]) -> dict[str, Any]:
+    """Return the outline as plain JSON."""
+    return {
         "segments": [
             {
-                "segment": {"kind": one.segment.kind, "name": one.segment.name, "vlan": one.segment.vlan},
+                "segment": segment_json(one.segment),
                 "networks": [_network_json(network) for network in one.networks],
             }
             for one in outline
@@ -79,7 +85,11 @@ def render_json(outline: Outline, notes: Sequence[str], unread: Sequence[str]) -
         "notes": list(notes),
         "unread": list(unread),
     }
-    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def segment_json(one: Segment) -> dict[str, str]:
+    """Return a segment as plain JSON."""
+    return {"kind": one.kind, "name": one.name, "vlan": one.vlan, "title": one.title}
 
 
 def _network_json(one: NetworkOutline) -> dict[str, Any]:

@@ -1,0 +1,330 @@
+// The picture of the map, by cytoscape.js. Few networks are drawn whole: segments, their networks, the workloads on them.
+// Many are drawn as one circle for each segment; its size is the number of pods, and a click opens its neighbourhood.
+
+export const DETAIL_MAX = { networks: 60, workloads: 120 };
+
+const WIDTH = { segment: 170, network: 190, workload: 210 };
+
+/** Return how many different workloads are on networks. */
+export function countWorkloads(segments) {
+  const found = new Set();
+  for (const { networks } of segments)
+    for (const { users } of networks) for (const user of users) found.add(`${user.namespace} ${user.workload}`);
+  return found.size;
+}
+
+/** Say whether these segments are few enough to be drawn whole. */
+export function isDetailed(segments) {
+  const networks = segments.reduce((sum, one) => sum + one.networks.length, 0);
+  return networks <= DETAIL_MAX.networks && countWorkloads(segments) <= DETAIL_MAX.workloads;
+}
+
+/** Return the number of pods on a segment. */
+export function podsOn(segment) {
+  return segment.networks.reduce((sum, network) => sum + podsOf(network), 0);
+}
+
+/** Return the number of pods on a network. */
+export function podsOf(network) {
+  return network.users.reduce((sum, user) => sum + user.pods, 0);
+}
+
+/** Draw segments into an element, which must have a size. `open(path)` is called when a node is opened. */
+export function drawGraph(container, segments, { open, say }) {
+  const detailed = isDetailed(segments);
+  const cy = cytoscape({
+    container,
+    elements: detailed ? detailOf(segments) : circlesOf(segments),
+    style: styleOf(),
+    layout: { name: "preset" },
+    minZoom: 0.05,
+    maxZoom: 2.5,
+    autoungrabify: true,
+    boxSelectionEnabled: false,
+    selectionType: "single",
+    textureOnViewport: !detailed,
+    hideEdgesOnViewport: !detailed,
+  });
+  detailed ? layOutColumns(cy) : layOutCircles(cy);
+  cy.fit(undefined, 32);
+  if (cy.zoom() > 1) {
+    cy.zoom(1);
+    cy.center();
+  }
+  cy.on("tap", "node", (event) => choose(cy, event.target, open));
+  cy.on("mouseover", "node", (event) => highlight(cy, event.target));
+  cy.on("mouseout", "node", () => highlight(cy, cy.$(":selected")));
+  container.onkeydown = (event) => walk(cy, event, { open, say });
+  return {
+    recolour: () => cy.style(styleOf()),
+    fit: () => cy.fit(undefined, 32),
+    zoom: (factor) => zoom(cy, factor),
+    end: () => cy.destroy(),
+    view: () => ({ zoom: cy.zoom(), pan: { ...cy.pan() } }),
+    look: ({ zoom: level, pan }) => cy.viewport({ zoom: level, pan }),
+    counts: { nodes: cy.nodes().length, edges: cy.edges().length, detailed },
+    frame: (done) => cy.one("render", done).forceRender(),
+  };
+}
+
+function choose(cy, node, open) {
+  const path = node.data("path");
+  if (path) open(path);
+}
+
+function highlight(cy, nodes) {
+  cy.batch(() => {
+    cy.elements().removeClass("dim lit");
+    if (nodes.empty()) return;
+    const near = nodes.union(nodes.predecessors()).union(nodes.successors());
+    near.addClass("lit");
+    cy.elements().difference(near).addClass("dim");
+  });
+}
+
+function zoom(cy, factor) {
+  cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+}
+
+const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
+
+/** Move the selection with the arrow keys, open with Enter, zoom with + and -. Tab leaves the picture as usual. */
+function walk(cy, event, { open, say }) {
+  const nodes = cy.nodes("[order]").sort((one, other) => one.data("order") - other.data("order"));
+  if (event.key in STEPS && nodes.nonempty()) {
+    const chosen = cy.$("node:selected");
+    const at = chosen.empty() ? -1 : nodes.indexOf(chosen[0]);
+    const next = nodes[(Math.max(at, STEPS[event.key] > 0 ? -1 : 0) + STEPS[event.key] + nodes.length) % nodes.length];
+    cy.nodes().unselect();
+    next.select();
+    highlight(cy, next);
+    const box = next.renderedBoundingBox();
+    if (box.x1 < 0 || box.y1 < 0 || box.x2 > cy.width() || box.y2 > cy.height()) cy.center(next);
+    say(next.data("said"));
+  } else if (event.key === "Enter" && cy.$("node:selected").nonempty()) {
+    choose(cy, cy.$("node:selected"), open);
+  } else if (event.key === "+" || event.key === "-") {
+    zoom(cy, event.key === "+" ? 1.25 : 0.8);
+  } else if (event.key === "0") {
+    cy.fit(undefined, 32);
+  } else if (event.key === "Escape") {
+    cy.nodes().unselect();
+    highlight(cy, cy.collection());
+    return;
+  } else {
+    return;
+  }
+  event.preventDefault();
+}
+
+// Few networks: three columns
+
+function detailOf(segments) {
+  const found = [];
+  const workloads = new Map();
+  let order = 0;
+  segments.forEach(({ segment, networks }, number) => {
+    const root = `segment ${number}`;
+    const alone = segment.kind === "definition";
+    if (!alone)
+      found.push({
+        data: { id: root, label: segment.title, kind: "segment", order: order++, said: `Segment ${segment.title}` },
+      });
+    for (const network of networks) {
+      const id = `network ${network.network}`;
+      const [namespace, name] = network.network.split("/");
+      found.push({
+        data: {
+          id,
+          label: `${name}\n${namespace}`,
+          kind: network.defined ? "network" : "missing",
+          order: order++,
+          path: pathOf("network", namespace, name),
+          said: `Network ${network.network}, ${podsOf(network)} pods${alone ? "" : `, on ${segment.title}`}`,
+        },
+      });
+      if (!alone) found.push({ data: { id: `${root} ${id}`, source: root, target: id } });
+      for (const user of network.users) {
+        const key = `workload ${user.namespace} ${user.workload}`;
+        if (!workloads.has(key)) workloads.set(key, user);
+        found.push({ data: { id: `${id} ${key}`, source: id, target: key, kind: "use" } });
+      }
+    }
+  });
+  for (const [id, user] of workloads) {
+    const [kind, name] = user.workload.split("/");
+    const pods = kind === "pod" ? "pod" : `${kind}, ${user.pods} pod${user.pods === 1 ? "" : "s"}`;
+    found.push({
+      data: {
+        id,
+        label: `${name}\n${user.namespace} · ${pods}`,
+        kind: "workload",
+        order: order++,
+        path: kind === "pod" ? pathOf("pod", user.namespace, name) : pathOf("workload", user.namespace, user.workload),
+        said: `Workload ${user.workload} of namespace ${user.namespace}, ${user.pods} pods`,
+      },
+    });
+  }
+  return found;
+}
+
+/** Return the address of a view. */
+export function pathOf(view, ...parts) {
+  return `#/${view}/${parts.map(encodeURIComponent).join("/")}`;
+}
+
+/** Put each kind into a column, in rows of its own. A parent stands at the middle of what hangs on it. */
+function layOutColumns(cy) {
+  const row = 62;
+  const columns = { segment: 0, network: 270, missing: 270, workload: 560 };
+  let next = 0;
+  const place = (node) => {
+    if (node.scratch("y") !== undefined) return node.scratch("y");
+    const below = node.outgoers("node").filter((one) => one.scratch("y") === undefined);
+    const rows = below.map(place);
+    const y = rows.length ? (rows[0] + rows.at(-1)) / 2 : row * next++;
+    node.scratch("y", y);
+    return y;
+  };
+  cy.nodes().roots().forEach((root) => {
+    place(root);
+    next += 0.35;
+  });
+  cy.nodes().positions((node) => ({ x: columns[node.data("kind")], y: node.scratch("y") }));
+}
+
+// Many networks: circles
+
+function circlesOf(segments) {
+  return segments.map((one, number) => {
+    const { segment, networks } = one;
+    const pods = podsOn(one);
+    const alone = segment.kind === "definition";
+    return {
+      data: {
+        id: `segment ${number}`,
+        label: segment.name || segment.title,
+        kind: "circle",
+        group: segment.kind,
+        order: number,
+        size: 14 + Math.min(50, 3.2 * Math.sqrt(pods)),
+        path: alone
+          ? pathOf("network", ...networks[0].network.split("/"))
+          : `#/map?segment=${encodeURIComponent(segment.title)}`,
+        said: `${segment.title}: ${networks.length} networks, ${pods} pods`,
+      },
+    };
+  });
+}
+
+/** Put the circles of each kind into a block of rows, one block below the other, with its title. */
+function layOutCircles(cy) {
+  const step = 96;
+  const across = Math.max(8, Math.ceil(Math.sqrt((cy.nodes().length * cy.width()) / Math.max(1, cy.height()))));
+  const groups = [...new Set(cy.nodes().map((node) => node.data("group")))];
+  let top = 0;
+  for (const group of groups) {
+    const nodes = cy.nodes().filter((node) => node.data("group") === group);
+    const rows = Math.ceil(nodes.length / across);
+    cy.add({ data: { id: `title ${group}`, label: titleOf(group, nodes.length), kind: "title" }, position: { x: 0, y: top } });
+    nodes.layout({
+      name: "grid",
+      cols: across,
+      rows,
+      condense: false,
+      fit: false,
+      boundingBox: { x1: -step / 2, y1: top + 24, w: across * step, h: rows * step },
+      sort: (one, other) => other.data("size") - one.data("size") || one.data("order") - other.data("order"),
+    }).run();
+    top += rows * step + 80;
+  }
+}
+
+function titleOf(group, count) {
+  const title = group === "definition" ? "alone on its segment" : group;
+  return `${title} · ${count}`;
+}
+
+// Colours are those of the style sheet
+
+function styleOf() {
+  const css = getComputedStyle(document.documentElement);
+  const colour = (name) => css.getPropertyValue(`--${name}`).trim();
+  const font = css.getPropertyValue("--sans").trim();
+  const box = (width, height) => ({
+    shape: "round-rectangle",
+    width,
+    height,
+    "text-max-width": width - 20,
+    "text-wrap": "wrap",
+    "text-overflow-wrap": "anywhere",
+    "text-valign": "center",
+    "text-halign": "center",
+  });
+  return [
+    {
+      selector: "node",
+      style: {
+        label: "data(label)",
+        "font-family": font,
+        "font-size": 12,
+        "line-height": 1.35,
+        color: colour("ink"),
+        "background-color": colour("raised"),
+        "border-width": 1,
+        "border-color": colour("line-strong"),
+        "overlay-opacity": 0,
+      },
+    },
+    {
+      selector: 'node[kind = "segment"]',
+      style: { ...box(WIDTH.segment, 40), "background-color": colour("tint"), "border-width": 0, "font-weight": 600 },
+    },
+    {
+      selector: 'node[kind = "network"]',
+      style: { ...box(WIDTH.network, 46), "border-color": colour("accent"), "border-width": 1.5, "font-weight": 600 },
+    },
+    {
+      selector: 'node[kind = "missing"]',
+      style: { ...box(WIDTH.network, 46), "border-color": colour("bad"), "border-style": "dashed", color: colour("bad") },
+    },
+    { selector: 'node[kind = "workload"]', style: box(WIDTH.workload, 46) },
+    {
+      selector: 'node[kind = "circle"]',
+      style: {
+        width: "data(size)",
+        height: "data(size)",
+        "background-color": colour("accent-soft"),
+        "border-color": colour("accent"),
+        "text-valign": "bottom",
+        "text-margin-y": 6,
+        "font-size": 11,
+        "text-max-width": 88,
+        "text-wrap": "ellipsis",
+        "min-zoomed-font-size": 7,
+      },
+    },
+    {
+      selector: 'node[kind = "title"]',
+      style: {
+        width: 1,
+        height: 1,
+        "background-opacity": 0,
+        "border-width": 0,
+        "text-halign": "right",
+        "text-valign": "center",
+        "font-size": 18,
+        "font-weight": 600,
+        color: colour("quiet"),
+        events: "no",
+      },
+    },
+    {
+      selector: "edge",
+      style: { width: 1.25, "line-color": colour("line-strong"), "curve-style": "bezier", "control-point-step-size": 40 },
+    },
+    { selector: ".dim", style: { opacity: 0.25 } },
+    { selector: "edge.lit", style: { "line-color": colour("accent"), width: 2 } },
+    { selector: "node:selected", style: { "border-width": 3, "border-color": colour("accent") } },
+  ];
+}
