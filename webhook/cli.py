@@ -31,9 +31,7 @@ COMMANDS = {
     "map": Entry(
         "webhook.commands.networkmap", "network_map", "Show which workloads are on which networks and segments."
     ),
-    "ui": Entry(
-        "webhook.commands.ui.uicommand", "ui", "Open a page that shows networks, who uses them and who may."
-    ),
+    "ui": Entry("webhook.commands.ui.uicommand", "ui", "Open a page that shows networks, who uses them and who may."),
     "explain": Entry("webhook.commands.explain", "explain", "Say what a code such as NAD101 means, and what to do."),
     "schema": Entry(
         "webhook.commands.editorschema", "schema", "Print a JSON Schema, with which your editor checks files."

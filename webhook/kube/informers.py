@@ -115,7 +115,7 @@ class Cache(Protocol[T]):
 class Informer:
     """Keeps one cache up to date. `run` is the body of a thread; any thread may call the other methods."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition
         self,
         connection: Connection,
         resource: Resource,

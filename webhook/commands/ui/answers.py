@@ -16,6 +16,7 @@ from cniplugin.netspec import jsontext
 from cniplugin.netspec.names import ALLOWED_LABEL, ALLOWED_SUBDOMAIN, is_label, is_subdomain
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS, NetworkSelectionElement, to_json
 from webhook.admission.view.permissions import answer, list_permissions
+from webhook.admission.wording import policytext
 from webhook.commands import permissions
 from webhook.report import permissionreport
 from webhook.report.topology import answertext, lookup, maptext
@@ -29,7 +30,6 @@ Question = Mapping[str, str]
 PODS_MAX = 200
 """Pods in one answer; it has the number of all."""
 SEARCHED_MAX = 20
-
 
 
 class QuestionError(Exception):
@@ -50,6 +50,7 @@ def overview(view: ClusterView, title: str, *, is_live: bool) -> dict[str, Any]:
     moment = view.moment
     return {
         **maptext.to_json(view.segments, moment.notes, list(moment.unread.values())),
+        "problems": [str(one) for one in policytext.find_unreadable(moment.snapshot.policies)],
         "version": view.version,
         "source": {"title": title, "live": is_live},
         "namespaces": list(view.namespaces),

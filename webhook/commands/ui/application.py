@@ -125,7 +125,9 @@ class Application:
             return RedirectResponse(f"/{self._guard.token}/", 303)
         inner = self._guard.inner_path(path)
         if inner is None:
-            return PlainTextResponse("the address has no token, or an old one; open the one that nadmit ui printed\n", 404)
+            return PlainTextResponse(
+                "the address has no token, or an old one; open the one that nadmit ui printed\n", 404
+            )
         if inner == "events":
             return StreamingResponse(self._events(), media_type="text/event-stream")
         if inner in self._answers:

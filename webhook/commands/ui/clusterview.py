@@ -1,4 +1,4 @@
-"""The cluster as the page shows it at one moment, and what is computed from it at most once: outline, rules, verdicts."""
+"""The cluster as the page shows it at one moment, and what is computed from it at most once, such as its outline."""
 
 from __future__ import annotations
 

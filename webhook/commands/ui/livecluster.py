@@ -46,10 +46,10 @@ LOOK_S = 0.02
 """How often `wait` looks. Only the start waits."""
 
 
-class WholeItem(Item):
+class WholeItem(Item, frozen=True, gc=False):
     """An object with all of its fields."""
 
-    whole: dict[str, Any] = {}
+    whole: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 def parse_whole(raw: msgspec.Raw) -> WholeItem:
@@ -65,7 +65,7 @@ def parse_whole(raw: msgspec.Raw) -> WholeItem:
 class LiveCluster:
     """Implements `clusterview.Origin`. Any thread may call any method."""
 
-    def __init__(  # noqa: PLR0913 - a composition, and what its tests replace
+    def __init__(
         self,
         kubeconfig: Path | None,
         *,
@@ -127,9 +127,7 @@ class LiveCluster:
     def _find_narrowed(self, networks: Resource) -> str:
         """Return why definitions of one namespace are watched; "" if those of all may be listed."""
         try:
-            self._connection.get(
-                ObjectPath(networks), timeout_s=PROBE_TIMEOUT_S, verb="list", query={"limit": "1"}
-            )
+            self._connection.get(ObjectPath(networks), timeout_s=PROBE_TIMEOUT_S, verb="list", query={"limit": "1"})
         except ForbiddenError as error:
             return str(error)
         except NotFoundError:
@@ -288,7 +286,7 @@ class _Definitions:
         self._cluster = cluster
 
     def make(self, item: Item) -> tuple[Any, Json, Part]:
-        one, part = self._cluster.read_part(f"{source.GROUP}/{source.VERSION}", NETWORK_KIND, item)
+        one, part = self._cluster.read_part(f"{source.NETWORKS.group}/{source.NETWORKS.version}", NETWORK_KIND, item)
         return self._cluster.networks.make(item), one, part
 
     def replace(self, values: Values[tuple[Any, Json, Part]]) -> bool:

@@ -160,9 +160,7 @@ def _fail(lines: Sequence[str]) -> NoReturn:
     sys.exit(EXIT_UNREADABLE)
 
 
-def _serve(
-    listener: socket.socket, origin: Origin, settings: Settings, changes: Any, *, has_browser: bool
-) -> None:
+def _serve(listener: socket.socket, origin: Origin, settings: Settings, changes: Any, *, has_browser: bool) -> None:
     """Serve until a signal."""
     import uvicorn  # noqa: PLC0415 - --help does not pay for a web server
 

@@ -30,6 +30,7 @@ class Asking:
         self, cluster: Snapshot, configuration: Configuration, given: Mapping[str, Any], *, network_namespace: str
     ) -> None:
         rules = rules_in_force(given, cluster)
+        self._cluster = cluster
         self.context = DecisionContext(cluster, rules, configuration, network_namespace)
         self.webhook = Webhook(context=self.context)
         self._decisions: dict[int, tuple[Json, Decision | None]] = {}
@@ -54,5 +55,5 @@ class Asking:
 
     def rights(self, namespace: str, name: str) -> Sequence[Right]:
         """Return for each known namespace whether a pod without labels may attach to a network, its own one first."""
-        names = dict.fromkeys((namespace, *sorted(self.context.cluster.namespaces())))
+        names = dict.fromkeys((namespace, *sorted(self._cluster.namespaces())))
         return list(rights_of(namespace, name, list(names), self.context))

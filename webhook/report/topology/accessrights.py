@@ -1,4 +1,4 @@
-"""Who may attach to a network and who decides: one verdict for each namespace, and namespaces with one verdict together.
+"""Who may attach to a network and who decides: a verdict for each namespace, and namespaces with equal ones together.
 
 A verdict is that about a pod without labels, with the service account `default`, that asks for nothing. It is made when
 somebody asks about one network: 200 namespaces and 2,000 networks would be 400,000 verdicts.
@@ -55,9 +55,7 @@ def group(rights: Sequence[Right]) -> tuple[RightGroup, ...]:
     for one in rights:
         found.setdefault((_state(one), one.decided), []).append(one)
     return tuple(
-        RightGroup(
-            state, decided, "" if ones[0].is_allowed else ones[0].reason, tuple(one.namespace for one in ones)
-        )
+        RightGroup(state, decided, "" if ones[0].is_allowed else ones[0].reason, tuple(one.namespace for one in ones))
         for (state, decided), ones in sorted(found.items(), key=lambda entry: _ORDER.index(entry[0][0]))
     )
 

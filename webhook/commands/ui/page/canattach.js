@@ -39,7 +39,7 @@ export function showCanAttach(main, map, question, { go }) {
     event.preventDefault();
     const given = Object.fromEntries([...new FormData(form)].filter(([, value]) => value.trim()));
     go(`#/can-attach?${new URLSearchParams(given)}`, { quietly: true });
-    show(answer, given);
+    showAnswer(answer, given);
   });
   main.replaceChildren(
     h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "May pods attach?"), h("p", { class: "count" }, "The answer of the rules in force, and the text that a user would read. Nothing is created.")),
@@ -47,7 +47,7 @@ export function showCanAttach(main, map, question, { go }) {
     lists,
     answer,
   );
-  if (question.namespace && question.network) show(answer, question);
+  if (question.namespace && question.network) showAnswer(answer, question);
   return {};
 }
 
@@ -55,7 +55,7 @@ function listOf(name, values) {
   return h("datalist", { id: `known-${name}` }, values.slice(0, 3000).map((value) => h("option", { value })));
 }
 
-async function show(answer, question) {
+async function showAnswer(answer, question) {
   try {
     const found = await ask("can-attach", question);
     answer.replaceChildren(...partsOf(found));

@@ -1,8 +1,14 @@
 // The picture of the map, by cytoscape.js. Few networks are drawn whole: segments, their networks, the workloads on them.
 // Many are drawn as one circle for each segment; its size is the number of pods, and a click opens its neighbourhood.
 
+import { embedded } from "./data.js";
+
 export const DETAIL_MAX = { networks: 60, workloads: 120 };
 
+const MARGIN = 40;
+const HEIGHT_MIN = 430;
+const HEIGHT_MAX = 2000;
+const CELL = 80;
 const WIDTH = { segment: 170, network: 190, workload: 210 };
 
 /** Return how many different workloads are on networks. */
@@ -46,18 +52,16 @@ export function drawGraph(container, segments, { open, say }) {
     hideEdgesOnViewport: !detailed,
   });
   detailed ? layOutColumns(cy) : layOutCircles(cy);
-  cy.fit(undefined, 32);
-  if (cy.zoom() > 1) {
-    cy.zoom(1);
-    cy.center();
-  }
+  fit(cy);
+  // The wheel scrolls the page, which is as long as the picture; with Ctrl, or two fingers, it zooms.
+  container.addEventListener("wheel", (event) => event.ctrlKey || event.stopPropagation(), { capture: true });
   cy.on("tap", "node", (event) => choose(cy, event.target, open));
   cy.on("mouseover", "node", (event) => highlight(cy, event.target));
   cy.on("mouseout", "node", () => highlight(cy, cy.$(":selected")));
   container.onkeydown = (event) => walk(cy, event, { open, say });
   return {
     recolour: () => cy.style(styleOf()),
-    fit: () => cy.fit(undefined, 32),
+    fit: () => fit(cy),
     zoom: (factor) => zoom(cy, factor),
     end: () => cy.destroy(),
     view: () => ({ zoom: cy.zoom(), pan: { ...cy.pan() } }),
@@ -65,6 +69,19 @@ export function drawGraph(container, segments, { open, say }) {
     counts: { nodes: cy.nodes().length, edges: cy.edges().length, detailed },
     frame: (done) => cy.one("render", done).forceRender(),
   };
+}
+
+/** Make the stage as high as the picture, within limits, and show all of it; never larger than it is. */
+function fit(cy) {
+  const box = cy.elements().boundingBox({ includeOverlays: false });
+  const scale = Math.min(1, (cy.width() - 2 * MARGIN) / box.w);
+  cy.container().parentElement.style.height = `${Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, box.h * scale + 2 * MARGIN))}px`;
+  cy.resize();
+  cy.fit(undefined, MARGIN);
+  if (cy.zoom() > 1) {
+    cy.zoom(1);
+    cy.center();
+  }
 }
 
 function choose(cy, node, open) {
@@ -106,7 +123,7 @@ function walk(cy, event, { open, say }) {
   } else if (event.key === "+" || event.key === "-") {
     zoom(cy, event.key === "+" ? 1.25 : 0.8);
   } else if (event.key === "0") {
-    cy.fit(undefined, 32);
+    fit(cy);
   } else if (event.key === "Escape") {
     cy.nodes().unselect();
     highlight(cy, cy.collection());
@@ -128,7 +145,14 @@ function detailOf(segments) {
     const alone = segment.kind === "definition";
     if (!alone)
       found.push({
-        data: { id: root, label: segment.title, kind: "segment", order: order++, said: `Segment ${segment.title}` },
+        data: {
+          id: root,
+          label: `${segment.name || "default route"}\n${segment.kind}${segment.vlan ? `, VLAN ${segment.vlan}` : ""}`,
+          kind: "segment",
+          order: order++,
+          path: `#/map?segment=${encodeURIComponent(segment.title)}`,
+          said: `Segment ${segment.title}`,
+        },
       });
     for (const network of networks) {
       const id = `network ${network.network}`;
@@ -153,14 +177,14 @@ function detailOf(segments) {
   });
   for (const [id, user] of workloads) {
     const [kind, name] = user.workload.split("/");
-    const pods = kind === "pod" ? "pod" : `${kind}, ${user.pods} pod${user.pods === 1 ? "" : "s"}`;
+    const pods = kind === "pod" ? "pod" : `${user.pods} pod${user.pods === 1 ? "" : "s"}`;
     found.push({
       data: {
         id,
         label: `${name}\n${user.namespace} · ${pods}`,
         kind: "workload",
         order: order++,
-        path: kind === "pod" ? pathOf("pod", user.namespace, name) : pathOf("workload", user.namespace, user.workload),
+        path: embedded ? null : kind === "pod" ? pathOf("pod", user.namespace, name) : pathOf("workload", user.namespace, user.workload),
         said: `Workload ${user.workload} of namespace ${user.namespace}, ${user.pods} pods`,
       },
     });
@@ -191,6 +215,7 @@ function layOutColumns(cy) {
     next += 0.35;
   });
   cy.nodes().positions((node) => ({ x: columns[node.data("kind")], y: node.scratch("y") }));
+  cy.edges().updateStyle(); // how they bend follows from the positions
 }
 
 // Many networks: circles
@@ -203,11 +228,11 @@ function circlesOf(segments) {
     return {
       data: {
         id: `segment ${number}`,
-        label: segment.name || segment.title,
+        label: circleLabel(segment),
         kind: "circle",
         group: segment.kind,
         order: number,
-        size: 14 + Math.min(50, 3.2 * Math.sqrt(pods)),
+        size: 12 + Math.min(36, 2.4 * Math.sqrt(pods)),
         path: alone
           ? pathOf("network", ...networks[0].network.split("/"))
           : `#/map?segment=${encodeURIComponent(segment.title)}`,
@@ -217,10 +242,16 @@ function circlesOf(segments) {
   });
 }
 
+/** Return the last part of a name, then the part before it or the VLAN; each is cut, because circles stand close. */
+function circleLabel(segment) {
+  const parts = (segment.name || "default route").split("/");
+  const below = segment.vlan ? `VLAN ${segment.vlan}` : parts.slice(0, -1).join("/");
+  return [parts.at(-1), below].filter(Boolean).map((text) => (text.length > 12 ? `${text.slice(0, 11)}…` : text)).join("\n");
+}
+
 /** Put the circles of each kind into a block of rows, one block below the other, with its title. */
 function layOutCircles(cy) {
-  const step = 96;
-  const across = Math.max(8, Math.ceil(Math.sqrt((cy.nodes().length * cy.width()) / Math.max(1, cy.height()))));
+  const across = Math.max(4, Math.floor((cy.width() - 2 * MARGIN) / CELL));
   const groups = [...new Set(cy.nodes().map((node) => node.data("group")))];
   let top = 0;
   for (const group of groups) {
@@ -233,16 +264,32 @@ function layOutCircles(cy) {
       rows,
       condense: false,
       fit: false,
-      boundingBox: { x1: -step / 2, y1: top + 24, w: across * step, h: rows * step },
+      boundingBox: { x1: -CELL / 2, y1: top + 22, w: across * CELL, h: rows * CELL },
       sort: (one, other) => other.data("size") - one.data("size") || one.data("order") - other.data("order"),
     }).run();
-    top += rows * step + 80;
+    top += rows * CELL + 74;
   }
 }
 
 function titleOf(group, count) {
   const title = group === "definition" ? "alone on its segment" : group;
   return `${title} · ${count}`;
+}
+
+/** Return how an edge bends so that it leaves and arrives level, in the terms of cytoscape: along and off its line. */
+function bend(edge) {
+  const from = edge.source();
+  const to = edge.target();
+  const across = to.position("x") - WIDTH[widthOf(to)] / 2 - from.position("x") - WIDTH[widthOf(from)] / 2;
+  const down = to.position("y") - from.position("y");
+  const length = Math.hypot(across, down) || 1;
+  const along = (across * across) / (2 * length * length);
+  const off = (across * down) / (2 * length);
+  return { weights: [along, 1 - along], distances: [-off, off] };
+}
+
+function widthOf(node) {
+  return node.data("kind") === "missing" ? "network" : node.data("kind");
 }
 
 // Colours are those of the style sheet
@@ -278,7 +325,7 @@ function styleOf() {
     },
     {
       selector: 'node[kind = "segment"]',
-      style: { ...box(WIDTH.segment, 40), "background-color": colour("tint"), "border-width": 0, "font-weight": 600 },
+      style: { ...box(WIDTH.segment, 46), "background-color": colour("tint"), "border-width": 0, "font-weight": 600 },
     },
     {
       selector: 'node[kind = "network"]',
@@ -298,9 +345,9 @@ function styleOf() {
         "border-color": colour("accent"),
         "text-valign": "bottom",
         "text-margin-y": 6,
-        "font-size": 11,
-        "text-max-width": 88,
-        "text-wrap": "ellipsis",
+        "font-size": 10,
+        "text-wrap": "wrap",
+        "text-max-width": 90,
         "min-zoomed-font-size": 7,
       },
     },
@@ -313,7 +360,7 @@ function styleOf() {
         "border-width": 0,
         "text-halign": "right",
         "text-valign": "center",
-        "font-size": 18,
+        "font-size": 14,
         "font-weight": 600,
         color: colour("quiet"),
         events: "no",
@@ -321,7 +368,16 @@ function styleOf() {
     },
     {
       selector: "edge",
-      style: { width: 1.25, "line-color": colour("line-strong"), "curve-style": "bezier", "control-point-step-size": 40 },
+      style: {
+        width: 1.25,
+        "line-color": colour("line-strong"),
+        "curve-style": "unbundled-bezier",
+        "edge-distances": "endpoints",
+        "source-endpoint": "50% 0%",
+        "target-endpoint": "-50% 0%",
+        "control-point-weights": (edge) => bend(edge).weights,
+        "control-point-distances": (edge) => bend(edge).distances,
+      },
     },
     { selector: ".dim", style: { opacity: 0.25 } },
     { selector: "edge.lit", style: { "line-color": colour("accent"), width: 2 } },

@@ -65,7 +65,8 @@ const VIEWS = {
 /** Show the view of the address. `again`: the same one, because the cluster has changed; the focus stays. */
 async function show({ again = false } = {}) {
   const address = parse(location.hash);
-  const view = VIEWS[address.name] ?? VIEWS.map;
+  const isThere = !embedded || ["map", "network", "search"].includes(address.name);
+  const view = (isThere && VIEWS[address.name]) || VIEWS.map;
   const isSearch = address.name === "search";
   if (!again) {
     state.view?.end?.();
@@ -137,9 +138,10 @@ function markPages(name) {
 
 function showNotices() {
   const notices = document.getElementById("notices");
-  const { unread = [], notes = [] } = state.map;
-  notices.hidden = !unread.length && !notes.length;
+  const { unread = [], problems = [], notes = [] } = state.map;
+  notices.hidden = !unread.length && !problems.length && !notes.length;
   notices.replaceChildren(
+    ...problems.map((text) => h("p", {}, badge("bad", "policy"), " ", text)),
     ...unread.map((text) => h("p", {}, badge("warn", "not readable"), " ", text)),
     ...notes.map((text) => h("p", {}, badge("plain", "note"), " ", text)),
   );

@@ -93,8 +93,8 @@ function rightsOf(one) {
 }
 
 /** Return the table of attachments. */
-export function attachments(found, { withNetwork = false } = {}) {
-  if (!found.count) return h("p", { class: "quiet" }, "No pod.");
+export function attachments(found, { withNetwork = false, none = "No pod." } = {}) {
+  if (!found.count) return h("p", { class: "quiet" }, none);
   const rows = found.pods.map((one) => [
     link(pathOf("pod", one.namespace, one.pod), `${one.namespace}/${one.pod}`),
     withNetwork ? networkLink(one.network) : userLink(one),

@@ -1,5 +1,6 @@
 // The map: filters, the picture, and a table with the same content.
 
+import { embedded } from "./data.js";
 import { announce, badge, counted, h, link, table } from "./dom.js";
 import { countWorkloads, drawGraph, isDetailed, pathOf, podsOf } from "./graph.js";
 
@@ -46,6 +47,7 @@ export function showOverview(main, map, question, { go, isTable, setTable }) {
     drawn?.end();
     drawn = null;
     stage.replaceChildren();
+    stage.style.height = "";
     stage.classList.toggle("plain", isTable() || !segments.length);
     if (!segments.length) stage.append(h("p", { class: "empty" }, "No network matches. Clear a filter to see more."));
     else if (isTable()) stage.append(tableOf(segments, draw));
@@ -187,8 +189,9 @@ function tableOf(segments, redraw, first = ROWS_FIRST) {
   return made;
 }
 
-/** Return a link to a workload, or to the pod if it has no controller. */
+/** Return a link to a workload, or to the pod if it has no controller; a file has only their names. */
 export function userLink(user) {
+  if (embedded) return `${user.namespace} ${user.workload}`;
   const [kind, name] = user.workload.split("/");
   const path = kind === "pod" ? pathOf("pod", user.namespace, name) : pathOf("workload", user.namespace, user.workload);
   return link(path, `${user.namespace} ${user.workload}`);

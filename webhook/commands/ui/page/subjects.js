@@ -3,6 +3,7 @@
 import { badge, counted, facts, h, link, section, table } from "./dom.js";
 import { pathOf } from "./graph.js";
 import { attachments, explanations, networkLink, verdictParts } from "./network.js";
+import { userLink } from "./overview.js";
 
 /** Return the list of namespaces. */
 export function namespacesView(map) {
@@ -77,7 +78,7 @@ export function podView(one) {
       h("details", {}, h("summary", {}, "As nadmit why says it"), h("pre", { tabindex: "0", "aria-label": "Output of nadmit why" }, one.text)),
     ),
     section("What it asks for", plan(one.plan)),
-    section("What it has", attachments({ count: one.attachments.length, pods: one.attachments }, { withNetwork: true })),
+    section("What it has", attachments({ count: one.attachments.length, pods: one.attachments }, { withNetwork: true, none: "Nothing." })),
     section(
       "If it were created now",
       one.lacking.map((text) => h("p", { class: "finding warn" }, text)),
@@ -130,7 +131,7 @@ export function searchView(text, map, found) {
     found?.who ? section("Who has it", h("pre", { tabindex: "0", "aria-label": "Output of nadmit who" }, found.who)) : null,
     group("Networks", networks, (one) => networkLink(one.network)),
     group("Namespaces", namespaces, (name) => link(pathOf("namespace", name), name)),
-    group("Workloads", [...workloads.values()], (user) => link(pathOf("workload", user.namespace, user.workload), `${user.namespace} ${user.workload}`)),
+    group("Workloads", [...workloads.values()], userLink),
     group("Pods", found?.pods ?? [], (name) => link(pathOf("pod", ...name.split("/")), name)),
   ].filter(Boolean);
   const count = networks.length + namespaces.length + workloads.size + (found?.count ?? 0);

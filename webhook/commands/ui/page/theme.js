@@ -5,7 +5,7 @@ const NAME = "nadmit-theme";
 const ORDER = ["system", "light", "dark"];
 const TITLES = { system: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
 
-function load() {
+function loadTheme() {
   const cookie = document.cookie.split("; ").find((one) => one.startsWith(`${NAME}=`));
   const found = cookie ? cookie.slice(NAME.length + 1) : stored();
   return ORDER.includes(found) ? found : "system";
@@ -19,7 +19,7 @@ function stored() {
   }
 }
 
-function save(theme) {
+function saveTheme(theme) {
   document.cookie = `${NAME}=${theme}; path=/; max-age=31536000; samesite=strict`;
   try {
     localStorage.setItem(NAME, theme);
@@ -30,7 +30,7 @@ function save(theme) {
 
 /** Make the button that switches the theme. `onSwitch` is called after a switch, also one of the system. */
 export function startTheme(button, onSwitch) {
-  let theme = load();
+  let theme = loadTheme();
   const show = () => {
     document.documentElement.dataset.theme = theme;
     button.textContent = TITLES[theme];
@@ -38,7 +38,7 @@ export function startTheme(button, onSwitch) {
   show();
   button.addEventListener("click", () => {
     theme = ORDER[(ORDER.indexOf(theme) + 1) % ORDER.length];
-    save(theme);
+    saveTheme(theme);
     show();
     onSwitch();
   });
