@@ -119,7 +119,7 @@ def test_nothing_traps_the_focus(page: Page, demo: Ui) -> None:
     for _ in range(50):
         page.press(Keys.TAB)
         seen.append(page.focused)
-    assert seen.count("skip") == 2, "the focus comes round"
+    assert seen.count("skip") >= 2, "the focus comes round"
     first = seen.index("skip")
     order = seen[first : seen.index("skip", first + 1)]
     assert order.index("query") < order.index("theme") < order.index("ask-namespace") < order.index("ask-default")
