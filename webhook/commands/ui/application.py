@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from webhook.kube.apierrors import ClusterError
 
-from . import answers, networkanswer, podanswer
+from . import clusteranswers, networkanswer, podanswer
 from .clusterview import ClusterView, Origin, Settings
 from .guard import HEADERS, Guard
 
@@ -36,7 +36,7 @@ HEARTBEAT_S = 15.0
 PACE_S = 1.0
 """The shortest time between two changes in the stream."""
 
-Answer = Callable[[answers.Question], Any]
+Answer = Callable[[clusteranswers.Question], Any]
 
 
 class Changes:
@@ -88,13 +88,13 @@ class Application:
         self._view: ClusterView | None = None
         self._files = {path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*") if path.is_file()}
         self._answers: Mapping[str, Answer] = {
-            "api/map": lambda _question: answers.overview(self.view(), origin.title, is_live=origin.is_live),
-            "api/search": lambda question: answers.find(self.view(), question),
-            "api/workload": lambda question: answers.workload(self.view(), question),
-            "api/namespace": lambda question: answers.namespace(self.view(), question),
+            "api/map": lambda _question: clusteranswers.overview(self.view(), origin.title, is_live=origin.is_live),
+            "api/search": lambda question: clusteranswers.find(self.view(), question),
+            "api/workload": lambda question: clusteranswers.workload(self.view(), question),
+            "api/namespace": lambda question: clusteranswers.namespace(self.view(), question),
             "api/network": lambda question: networkanswer.network(self.view(), question),
             "api/pod": lambda question: podanswer.pod(self.view(), question, origin),
-            "api/can-attach": lambda question: answers.can_attach(self.view(), question),
+            "api/can-attach": lambda question: clusteranswers.can_attach(self.view(), question),
         }
 
     def view(self) -> ClusterView:
@@ -134,10 +134,10 @@ class Application:
             return await run_in_threadpool(partial(self._answer, inner, dict(request.query_params)))
         return self._file(inner or "index.html")
 
-    def _answer(self, name: str, question: answers.Question) -> Response:
+    def _answer(self, name: str, question: clusteranswers.Question) -> Response:
         try:
             return JSONResponse(self._answers[name](question))
-        except answers.QuestionError as error:
+        except clusteranswers.QuestionError as error:
             return JSONResponse({"error": str(error)}, error.status)
         except ClusterError as error:
             return JSONResponse({"error": str(error)}, 502)

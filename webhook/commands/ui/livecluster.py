@@ -117,7 +117,7 @@ class LiveCluster:
             if resource != networks:
                 self._watch(KIND_OF[resource.kind], resource, _Locked(self, cache), ("", ""))
         self._watch("Pod", pods, _Parts(self, "v1", "Pod"), where)
-        for resource, kind in graphreading.CLAIM_KINDS:
+        for resource, kind in (*graphreading.NETWORK_KINDS[1:], *graphreading.CLAIM_KINDS):
             version = f"{resource.group}/{resource.version}"
             own = resource._replace(is_single=bool(self._namespace))
             self._watch(kind, own, _Parts(self, version, kind), ("", "") if kind == "IPPool" else where)

@@ -14,7 +14,7 @@ from webhook.report.topology.graph import Network
 from webhook.report.topology.maptext import segment_json
 
 from . import judged
-from .answers import Question, QuestionError, list_pods
+from .clusteranswers import Question, QuestionError, list_pods
 from .clusterview import ClusterView
 
 USED_MAX = 500

@@ -14,7 +14,7 @@ from webhook.report.diagnosis.podstatus import reference_of, selections_of
 from webhook.report.diagnosis.world import World
 
 from . import judged
-from .answers import Question, QuestionError, attachment_json, unpainted
+from .clusteranswers import Question, QuestionError, attachment_json, unpainted
 from .clusterview import ClusterView, Origin
 
 

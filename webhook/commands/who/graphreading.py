@@ -15,7 +15,7 @@ from webhook.kube.apierrors import ForbiddenError, GoneError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import Resource
 from webhook.report.topology.graph import POOL_GROUP, Graph
-from webhook.snapshot.source import NETWORKS, PODS
+from webhook.snapshot.source import CLAIMS, NETWORKS, PODS
 
 TELL_EACH = 10_000
 
@@ -27,7 +27,7 @@ def _optional(group: str, version: str, plural: str) -> Resource:
 RUNNING_PODS = PODS._replace(is_metadata_only=False)
 Kinds = tuple[tuple[Resource, str], ...]
 
-NETWORK_KINDS: Kinds = ((NETWORKS, "NetworkAttachmentDefinition"),)
+NETWORK_KINDS: Kinds = ((NETWORKS, "NetworkAttachmentDefinition"), (CLAIMS, "ResourceClaim"))
 CLAIM_KINDS: Kinds = (
     (_optional("apps", "v1", "deployments"), "Deployment"),
     (_optional("apps", "v1", "statefulsets"), "StatefulSet"),

@@ -2,19 +2,22 @@
 
 Objects come one by one, in any order, and one that comes again replaces itself. A pod counts until it has ended. What
 it has is its `network-status`; an address of `status.podIPs` that is not there counts as one of the default network.
+What a DRA driver attached is in the status of the ResourceClaim (`networkData`, KEP-4817), for each pod in
+`reservedFor`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cniplugin.access.content.facts import ADDRESS, DEVICE, INTERFACE, MAC, facts_of, fold
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.model.kinds import NETWORK_NAMESPACE, RESOURCE_CLAIM
 from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.templates.podtemplates import find_by_shape
 from webhook.admission.view.addressclaims import claims_of, mac_key
@@ -22,7 +25,7 @@ from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
 from webhook.report.diagnosis.podstatus import reference_of, status_of
 
-from .segments import DEFINITION, Segment, segment_of
+from .segments import DEFINITION, DRIVER, Segment, segment_of
 
 TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells its ReplicaSets apart; their names end with it."""
@@ -48,10 +51,20 @@ class Pod(NamedTuple):
     is_on_host: bool
 
 
+class ClaimedDevice(NamedTuple):
+    """A device that a ResourceClaim has, as its status names it. `claim`: namespace/name."""
+
+    claim: str
+    driver: str
+    pool: str
+    name: str
+
+
 class Attachment(NamedTuple):
     """One interface of a pod. `network`: as network-status names it, "" if only the address of the pod is known.
 
     `addresses` are in normal form, `mac` is as written, and `devices` are the texts of its device information.
+    `claimed`: the device of a ResourceClaim that is this interface; then `network` may be "".
     """
 
     pod: Pod
@@ -60,6 +73,7 @@ class Attachment(NamedTuple):
     addresses: tuple[str, ...]
     mac: str
     devices: tuple[str, ...] = ()
+    claimed: ClaimedDevice | None = None
 
 
 class Claim(NamedTuple):
@@ -104,6 +118,12 @@ class Topology(NamedTuple):
     allocations: tuple[Allocation, ...]
     pods: frozenset[str]
 
+    def segment_of(self, one: Attachment) -> Segment:
+        """Return the segment of an attachment: that of its network, or of the driver of its device."""
+        if one.claimed is not None and not one.network:
+            return Segment(DRIVER, one.claimed.driver)
+        return self.segment(one.network)
+
     def segment(self, network: str) -> Segment:
         """Return the segment of a network; one of its own if there is no such definition."""
         known = self.networks.get(network)
@@ -118,14 +138,25 @@ def device_key(written: str) -> str:
     return written
 
 
-class Part(NamedTuple):
-    """What one object adds to the graph. `is_pod`: whether it is a pod that has not ended."""
+class _Claimed(NamedTuple):
+    """A device of a claim that is an interface of a pod (`namespace/name`)."""
 
-    is_pod: bool = False
+    pod: str
+    device: ClaimedDevice
+    interface: str
+    addresses: tuple[str, ...]
+    mac: str
+
+
+class Part(NamedTuple):
+    """What one object adds to the graph. `pod`: a pod that has not ended. `claimed`: what a driver made for a claim."""
+
+    pod: Pod | None = None
     network: Network | None = None
     attachments: tuple[Attachment, ...] = ()
     claims: tuple[Claim, ...] = ()
     allocations: tuple[Allocation, ...] = ()
+    claimed: tuple[_Claimed, ...] = ()
 
 
 NOTHING = Part()
@@ -178,6 +209,8 @@ class Graph:
             return _read_network(one)
         if kind == "IPPool" and group == POOL_GROUP:
             return Part(allocations=tuple(_allocations(one)))
+        if kind == RESOURCE_CLAIM.kind and group == RESOURCE_CLAIM.group:
+            return Part(claimed=tuple(_claimed(one)))
         if kind in {"Event", "List"} or any(owner.get("controller") for owner in _owners(one)):
             return NOTHING
         return self._read_templates(kind, one)
@@ -187,10 +220,10 @@ class Graph:
         parts = [(key, self._parts[key]) for key in sorted(self._parts, key=_order)]
         return Topology(
             networks={own.network.definition.reference: own.network for _, own in parts if own.network is not None},
-            attachments=tuple(one for _, own in parts for one in own.attachments),
+            attachments=tuple(one for of in _with_claimed([own for _, own in parts]) for one in of),
             claims=tuple(one for _, own in parts for one in own.claims),
             allocations=tuple(one for _, own in parts for one in own.allocations),
-            pods=frozenset(f"{key[1]}/{key[2]}" for key, own in parts if own.is_pod),
+            pods=frozenset(f"{key[1]}/{key[2]}" for key, own in parts if own.pod is not None),
         )
 
     def _read_pod(self, one: Json) -> Part:
@@ -199,7 +232,7 @@ class Graph:
             return NOTHING
         pod = _pod(one)
         claims = self._claims_of("pod", metadata, pod.namespace, pod.name)
-        return Part(is_pod=True, attachments=tuple(_attachments(pod, one)), claims=tuple(claims))
+        return Part(pod=pod, attachments=tuple(_attachments(pod, one)), claims=tuple(claims))
 
     def _read_templates(self, kind: str, one: Json) -> Part:
         namespace, name = text(one, "metadata", "namespace"), text(one, "metadata", "name")
@@ -294,6 +327,57 @@ def _attachments(pod: Pod, one: Json) -> Iterator[Attachment]:
     rest = tuple(key for key in dict.fromkeys(map(_address_key, filter(None, written))) if key not in seen)
     if rest:
         yield Attachment(pod, "", "" if pod.is_on_host else "eth0", rest, "")
+
+
+def _claimed(claim: Json) -> Iterator[_Claimed]:
+    """Yield the interfaces of a ResourceClaim, for each pod that uses it (resource.k8s.io/v1 AllocatedDeviceStatus)."""
+    namespace = text(claim, "metadata", "namespace")
+    pods = [text(one, "name") for one in items(claim, "status", "reservedFor") if text(one, "resource") == "pods"]
+    for one in items(claim, "status", "devices"):
+        data = part(one, "networkData")
+        ips = data.get("ips")
+        addresses = tuple(map(_address_key, filter(_is_text, ips))) if isinstance(ips, list) else ()
+        interface, mac = text(data, "interfaceName"), text(data, "hardwareAddress")
+        if interface or addresses or mac:
+            device = ClaimedDevice(_name(claim), text(one, "driver"), text(one, "pool"), text(one, "device"))
+            for pod in pods:
+                yield _Claimed(f"{namespace}/{pod}", device, interface, addresses, mac)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _with_claimed(parts: Sequence[Part]) -> Iterator[tuple[Attachment, ...]]:
+    """Yield the attachments of each pod, with those that a driver made for a ResourceClaim."""
+    claimed: defaultdict[str, list[_Claimed]] = defaultdict(list)
+    for one in (one for own in parts for one in own.claimed):
+        claimed[one.pod].append(one)
+    for own in parts:
+        found, pod = own.attachments, own.pod
+        if pod is not None:
+            for one in claimed.get(f"{pod.namespace}/{pod.name}", ()):
+                found = _merge(pod, found, one)
+        yield found
+
+
+def _merge(pod: Pod, attachments: tuple[Attachment, ...], claimed: _Claimed) -> tuple[Attachment, ...]:
+    """Return the attachments of a pod with a claimed interface; one that network-status has as well is that one."""
+    known = [one for one in attachments if claimed.interface and one.interface == claimed.interface]
+    names = (claimed.device.name,) if claimed.device.name else ()
+    if known:
+        return tuple(
+            one._replace(
+                addresses=tuple(dict.fromkeys((*one.addresses, *claimed.addresses))),
+                mac=one.mac or claimed.mac,
+                devices=tuple(dict.fromkeys((*one.devices, *names))),
+                claimed=claimed.device,
+            )
+            if one is known[0]
+            else one
+            for one in attachments
+        )
+    return (*attachments, Attachment(pod, "", claimed.interface, claimed.addresses, claimed.mac, names, claimed.device))
 
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"

@@ -74,8 +74,9 @@ class _Drawing:
                 rows.append(self.boxes[key].y)
             self.edges.append((f"n {reference}", key))
         y = (rows[0] + rows[-1]) / 2 if rows else self.take_row()
-        namespace, _, name = reference.partition("/")
-        self.boxes[f"n {reference}"] = _Box("network", name or reference, namespace, y, not network.is_defined)
+        namespace, slash, name = reference.partition("/")
+        names = (name, namespace) if slash else (reference, "")
+        self.boxes[f"n {reference}"] = _Box("network", *names, y, not network.is_defined)
         return y
 
 

@@ -2,6 +2,7 @@
 // Many are drawn as one circle for each segment; its size is the number of pods, and a click opens its neighbourhood.
 
 import { embedded } from "./data.js";
+import { pathOf, splitReference } from "./links.js";
 
 export const DETAIL_MAX = { networks: 60, workloads: 120 };
 
@@ -156,14 +157,14 @@ function detailOf(segments) {
       });
     for (const network of networks) {
       const id = `network ${network.network}`;
-      const [namespace, name] = network.network.split("/");
+      const [namespace, name] = splitReference(network.network);
       found.push({
         data: {
           id,
-          label: `${name}\n${namespace}`,
+          label: namespace ? `${name}\n${namespace}` : name,
           kind: network.defined ? "network" : "missing",
           order: order++,
-          path: pathOf("network", namespace, name),
+          path: namespace ? pathOf("network", namespace, name) : null,
           said: `Network ${network.network}, ${podsOf(network)} pods${alone ? "" : `, on ${segment.title}`}`,
         },
       });
@@ -190,11 +191,6 @@ function detailOf(segments) {
     });
   }
   return found;
-}
-
-/** Return the address of a view. */
-export function pathOf(view, ...parts) {
-  return `#/${view}/${parts.map(encodeURIComponent).join("/")}`;
 }
 
 /** Put each kind into a column, in rows of its own. A parent stands at the middle of what hangs on it. */

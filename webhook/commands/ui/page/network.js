@@ -1,14 +1,7 @@
 // One network: who may, who does, its addresses, and its definition explained.
 
 import { badge, counted, facts, h, link, section, table } from "./dom.js";
-import { pathOf } from "./graph.js";
-import { userLink } from "./overview.js";
-
-/** Return a link to a network by its reference. */
-export function networkLink(reference) {
-  const [namespace, name] = reference.split("/");
-  return name ? link(pathOf("network", namespace, name), reference) : reference || "the default network";
-}
+import { networkLink, pathOf, userLink } from "./links.js";
 
 /** Return the view of a network, from the answer of the server. */
 export function networkView(one) {

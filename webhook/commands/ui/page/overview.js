@@ -1,8 +1,8 @@
 // The map: filters, the picture, and a table with the same content.
 
-import { embedded } from "./data.js";
 import { announce, badge, counted, h, link, table } from "./dom.js";
-import { countWorkloads, drawGraph, isDetailed, pathOf, podsOf } from "./graph.js";
+import { countWorkloads, drawGraph, isDetailed, podsOf } from "./graph.js";
+import { networkLink, userLink } from "./links.js";
 
 const ROWS_FIRST = 100;
 
@@ -172,7 +172,7 @@ function tableOf(segments, redraw, first = ROWS_FIRST) {
     const users = network.users.slice(0, 4).map((user) => userLink(user));
     const more = network.users.length > 4 ? h("span", { class: "quiet" }, ` and ${network.users.length - 4} more`) : null;
     return [
-      link(pathOf("network", ...network.network.split("/")), network.network),
+      networkLink(network.network),
       network.defined ? segment.title : badge("bad", "no such definition"),
       [...network.types, ...network.ipam].join(", "),
       network.users.length ? [h("ul", { class: "inline" }, users.map((user) => h("li", {}, user))), more] : h("span", { class: "quiet" }, "no pod"),
@@ -187,12 +187,4 @@ function tableOf(segments, redraw, first = ROWS_FIRST) {
   }
   performance.mark("map drawn");
   return made;
-}
-
-/** Return a link to a workload, or to the pod if it has no controller; a file has only their names. */
-export function userLink(user) {
-  if (embedded) return `${user.namespace} ${user.workload}`;
-  const [kind, name] = user.workload.split("/");
-  const path = kind === "pod" ? pathOf("pod", user.namespace, name) : pathOf("workload", user.namespace, user.workload);
-  return link(path, `${user.namespace} ${user.workload}`);
 }

@@ -1,9 +1,8 @@
 // A namespace, a pod, a workload: the rules in force, what is asked for, what is there, and why.
 
 import { badge, counted, facts, h, link, section, table } from "./dom.js";
-import { pathOf } from "./graph.js";
-import { attachments, explanations, networkLink, verdictParts } from "./network.js";
-import { userLink } from "./overview.js";
+import { networkLink, pathOf, splitReference, userLink } from "./links.js";
+import { attachments, explanations, verdictParts } from "./network.js";
 
 /** Return the list of namespaces. */
 export function namespacesView(map) {
@@ -132,7 +131,7 @@ export function searchView(text, map, found) {
     group("Networks", networks, (one) => networkLink(one.network)),
     group("Namespaces", namespaces, (name) => link(pathOf("namespace", name), name)),
     group("Workloads", [...workloads.values()], userLink),
-    group("Pods", found?.pods ?? [], (name) => link(pathOf("pod", ...name.split("/")), name)),
+    group("Pods", found?.pods ?? [], (name) => link(pathOf("pod", ...splitReference(name)), name)),
   ].filter(Boolean);
   const count = networks.length + namespaces.length + workloads.size + (found?.count ?? 0);
   return {
