@@ -87,7 +87,7 @@ class Page:
     def visit(self, url: str) -> None:
         """Open an address of anything."""
         self.driver.get("about:blank")
-        self.driver.get_log("browser")  # complaints of an earlier page are not those of this one
+        self.log("browser")  # complaints of an earlier page are not those of this one
         self.driver.get(url)
 
     def go(self, path: str, heading: str) -> None:
@@ -99,7 +99,7 @@ class Page:
         self.wait(lambda: self.run("return document.querySelector('h1')?.textContent") == heading)
 
     def wait(self, condition: Any) -> None:
-        wait_until(condition, lambda: f"{self.text}\n{self.driver.get_log('browser')}", within_s=30)
+        wait_until(condition, lambda: f"{self.text}\n{self.log('browser')}", within_s=30)
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)
@@ -130,12 +130,17 @@ class Page:
 
     def errors(self) -> list[str]:
         """What the browser complains about, such as the content policy."""
-        return [str(entry["message"]) for entry in self.driver.get_log("browser")]
+        return [str(entry["message"]) for entry in self.log("browser")]
+
+    def log(self, kind: str) -> list[dict[str, Any]]:
+        """Take what the browser has logged since the last call."""
+        read: Any = self.driver.get_log
+        return list(read(kind))
 
     def requested(self) -> list[str]:
         """The addresses that this browser has asked for since the last call."""
         found = []
-        for entry in self.driver.get_log("performance"):
+        for entry in self.log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] in {"Network.requestWillBeSent", "Network.webSocketCreated"}:
                 found.append(message["params"].get("request", message["params"])["url"])
