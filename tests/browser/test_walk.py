@@ -122,7 +122,7 @@ def test_nothing_traps_the_focus(page: Page, demo: Ui) -> None:
     assert seen.count("skip") >= 2, "the focus comes round"
     first = seen.index("skip")
     order = seen[first : seen.index("skip", first + 1)]
-    assert order.index("query") < order.index("theme") < order.index("ask-namespace") < order.index("ask-default")
+    assert order.index("query") < order.index("theme") < order.index("ask-namespace") < order.index("ask-network")
     assert len(set(order)) == len(order) - order.count("")
 
 

@@ -19,20 +19,26 @@ const FIELDS = [
 export function showCanAttach(main, map, question, { go }) {
   const answer = h("div", { class: "answer", id: "answer" });
   const lists = h("div", { hidden: true }, listOf("namespace", map.namespaces), listOf("network", map.segments.flatMap((one) => one.networks.map((each) => each.network))));
-  const fields = FIELDS.map(([name, label, hint, required]) =>
+  const field = ([name, label, hint, required]) =>
     h(
       "div",
       { class: "field" },
       h("label", { for: `ask-${name}` }, label, required ? h("span", { class: "quiet" }, " (required)") : null),
       h("input", { id: `ask-${name}`, name, value: question[name] ?? "", placeholder: hint, required, autocomplete: "off", spellcheck: "false", list: required ? `known-${name}` : false }),
-    ),
-  );
+    );
+  const isMore = FIELDS.some(([name, , , required]) => !required && question[name]) || question.default === "true";
   const check = h("input", { type: "checkbox", id: "ask-default", name: "default", value: "true", checked: question.default === "true" });
   const form = h(
     "form",
     { class: "card form", "aria-label": "May a pod attach to a network" },
-    h("div", { class: "grid" }, fields),
-    h("p", { class: "check" }, check, h("label", { for: "ask-default" }, "in place of the cluster's default network")),
+    h("div", { class: "grid" }, FIELDS.filter((one) => one[3]).map(field)),
+    h(
+      "details",
+      { open: isMore },
+      h("summary", {}, "More about the pod, and what it asks for"),
+      h("div", { class: "grid" }, FIELDS.filter((one) => !one[3]).map(field)),
+      h("p", { class: "check" }, check, h("label", { for: "ask-default" }, "in place of the cluster's default network")),
+    ),
     h("button", { type: "submit", class: "primary" }, "Ask"),
   );
   form.addEventListener("submit", (event) => {
