@@ -166,6 +166,11 @@ class Informer:
         return not self._has_listed and self._error is None
 
     @property
+    def loss(self) -> str | None:
+        """Why changes do not arrive at the moment, None while they do; the cache keeps what was there."""
+        return self._error if self._has_listed and self._is_lost else None
+
+    @property
     def age_seconds(self) -> float:
         """Seconds since the cache was last up to date; since the start, if it never was."""
         return max(0.0, self._clock() - self._contact)

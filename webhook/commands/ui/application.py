@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -32,7 +33,7 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 HEARTBEAT_S = 15.0
-"""How often the stream says that it is alive, so that a browser that has gone is noticed."""
+"""How often the stream says something without a change: a right or a connection may be lost without an object."""
 PACE_S = 1.0
 """The shortest time between two changes in the stream."""
 
@@ -56,21 +57,18 @@ class Changes:
         for event in self._waiting:
             event.set()
 
-    async def follow(self, version: Callable[[], int]) -> AsyncIterator[int | None]:
-        """Yield the version now and after each change; None after a time without one."""
+    async def follow(self, state: Callable[[], str]) -> AsyncIterator[str]:
+        """Yield the state now, after each change, and after a time without one."""
         self._loop = asyncio.get_running_loop()
         event = asyncio.Event()
         self._waiting.add(event)
         try:
-            yield version()
+            yield state()
             while True:
-                try:
+                with suppress(TimeoutError):
                     await asyncio.wait_for(event.wait(), HEARTBEAT_S)
-                except TimeoutError:
-                    yield None
-                    continue
                 event.clear()
-                yield version()
+                yield state()
                 await asyncio.sleep(PACE_S)
         finally:
             self._waiting.discard(event)
@@ -149,5 +147,5 @@ class Application:
         return Response(path.read_bytes(), media_type=TYPES.get(path.suffix, "text/plain; charset=utf-8"))
 
     async def _events(self) -> AsyncIterator[str]:
-        async for version in self._changes.follow(lambda: self._origin.version):
-            yield ": alive\n\n" if version is None else f"data: {json.dumps({'version': version})}\n\n"
+        async for state in self._changes.follow(lambda: self._origin.state):
+            yield f"data: {json.dumps({'state': state})}\n\n"

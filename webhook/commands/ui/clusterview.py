@@ -57,6 +57,10 @@ class Origin(Protocol):
     def version(self) -> int:
         """A number that grows with each change."""
 
+    @property
+    def state(self) -> str:
+        """A text that differs after each change of objects, of rights or of the connection."""
+
     def moment(self) -> Moment:
         """Return what is known now."""
 

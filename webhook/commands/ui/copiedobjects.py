@@ -24,6 +24,7 @@ class CopiedObjects:
         self.title = title
         self.is_live = False
         self.version = 1
+        self.state = "1"
         self.problems: list[Problem] = []
         kept = [one for one in documents if one.kind != "Pod" or not namespace or one.namespace == namespace]
         self._objects: list[Json] = [objectfiles.placed(document) for document in kept]

@@ -168,18 +168,32 @@ class LiveCluster:
 
     def unread(self) -> dict[str, str]:
         """Return kind -> why its objects are not known."""
-        found = {kind: problem for kind, informer in self._informers.items() if (problem := informer.problem)}
+        found = {
+            kind: f"{informer.resource.title}: not listed yet" if informer.is_waiting else informer.problem
+            for kind, informer in self._informers.items()
+            if informer.problem is not None
+        }
         return found | ({NETWORK_KIND: self._narrowed} if self._narrowed else {})
+
+    @property
+    def state(self) -> str:
+        """What differs after a change of objects, of rights or of the connection."""
+        return f"{self._version} {hash((*self.unread().values(), *self._losses()))}"
+
+    def _losses(self) -> tuple[str, ...]:
+        """Return why changes do not arrive, for each kind that was read before."""
+        found = [informer.loss for informer in self._informers.values() if informer.loss is not None]
+        return tuple(f"what is shown may be old: {one}" for one in dict.fromkeys(found))
 
     def moment(self) -> Moment:
         """Return what is known now. It is made once for each version."""
         with self._changed:
-            unread = self.unread()
-            if self._moment is None or self._moment[0] != self._version or self._moment[1].unread != unread:
-                made = Moment(
-                    self._caches.snapshot(), self._graph.finish(), dict(self._definitions), unread, self._notes
-                )
+            unread, notes = self.unread(), (*self._notes, *self._losses())
+            if self._moment is None or self._moment[0] != self._version:
+                made = Moment(self._caches.snapshot(), self._graph.finish(), dict(self._definitions), unread, notes)
                 self._moment = self._version, made
+            elif self._moment[1].unread != unread or self._moment[1].notes != notes:
+                self._moment = self._version, self._moment[1]._replace(unread=unread, notes=notes)
             return self._moment[1]
 
     def read_pod(self, namespace: str, name: str) -> PodObjects | None:
@@ -286,8 +300,10 @@ class _Definitions:
         self._cluster = cluster
 
     def make(self, item: Item) -> tuple[Any, Json, Part]:
+        # NB: who wrote which field takes more memory than all that the page shows.
         one, part = self._cluster.read_part(f"{source.NETWORKS.group}/{source.NETWORKS.version}", NETWORK_KIND, item)
-        return self._cluster.networks.make(item), one, part
+        metadata = {key: value for key, value in one["metadata"].items() if key != "managedFields"}
+        return self._cluster.networks.make(item), {**one, "metadata": metadata}, part
 
     def replace(self, values: Values[tuple[Any, Json, Part]]) -> bool:
         def change() -> bool:

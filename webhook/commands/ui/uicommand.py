@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 import webbrowser
@@ -144,6 +145,8 @@ def _watch(options: dict[str, Any], changes: Any) -> tuple[Origin, Callable[[], 
         origin.start()
     except ClusterError as error:
         _fail([str(error)])
+    if sys.stderr.isatty():
+        click.echo(f"reading {origin.title}", err=True)
     origin.wait(FIRST_LISTS_S)
     unread = origin.unread()
     for text in dict.fromkeys(unread.values()):
@@ -183,6 +186,7 @@ def _serve(listener: socket.socket, origin: Origin, settings: Settings, changes:
     click.echo("Ctrl-C ends it.", err=True)
     if has_browser:
         Thread(target=_open_browser, args=(guard.first_url,), daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises a signal again when it has ended
     try:
         uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:

@@ -30,6 +30,9 @@ from .segments import DEFINITION, DRIVER, Segment, segment_of
 TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells its ReplicaSets apart; their names end with it."""
 
+READ_MAX = 20_000
+"""Annotations that are remembered: a graph that follows a cluster for weeks sees texts that never come again."""
+
 POOL_GROUP = "whereabouts.cni.cncf.io"
 
 _PCI = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -260,6 +263,8 @@ class Graph:
         """Read annotations once for all pods of a workload."""
         key = networks, default, namespace
         if key not in self._read:
+            if len(self._read) >= READ_MAX:
+                self._read.clear()
             self._read[key] = read_pod(
                 networks, default, namespace=namespace, network_namespace=self._network_namespace
             )

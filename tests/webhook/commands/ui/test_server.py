@@ -227,6 +227,19 @@ def test_each_missing_right_is_one_line(api: ApiServer, tmp_path: Path) -> None:
         wait_until(lambda: len(client.ask("map")["unread"]) == 1)
 
 
+def test_a_connection_that_is_lost_is_said(api: ApiServer, tmp_path: Path) -> None:
+    with watching(api, tmp_path) as origin:
+        client, before = Client(origin), origin.state
+        api.instead = lambda _request: failure(500, "etcd has a bad day")
+        api.cut_watches()
+        wait_until(lambda: any("what is shown may be old" in one for one in client.ask("map")["notes"]))
+        assert origin.state != before
+        assert client.ask("map")["unread"] == []
+        assert client.ask("map")["pods"] == 16
+        api.instead = lambda _request: None
+        wait_until(lambda: client.ask("map")["notes"] == [])
+
+
 def test_one_namespace(api: ApiServer, tmp_path: Path) -> None:
     api.instead = lambda request: failure(403, "no") if request.path in {PODS, NETWORKS, worlds.DEPLOYMENTS} else None
     with watching(api, tmp_path, "shop") as origin:

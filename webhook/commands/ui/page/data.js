@@ -22,8 +22,8 @@ export function follow(onChange, onState) {
   events.onopen = () => onState(true);
   events.onerror = () => onState(false);
   events.onmessage = (event) => {
-    const { version } = JSON.parse(event.data);
-    if (seen !== null && seen !== version) onChange();
-    seen = version;
+    const { state } = JSON.parse(event.data);
+    if (seen !== null && seen !== state) onChange();
+    seen = state;
   };
 }
