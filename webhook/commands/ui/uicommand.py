@@ -182,15 +182,19 @@ def _serve(listener: socket.socket, origin: Origin, settings: Settings, changes:
         proxy_headers=False,
         timeout_graceful_shutdown=0,  # a stream that is open must not keep Ctrl-C waiting
     )
+    server = uvicorn.Server(config)
+
+    def end(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # before uvicorn has its own, and when it raises them again
+        signal.signal(number, end)
+    listener.listen()  # whoever reads the address may connect at once
     click.echo(f"{origin.title} at {guard.url}")
     click.echo("Ctrl-C ends it.", err=True)
     if has_browser:
         Thread(target=_open_browser, args=(guard.first_url,), daemon=True).start()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises a signal again when it has ended
-    try:
-        uvicorn.Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        return
+    server.run(sockets=[listener])
 
 
 def _open_browser(url: str) -> None:
