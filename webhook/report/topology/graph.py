@@ -169,7 +169,7 @@ class Graph:
         metadata = part(one, "metadata")
         if text(one, "status", "phase") in ENDED:
             return
-        pod = _pod(one)
+        pod = pod_of(one)
         self._pods[f"{pod.namespace}/{pod.name}"] = tuple(_attachments(pod, one))
         self._keep_claims("pod", pod.namespace, pod.name, self._claims_of("pod", metadata, pod.namespace, pod.name))
 
@@ -220,7 +220,8 @@ def _owners(one: Json) -> list[Json]:
     return items(one, "metadata", "ownerReferences")
 
 
-def _pod(one: Json) -> Pod:
+def pod_of(one: Json) -> Pod:
+    """Return what the topology keeps of a pod."""
     return Pod(
         namespace=text(one, "metadata", "namespace"),
         name=text(one, "metadata", "name"),

@@ -1,0 +1,69 @@
+"""Routes that take the DNS of the cluster away from pods: its Service is reached by the default route, or by one of these.
+
+A default route over a secondary network ends at a gateway that does not know Services, so names are not resolved. No
+harm is done by a gateway on the node itself, which knows them (bridge, ptp), with OVN-Kubernetes, which keeps routes to
+Services, and in pods that do not use the cluster's DNS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from webhook.admission.plugins.goparsing import Address, read_address
+from webhook.report.topology.graph import Topology
+
+from .collisions import ON_ONE_NODE, askers, first_type
+from .finding import WARNING, Finding
+from .rangefindings import Supports, network_name
+from .stock import Stock
+from .stockrules import DEFAULT_ROUTE_DNS, ROUTE_DNS
+
+
+def find_default_routes(stock: Stock, topology: Topology) -> Iterator[Finding]:
+    """Yield the pods and templates whose default-route takes DNS away, each workload once."""
+    if any(pod.keeps_service_routes for pod in stock.pods.values()):
+        return
+    reported: set[str] = set()
+    for asker, workload in askers(stock):
+        if workload in reported or not asker.uses_cluster_dns:
+            continue
+        for item, element in asker.elements:
+            network = f"{element.namespace}/{element.name}"
+            if not item or not element.default_route or first_type(topology, network) in ON_ONE_NODE:
+                continue
+            reported.add(workload)
+            gateways = ", ".join(element.default_route)
+            dns = f" ({', '.join(stock.cluster_dns)})" if stock.cluster_dns else ""
+            yield Finding(
+                DEFAULT_ROUTE_DNS,
+                WARNING,
+                asker.subject,
+                f"item {item} moves the default route to {gateways} on {network}, so the DNS of the cluster{dns} is asked there",
+                fix='set "dnsPolicy: None" and name servers that this network reaches, or remove "default-route"',
+                others=(network_name(stock, network),),
+                properties=(("networks", network), ("gateways", gateways)),
+            )
+            break
+
+
+def find_routes(stock: Stock, topology: Topology, supports: Supports) -> Iterator[Finding]:
+    """Yield the networks whose subnets or routes have the address of the cluster's DNS."""
+    addresses = [address for address in map(read_address, stock.cluster_dns) if address is not None]
+    for reference, support in supports.items() if addresses else ():
+        is_link = first_type(topology, reference) in ON_ONE_NODE
+        for ipam in support.ipams:
+            for address in addresses:
+                if ipam.has_subnet_of(address) or (ipam.has_route_to(address) and not is_link):
+                    yield _taken(stock, reference, address, "subnet" if ipam.has_subnet_of(address) else "route")
+
+
+def _taken(stock: Stock, reference: str, address: Address, what: str) -> Finding:
+    return Finding(
+        ROUTE_DNS,
+        WARNING,
+        network_name(stock, reference),
+        f"a {what} of its IPAM has {address}, the DNS of the cluster, so its pods ask for names on this network",
+        field="spec.config",
+        fix=f"use a {what} without the addresses of Services",
+        properties=(("address", str(address)),),
+    )
