@@ -1,5 +1,4 @@
-"""Titles of the rules without a code such as NAD101: rules of decisions, of files that cannot be read,
-and of stock-taking."""
+"""Titles of the rules without a code such as NAD101: of decisions, of files that cannot be read, of stock-taking."""
 
 from __future__ import annotations
 

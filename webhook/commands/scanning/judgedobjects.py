@@ -46,7 +46,9 @@ Others = Callable[[Document], int]
 """Returns for how many more pods a document stands."""
 
 
-def judge_objects(documents: Sequence[Document], setting: Setting, others: Others, tell: Callable[[str], None]) -> Judged:
+def judge_objects(
+    documents: Sequence[Document], setting: Setting, others: Others, tell: Callable[[str], None]
+) -> Judged:
     """Return the findings about all objects."""
     problems: list[Problem] = []
     context = [one for one in documents if GroupKind(one.group, one.kind) != POD]
@@ -119,7 +121,7 @@ def name_of_document(document: Document) -> ObjectName:
 
 def _unknown(documents: Sequence[Document]) -> Iterator[Finding]:
     """Yield the names in access policies that no object has."""
-    for one in unknownnames.find(documents, place="the cluster"):
+    for one in unknownnames.find(documents, head="the cluster does not have"):
         text = f"{one.field}: {one.text}"
         yield Finding(unknownnames.RULE, WARNING, name_of_document(one.document), text, field=one.field)
 

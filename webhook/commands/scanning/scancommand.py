@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -25,11 +24,12 @@ from webhook.commands.options import (
 )
 from webhook.report.lint import Report
 from webhook.report.scan import scantext
-from webhook.report.scan.finding import ERROR, INFO, LEVELS, Finding
+from webhook.report.scan.finding import ERROR, LEVELS, Finding
 from webhook.report.scan.scantext import DEFINITIONS, PODS, POLICIES, WORKLOADS, Scan
 from webhook.report.scan.stock import Stock
-from webhook.report.scan.stocktaking import order, take_stock
 from webhook.report.scan.stockrules import STOCK_RULES
+from webhook.report.scan.stocktaking import order, take_stock
+from webhook.report.titles import TITLES
 
 if TYPE_CHECKING:
     from webhook.admission.plugins.schema import PluginChecks
@@ -151,7 +151,7 @@ def _read(stock: Stock, options: Mapping[str, Any]) -> Read:
 
 def _read_files(read: Read, options: Mapping[str, Any]) -> None:
     for document in objectfiles.read(options["files"], options["directory"]):
-        read.add_document(document, objectfiles.placed(document))
+        read.add_object(objectfiles.placed(document))
     for kind in ("Pod", "NetworkAttachmentDefinition", "Namespace"):
         if kind not in read.counts:
             read.stock.unread.add(kind)
@@ -224,12 +224,13 @@ def _counts(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _render(result: Scan, output: str, fail_on: str) -> str:
-    from webhook.report.titles import titles  # noqa: PLC0415 - of all codes
-
     if output == "json":
         return scantext.render_json(result)
     if output == "text":
-        return scantext.render_text(result, titles(), paint)
+        from webhook.plugindata.codes import load_codes  # noqa: PLC0415 - texts of all codes
+
+        codes = {code: one.title for code, one in load_codes().items()}
+        return scantext.render_text(result, {**TITLES, **codes}, paint)
     from . import scanreport  # noqa: PLC0415 - texts of all codes, and XML
 
     report: Report = scanreport.report_of(result, STOCK_RULES)

@@ -1,4 +1,4 @@
-"""Reads a cluster for `nadmit scan`: what `nadmit check --cluster` judges, pools of whereabouts, and the Service of DNS.
+"""Reads a cluster for `nadmit scan`: what `nadmit check --cluster` judges, pools of whereabouts, the Service of DNS.
 
 Each object goes to the stock, which reduces it at once, and to the documents that are judged, of which pods of one
 controller that are alike are one. Pods must be readable; for everything else a missing right becomes a sentence.
@@ -26,7 +26,7 @@ from webhook.report.scan.stock import DNS_SERVICES, Stock
 from webhook.snapshot.source import CLASSES, CONFIGS, NAMESPACES, NETWORKS, POLICIES
 
 CLUSTER_WIDE = frozenset({one.plural for one in (NAMESPACES, NETWORKS, POLICIES, CONFIGS, CLASSES)})
-"""Kinds that are read for all namespaces, even if one is asked about: what its pods name, and what decides about them."""
+"""Kinds that are read for all namespaces, even if one is asked about: its pods name them, or they decide about pods."""
 
 POOLS = next((resource, kind) for resource, kind in CLAIM_KINDS if kind == "IPPool")
 
@@ -36,13 +36,20 @@ _OBJECT: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, A
 
 
 class Read:
-    """What is read: the stock, the documents to judge, how many objects of each kind, and the missing rights by kind."""
+    """What is read: the stock, the documents to judge, the number of objects and the missing rights by kind."""
 
     def __init__(self, stock: Stock) -> None:
         self.stock = stock
         self.documents = ClusterDocuments()
         self.counts: dict[str, int] = {}
         self.unread: dict[str, str] = {}
+
+    def add_object(self, one: dict[str, Any]) -> None:
+        """Take an object of a file."""
+        kind = one["kind"]
+        self.stock.add(one)
+        self.documents.add(slim(one) | {"apiVersion": one["apiVersion"], "kind": kind})
+        self.counts[kind] = self.counts.get(kind, 0) + 1
 
     def has_lost(self, kind: str, right: str) -> None:
         """Note that not all objects of a kind could be read."""
@@ -116,5 +123,3 @@ class _Reader:
             stored: dict[str, Any] = decode(_OBJECT, content, path.described)
             self.read.stock.add({**stored, "apiVersion": "v1", "kind": "Service"})
             return
-
-

@@ -11,7 +11,6 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.report.topology.graph import Topology
 
 from .finding import ERROR, WARNING, Finding
-from .rangefindings import network_name
 from .stock import Labels, Stock, StockPod
 from .stockrules import ATTACHED_OTHERWISE, ATTACHMENT_FORBIDDEN, NETWORK_LOST
 
@@ -31,7 +30,7 @@ def find_lost(stock: Stock, topology: Topology) -> Iterator[Finding]:
                     f"it runs, and its network-status lacks item {item}, {reference}",
                     field="metadata.annotations[k8s.v1.cni.cncf.io/network-status]",
                     fix=_why(one),
-                    others=(network_name(stock, reference),),
+                    others=(stock.name_of_network(reference),),
                     properties=(("networks", reference), ("node", one.pod.node)),
                 )
 
@@ -52,7 +51,7 @@ def find_otherwise(stock: Stock) -> Iterator[Finding]:
                 f"{reference}: {how}",
                 field="metadata.annotations[k8s.v1.cni.cncf.io/network-status]",
                 fix=_why(one),
-                others=(network_name(stock, reference),),
+                others=(stock.name_of_network(reference),),
                 properties=(("networks", reference), ("node", one.pod.node)),
             )
 
@@ -67,7 +66,7 @@ class _Holder(NamedTuple):
 
 
 def find_forbidden(stock: Stock, topology: Topology, rules: Rules) -> Iterator[Finding]:
-    """Yield the networks that pods have, do not ask for, and may not use. A network that they ask for is judged as such.
+    """Yield the networks that pods have, do not ask for, and may not use. What they ask for is judged with the pod.
 
     NB: it may be right: Multus can attach networks to every pod, by its own configuration.
     """
@@ -85,7 +84,7 @@ def find_forbidden(stock: Stock, topology: Topology, rules: Rules) -> Iterator[F
                     f"has {reference}, does not ask for it, and may not use it: {reasons[key]}",
                     field="metadata.annotations[k8s.v1.cni.cncf.io/network-status]",
                     fix="see who attached it, and create the pod again without it",
-                    others=(network_name(stock, reference),),
+                    others=(stock.name_of_network(reference),),
                     properties=(("networks", reference), ("node", one.pod.node)),
                 )
 

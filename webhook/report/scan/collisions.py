@@ -80,7 +80,7 @@ def find_collisions(stock: Stock, topology: Topology) -> Iterator[Finding]:
     for key in sorted(several | replicas.keys()):
         if key in replicas:
             yield replicas[key]
-        held = list(_colliding(key, holdings.get(key, ()), topology))
+        held = list(_colliding(holdings.get(key, ()), topology))
         held = [of for of in held if not _is_per_node(key, of, asked, topology)]
         workloads = {one.workload for of in held for one in of}
         if held and not (key in replicas and len(workloads) == 1):
@@ -116,7 +116,7 @@ def first_type(topology: Topology, reference: str) -> str:
     return config.plugins[0].type if config is not None else ""
 
 
-def _colliding(key: Key, holdings: Sequence[Holding], topology: Topology) -> Iterator[list[Holding]]:
+def _colliding(holdings: Sequence[Holding], topology: Topology) -> Iterator[list[Holding]]:
     """Yield the pods that have one address, of one node if the segment is on each node for itself."""
     if len(holdings) < 2:
         return
@@ -265,11 +265,12 @@ def _asked_twice(key: Key, askings: Sequence[Asking], topology: Topology) -> Ite
     local = any(first_type(topology, one.network) in ON_ONE_NODE for one in by_workload.values())
     when = ": they collide on one node, or if these links are connected" if local else ""
     verb = "asks" if len(names) == 1 else "ask"
+    what = f"{key.kind} {key.value} on {key.segment.title}"
     yield Finding(
         _RULES[key.kind][1],
         WARNING,
         first.asker.subject,
-        f"{_item(first.item)} asks for {key.kind} {key.value} on {key.segment.title}, and so {verb} {named(names)}{when}",
+        f"{_item(first.item)} asks for {what}, and so {verb} {named(names)}{when}",
         fix=f"ask for another {key.kind} in one of them",
         others=tuple(names),
         properties=((_PROPERTY[key.kind], key.value), ("segment", key.segment.title), ("networks", first.network)),
@@ -288,9 +289,7 @@ class _Nodes:
         self.is_chosen = False
 
 
-def _host_local(
-    stock: Stock, topology: Topology, holdings: Holdings, asked: set[tuple[Key, str]]
-) -> Iterator[Finding]:
+def _host_local(stock: Stock, topology: Topology, holdings: Holdings, asked: set[tuple[Key, str]]) -> Iterator[Finding]:
     """Yield the networks of host-local whose pods run on several nodes.
 
     On a bridge this is how most people use it, and the addresses meet only if the bridges are connected.
@@ -330,7 +329,7 @@ def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topo
     return Finding(
         HOST_LOCAL_NODES,
         level,
-        stock.names.get(reference) or ObjectName("", "NetworkAttachmentDefinition", *reference.split("/", 1)),
+        stock.name_of_network(reference),
         f"its IPAM host-local counts on each node for itself, and it has {where}: {what}{when}",
         field="spec.config",
         fix="use an IPAM plugin for the whole cluster, such as whereabouts, or a range for each node",

@@ -1,4 +1,6 @@
-"""Routes that take the DNS of the cluster away from pods: its Service is reached by the default route, or by one of these.
+"""Routes that take the DNS of the cluster away from pods.
+
+Its Service is reached by the default route, if no other route has its address.
 
 A default route over a secondary network ends at a gateway that does not know Services, so names are not resolved. No
 harm is done by a gateway on the node itself, which knows them (bridge, ptp), with OVN-Kubernetes, which keeps routes to
@@ -14,7 +16,7 @@ from webhook.report.topology.graph import Topology
 
 from .collisions import ON_ONE_NODE, askers, first_type
 from .finding import WARNING, Finding
-from .rangefindings import Supports, network_name
+from .rangefindings import Supports
 from .stock import Stock
 from .stockrules import DEFAULT_ROUTE_DNS, ROUTE_DNS
 
@@ -38,9 +40,9 @@ def find_default_routes(stock: Stock, topology: Topology) -> Iterator[Finding]:
                 DEFAULT_ROUTE_DNS,
                 WARNING,
                 asker.subject,
-                f"item {item} moves the default route to {gateways} on {network}, so the DNS of the cluster{dns} is asked there",
+                f"item {item} moves the default route to {gateways} on {network}, and with it the way to DNS{dns}",
                 fix='set "dnsPolicy: None" and name servers that this network reaches, or remove "default-route"',
-                others=(network_name(stock, network),),
+                others=(stock.name_of_network(network),),
                 properties=(("networks", network), ("gateways", gateways)),
             )
             break
@@ -61,7 +63,7 @@ def _taken(stock: Stock, reference: str, address: Address, what: str) -> Finding
     return Finding(
         ROUTE_DNS,
         WARNING,
-        network_name(stock, reference),
+        stock.name_of_network(reference),
         f"a {what} of its IPAM has {address}, the DNS of the cluster, so its pods ask for names on this network",
         field="spec.config",
         fix=f"use a {what} without the addresses of Services",

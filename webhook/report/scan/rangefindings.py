@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from webhook.admission.plugins.goparsing import Address, read_address
@@ -22,7 +23,7 @@ from webhook.report.topology.graph import Attachment, Network, Topology
 from webhook.report.topology.lookup import WHEREABOUTS
 from webhook.report.topology.segments import Segment
 
-from .finding import WARNING, Finding, ObjectName
+from .finding import WARNING, Finding
 from .stock import Stock
 from .stockrules import ADDRESS_OUTSIDE, ALLOCATION_ORPHAN, RANGE_FULL, RANGES_OVERLAP
 
@@ -77,7 +78,9 @@ def find_overlaps(stock: Stock, topology: Topology, supports: Supports) -> Itera
         for ipam in support.ipams:
             owner = _owner(network, ipam)
             segments[network.segment] += (
-                _Handed(one.first.version, int(one.first), int(one.last), reference, owner._replace(pool=_pool(one, owner)))
+                _Handed(
+                    one.first.version, int(one.first), int(one.last), reference, owner._replace(pool=_pool(one, owner))
+                )
                 for one in ipam.ranges
             )
     for segment, ranges in segments.items():
@@ -90,7 +93,9 @@ def _owner(network: Network, ipam: Ipam) -> _Owner:
     name = config.name if config is not None else ""
     if ipam.type != WHEREABOUTS:
         return _Owner(ipam.type, name)
-    written = next((part(one.conf, "ipam") for one in config.plugins if one.ipam_type == WHEREABOUTS), {}) if config else {}
+    written = (
+        next((part(one.conf, "ipam") for one in config.plugins if one.ipam_type == WHEREABOUTS), {}) if config else {}
+    )
     own = written.get("network_name")
     shared = written.get("enable_overlapping_ranges") is not False
     return _Owner(ipam.type, own if isinstance(own, str) else "", is_shared=shared)
@@ -130,33 +135,23 @@ def _conflict(one: _Handed, other: _Handed) -> bool:
 
 def _overlap(stock: Stock, segment: Segment, one: _Handed, other: _Handed) -> Finding:
     first, last = max(one.first, other.first), min(one.last, other.last)
-    make = _MAKERS[one.version]
-    common = f"{make(first)}-{make(last)}" if first != last else str(make(first))
+    ends = dict.fromkeys((_address_of(one.version, first), _address_of(one.version, last)))
+    common = "-".join(ends)
+    ipams = f"its IPAM {one.owner.ipam} and IPAM {other.owner.ipam} of {other.network}"
     return Finding(
         RANGES_OVERLAP,
         WARNING,
-        network_name(stock, one.network),
-        f"its IPAM {one.owner.ipam} and IPAM {other.owner.ipam} of {other.network} both hand out {common} on {segment.title}",
+        stock.name_of_network(one.network),
+        f"{ipams} both hand out {common} on {segment.title}",
         field="spec.config",
         fix="let each of them hand out addresses of its own",
-        others=(network_name(stock, other.network),),
+        others=(stock.name_of_network(other.network),),
         properties=(("segment", segment.title), ("addresses", common)),
     )
 
 
 def _address_of(version: int, number: int) -> str:
-    found = read_address(_ZERO[version])
-    return "" if found is None else str(found + number)
-
-
-_ZERO = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - the first address, to count from
-_MAKERS = {4: lambda number: _address_of(4, number), 6: lambda number: _address_of(6, number)}
-
-
-def network_name(stock: Stock, reference: str) -> ObjectName:
-    """Return the name of a definition, which need not exist."""
-    namespace, _, name = reference.partition("/")
-    return stock.names.get(reference) or ObjectName("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition", namespace, name)
+    return str(IPv4Address(number) if version == 4 else IPv6Address(number))
 
 
 # Addresses in use
@@ -196,7 +191,7 @@ def _outside(stock: Stock, one: Attachment, text: str, ipam: Ipam) -> Finding:
         stock.pods[f"{one.pod.namespace}/{one.pod.name}"].asker.subject,
         f"has address {text} of {one.network}, whose IPAM {ipam.type} hands out {ranges}",
         fix="create it again, or correct the ranges, if the definition was changed by mistake",
-        others=(network_name(stock, one.network),),
+        others=(stock.name_of_network(one.network),),
         properties=(("address", text), ("networks", one.network)),
     )
 
@@ -244,7 +239,7 @@ def _full(stock: Stock, reference: str, ipam: Ipam, full: Sequence[str]) -> Find
     return Finding(
         RANGE_FULL,
         WARNING,
-        network_name(stock, reference),
+        stock.name_of_network(reference),
         f"pods have all addresses that its IPAM {ipam.type} hands out{where} ({ranges}); the next pod does not start",
         field="spec.config",
         fix=f"make the range larger; nadmit who --free {reference} lists who has which address",

@@ -142,6 +142,12 @@ class Stock:
             found = self._controllers[found]
         return found
 
+    def name_of_network(self, reference: str) -> ObjectName:
+        """Return the name of a definition, which need not exist."""
+        namespace, _, name = reference.partition("/")
+        version = f"{netattachdef.GROUP}/{netattachdef.VERSION}"
+        return self.names.get(reference) or ObjectName(version, netattachdef.KIND, namespace, name)
+
     def labels_of(self, namespace: str) -> Labels:
         """Return the labels of a namespace; of one that was not taken, its name alone."""
         return self.namespaces.get(namespace) or {NAME_LABEL: namespace}
@@ -179,7 +185,7 @@ class Stock:
             return
         pod = pod_of(one)
         asker = self._asker(one, name_of(one), _controller(pod), pod.namespace, replicas=1)
-        runs = pod.phase == "Running" and not pod.leaving and not pod.is_on_host
+        runs = pod.phase == "Running" and pod.node and not pod.leaving and not pod.is_on_host
         status = status_of(one) if asker.selections.size or "annotations" in part(one, "metadata") else None
         self.pods[f"{pod.namespace}/{pod.name}"] = StockPod(
             pod,
