@@ -18,7 +18,7 @@ from . import effects
 from .lint import ERROR, NOTE, WARNING, Finding, Report
 from .ruletexts import load_rules
 from .scan.finding import INFO
-from .scan.stockrules import STOCK_RULES
+from .stockrules import STOCK_RULES
 from .titles import TITLES, page_of
 
 INFORMATION_URI = "https://nadmit.io/"

@@ -11,7 +11,7 @@ from string import ascii_uppercase
 from webhook.admission.model.ruleids import RULES
 from webhook.admission.plugins.findings import SEVERITIES
 
-from .scan.stockrules import STOCK_RULES
+from .stockrules import STOCK_RULES
 
 FILE_RULES = {
     "duplicate-object": "two objects have one kind, namespace and name",

@@ -17,7 +17,7 @@ from webhook.commands.options import rules_in_force
 from webhook.report import lint
 from webhook.report.plaintext import counted
 from webhook.report.scan.finding import ERROR, WARNING, Finding, ObjectName
-from webhook.report.scan.stockrules import NETWORK_LOST
+from webhook.report.stockrules import NETWORK_LOST
 from webhook.serving.http import RequestError
 from webhook.trees import builder, unknownnames
 from webhook.trees.documents import Document

@@ -27,8 +27,8 @@ from webhook.report.scan import scantext
 from webhook.report.scan.finding import ERROR, LEVELS, Finding
 from webhook.report.scan.scantext import DEFINITIONS, PODS, POLICIES, WORKLOADS, Scan
 from webhook.report.scan.stock import Stock
-from webhook.report.scan.stockrules import STOCK_RULES
 from webhook.report.scan.stocktaking import order, take_stock
+from webhook.report.stockrules import STOCK_RULES
 from webhook.report.titles import TITLES
 
 if TYPE_CHECKING:

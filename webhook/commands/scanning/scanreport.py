@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from webhook.report import lint
 from webhook.report.scan.finding import INFO, LEVELS, Finding
 from webhook.report.scan.scantext import Scan
-from webhook.report.scan.stockrules import StockRule
+from webhook.report.stockrules import StockRule
 from webhook.trees.problems import Position
 
 PLACE = Position("cluster")

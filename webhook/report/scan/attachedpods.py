@@ -8,11 +8,11 @@ from typing import NamedTuple
 from cniplugin.access.judging.judge import judge
 from cniplugin.access.model.decision import Item, Rules, Subject
 from cniplugin.netspec.selection import NetworkSelectionElement
+from webhook.report.stockrules import ATTACHED_OTHERWISE, ATTACHMENT_FORBIDDEN, NETWORK_LOST
 from webhook.report.topology.graph import Topology
 
 from .finding import ERROR, WARNING, Finding
 from .stock import Labels, Stock, StockPod
-from .stockrules import ATTACHED_OTHERWISE, ATTACHMENT_FORBIDDEN, NETWORK_LOST
 
 WHY = "nadmit why -n {namespace} {name} says more; create it again"
 

@@ -15,13 +15,7 @@ from webhook.admission.plugins.goparsing import read_cidr
 from webhook.admission.view.addressclaims import claims_of, mac_key
 from webhook.report.diagnosis.objectset import part, text
 from webhook.report.plaintext import counted
-from webhook.report.topology.freeaddresses import HOST_LOCAL
-from webhook.report.topology.graph import Attachment, Network, Topology
-from webhook.report.topology.segments import BRIDGE, Segment
-
-from .finding import ERROR, INFO, WARNING, Finding, ObjectName
-from .stock import ON_EACH_NODE, Asker, Stock, StockPod
-from .stockrules import (
+from webhook.report.stockrules import (
     ADDRESS_ASKED_TWICE,
     ADDRESS_TWICE,
     FIXED_ADDRESS_REPLICAS,
@@ -29,6 +23,12 @@ from .stockrules import (
     MAC_ASKED_TWICE,
     MAC_TWICE,
 )
+from webhook.report.topology.freeaddresses import HOST_LOCAL
+from webhook.report.topology.graph import Attachment, Network, Topology
+from webhook.report.topology.segments import BRIDGE, Segment
+
+from .finding import ERROR, INFO, WARNING, Finding, ObjectName
+from .stock import ON_EACH_NODE, Asker, Stock, StockPod
 
 ADDRESS, MAC = "address", "MAC address"
 _RULES = {ADDRESS: (ADDRESS_TWICE, ADDRESS_ASKED_TWICE), MAC: (MAC_TWICE, MAC_ASKED_TWICE)}

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from webhook.admission.plugins.goparsing import Address, read_address
+from webhook.report.stockrules import DEFAULT_ROUTE_DNS, ROUTE_DNS
 from webhook.report.topology.graph import Topology
 
 from .collisions import ON_ONE_NODE, askers, first_type
 from .finding import WARNING, Finding
 from .rangefindings import Supports
 from .stock import Stock
-from .stockrules import DEFAULT_ROUTE_DNS, ROUTE_DNS
 
 
 def find_default_routes(stock: Stock, topology: Topology) -> Iterator[Finding]:

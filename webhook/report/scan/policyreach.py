@@ -24,11 +24,11 @@ from cniplugin.access.model.policyrules import (
     WrittenRule,
 )
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
+from webhook.report.stockrules import SELECTS_NO_NAMESPACE, SELECTS_NO_NETWORK, SELECTS_NO_POD
 from webhook.report.topology.graph import Topology
 
 from .finding import INFO, WARNING, Finding, ObjectName
 from .stock import Labels, Stock, name_of
-from .stockrules import SELECTS_NO_NAMESPACE, SELECTS_NO_NETWORK, SELECTS_NO_POD
 
 
 class _World(NamedTuple):

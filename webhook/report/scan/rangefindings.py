@@ -18,6 +18,7 @@ from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.addressclaims import claims_of
 from webhook.report.diagnosis.objectset import part
 from webhook.report.diagnosis.podstatus import reference_of
+from webhook.report.stockrules import ADDRESS_OUTSIDE, ALLOCATION_ORPHAN, RANGE_FULL, RANGES_OVERLAP
 from webhook.report.topology.freeaddresses import HOST_LOCAL, handed_out
 from webhook.report.topology.graph import Attachment, Network, Topology
 from webhook.report.topology.lookup import WHEREABOUTS
@@ -25,7 +26,6 @@ from webhook.report.topology.segments import Segment
 
 from .finding import WARNING, Finding
 from .stock import Stock
-from .stockrules import ADDRESS_OUTSIDE, ALLOCATION_ORPHAN, RANGE_FULL, RANGES_OVERLAP
 
 COUNTED_MAX = 4096
 """Addresses of a range that is compared with those in use one by one; no node has more pods than that."""

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from cniplugin.access.model.decision import Rules
 from webhook.admission.plugins.schema import PluginChecks
+from webhook.report.stockrules import NETWORK_UNUSED, STOCK_RULES
 from webhook.report.topology.graph import Topology
 
 from . import attachedpods, dnsroutes, policyreach, rangefindings
 from .collisions import askers, find_collisions
 from .finding import INFO, LEVELS, Finding
 from .stock import Stock
-from .stockrules import NETWORK_UNUSED, STOCK_RULES
 
 TEMPLATE_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "VirtualMachine"})
 """Kinds without which nobody knows whether a network is used."""
