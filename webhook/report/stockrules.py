@@ -52,7 +52,7 @@ STOCK_RULES: Mapping[str, StockRule] = {
     RANGE_FULL: StockRule((WARNING,), "a network has no free address"),
     ADDRESS_OUTSIDE: StockRule((WARNING,), "a pod has an address that its network does not hand out"),
     ALLOCATION_ORPHAN: StockRule((WARNING,), "a pool of whereabouts keeps addresses for pods that are gone"),
-    DEFAULT_ROUTE_DNS: StockRule((WARNING,), "a default route takes the DNS of the cluster away"),
+    DEFAULT_ROUTE_DNS: StockRule((WARNING, INFO), "a default route takes the DNS of the cluster away"),
     ROUTE_DNS: StockRule((WARNING,), "a network takes the address of the cluster's DNS"),
     NETWORK_LOST: StockRule((ERROR,), "a pod runs without a network that it asks for"),
     ATTACHED_OTHERWISE: StockRule((WARNING,), "a pod has a network in another way than it asks"),

@@ -11,18 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cniplugin.netspec.attachers import NAMES, ROUTE_MOVES, YES, value_of
 from webhook.admission.plugins.goparsing import Address, read_address
 from webhook.report.stockrules import DEFAULT_ROUTE_DNS, ROUTE_DNS
 from webhook.report.topology.graph import Topology
 
 from .collisions import ON_ONE_NODE, askers, first_type
-from .finding import WARNING, Finding
+from .finding import INFO, WARNING, Finding
 from .rangefindings import Supports
 from .stock import Stock
 
 
-def find_default_routes(stock: Stock, topology: Topology) -> Iterator[Finding]:
-    """Yield the pods and templates whose default-route takes DNS away, each workload once."""
+def find_default_routes(stock: Stock, topology: Topology, attached_by: str) -> Iterator[Finding]:
+    """Yield the pods and templates whose default-route takes DNS away, each workload once.
+
+    `attached_by`: one of `netspec.attachers.ATTACHERS`. Only some versions of Multus move the route.
+    """
+    moves = value_of(ROUTE_MOVES, attached_by) == YES
+    when = "" if moves else f", if this version of {NAMES[attached_by]} moves it"
     if any(pod.keeps_service_routes for pod in stock.pods.values()):
         return
     reported: set[str] = set()
@@ -38,9 +44,9 @@ def find_default_routes(stock: Stock, topology: Topology) -> Iterator[Finding]:
             dns = f" ({', '.join(stock.cluster_dns)})" if stock.cluster_dns else ""
             yield Finding(
                 DEFAULT_ROUTE_DNS,
-                WARNING,
+                WARNING if moves else INFO,
                 asker.subject,
-                f"item {item} moves the default route to {gateways} on {network}, and with it the way to DNS{dns}",
+                f"item {item} moves the default route to {gateways} on {network}, and with it the way to DNS{dns}{when}",
                 fix='set "dnsPolicy: None" and name servers that this network reaches, or remove "default-route"',
                 others=(stock.name_of_network(network),),
                 properties=(("networks", network), ("gateways", gateways)),

@@ -6,7 +6,7 @@ what they had before: an allocation counts as left behind if each reading has it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cniplugin.access.model.decision import NAME_LABEL
@@ -19,7 +19,7 @@ from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.templates.podtemplates import FoundPod, find_by_shape
 from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
-from webhook.report.diagnosis.podstatus import Has, ignored, match, reference_of, status_of
+from webhook.report.diagnosis.podstatus import Has, ignored, match_entries, reference_of, status_of
 from webhook.report.topology.graph import POOL_GROUP, Graph, Pod, Topology, pod_of
 
 from .finding import ObjectName
@@ -113,10 +113,11 @@ class Stock:
         kind, group = text(one, "kind"), text(one, "apiVersion").rpartition("/")[0]
         if kind in {"Event", "List"}:
             return
-        self._graph.add(one)
         if kind == "Pod" and not group:
             self._add_pod(one)
-        elif kind == netattachdef.KIND and group == netattachdef.GROUP:
+            return
+        self._graph.add(one)
+        if kind == netattachdef.KIND and group == netattachdef.GROUP:
             self._add_network(one)
         elif kind == "Namespace" and not group:
             self._add_namespace(one)
@@ -183,17 +184,17 @@ class Stock:
     def _add_pod(self, one: Json) -> None:
         if text(one, "status", "phase") in ENDED:
             return
-        pod = pod_of(one)
+        pod, status = pod_of(one), status_of(one) or []
+        self._graph.add_pod(one, status)
         asker = self._asker(one, name_of(one), _controller(pod), pod.namespace, replicas=1)
         runs = pod.phase == "Running" and pod.node and not pod.leaving and not pod.is_on_host
-        status = status_of(one) if asker.selections.size or "annotations" in part(one, "metadata") else None
         self.pods[f"{pod.namespace}/{pod.name}"] = StockPod(
             pod,
             asker,
-            lost=tuple(_lost(one, asker, status or ())) if runs and asker.selections.size else (),
-            otherwise=ignored(one, asker.selections) if runs and any(map(_is_exact, asker.elements)) else None,
-            unasked=tuple(_unasked(asker, status or ())) if runs else (),
-            keeps_service_routes=any(entry.name in OWN_SERVICE_ROUTES for entry in status or () if entry.is_default),
+            lost=tuple(_lost(asker, status)) if runs and asker.selections.size else (),
+            otherwise=ignored(status, asker.selections) if runs and any(map(_is_exact, asker.elements)) else None,
+            unasked=tuple(_unasked(asker, status)) if runs else (),
+            keeps_service_routes=any(entry.name in OWN_SERVICE_ROUTES for entry in status if entry.is_default),
         )
 
     def _add_templates(self, one: Json) -> None:
@@ -268,7 +269,7 @@ def _is_exact(asked: tuple[int, NetworkSelectionElement]) -> bool:
     return bool(element.ips or element.mac or element.interface)
 
 
-def _lost(pod: Json, asker: Asker, status: Iterable[Has]) -> Iterator[tuple[int, str]]:
+def _lost(asker: Asker, status: Sequence[Has]) -> Iterator[tuple[int, str]]:
     """Yield the networks that a running pod asks for and lacks.
 
     The default network is left out: its entry may have the name of its configuration. Old versions of Multus name no
@@ -276,7 +277,7 @@ def _lost(pod: Json, asker: Asker, status: Iterable[Has]) -> Iterator[tuple[int,
     """
     if any("/" not in entry.name for entry in status if not entry.is_default):
         return
-    for one in match(pod, asker.selections):
+    for one in match_entries(status, asker.selections):
         if one.item and not one.is_attached:
             yield one.item, one.reference
 

@@ -48,7 +48,7 @@ def _find(stock: Stock, topology: Topology, checks: PluginChecks, rules: Rules |
     yield from rangefindings.find_full(stock, topology, supports)
     yield from rangefindings.find_outside(stock, topology, supports)
     yield from rangefindings.find_orphans(stock, topology)
-    yield from dnsroutes.find_default_routes(stock, topology)
+    yield from dnsroutes.find_default_routes(stock, topology, checks.attached_by)
     yield from dnsroutes.find_routes(stock, topology, supports)
     yield from attachedpods.find_lost(stock, topology)
     yield from attachedpods.find_otherwise(stock)
