@@ -17,11 +17,13 @@ import msgspec
 
 from webhook.admission.model.kinds import POD
 from webhook.commands.check.clusterobjects import KINDS, PAGE_TIMEOUT_S, ClusterDocuments, slim
+from webhook.commands.check.runningpods import without_status
 from webhook.commands.who.graphreading import CLAIM_KINDS, RUNNING_PODS, Take, read_kind
 from webhook.kube.apierrors import ForbiddenError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.responses import decode
+from webhook.report.diagnosis.objectset import part
 from webhook.report.scan.stock import DNS_SERVICES, Stock
 from webhook.snapshot.source import CLASSES, CONFIGS, NAMESPACES, NETWORKS, POLICIES
 
@@ -48,7 +50,7 @@ class Read:
         """Take an object of a file."""
         kind = one["kind"]
         self.stock.add(one)
-        self.documents.add(slim(one) | {"apiVersion": one["apiVersion"], "kind": kind})
+        self.documents.add({**slim(_without_status(one)), "apiVersion": one["apiVersion"], "kind": kind})
         self.counts[kind] = self.counts.get(kind, 0) + 1
 
     def has_lost(self, kind: str, right: str) -> None:
@@ -73,6 +75,14 @@ def read_cluster(kubeconfig: Path | None, read: Read, tell: Callable[[str], None
         reader.add_dns()
     finally:
         connection.close()
+
+
+def _without_status(one: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod of a file without network-status, if a node has taken it. Copies need not have the uid of the pod."""
+    metadata = one["metadata"]
+    if one["kind"] != POD.kind or not part(one, "spec").get("nodeName") or not metadata.get("annotations"):
+        return one
+    return {**one, "metadata": {**metadata, "annotations": without_status(metadata["annotations"])}}
 
 
 class _Reader:
