@@ -49,7 +49,7 @@ _OPTIONS = (
         "--namespace",
         metavar="NAME",
         callback=name_check("a namespace"),
-        help="Only what concerns this namespace. Only its pods and workloads are read.",
+        help="Only what concerns this namespace. Of a cluster, only its pods and workloads are read.",
     ),
     *objectfiles.source_options(", with pods, workloads, networks and namespaces", "networks, namespaces and policies"),
     click.option(
@@ -116,8 +116,9 @@ def scan(*, output: str, network_namespace: str, **options: Any) -> None:
     from .judgedobjects import without_repeats  # noqa: PLC0415 - it loads what judges, and --help needs none
 
     configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
-    stock = Stock(network_namespace, namespace=options["namespace"] or "")
-    read = _read(stock, options)
+    is_copy = objectfiles.is_copy(options)
+    stock = Stock(network_namespace, namespace="" if is_copy else options["namespace"] or "")
+    read = _read(stock, options, is_copy=is_copy)
     judged = _judge(read, configuration, {**options, "network_namespace": network_namespace})
     taken = take_stock(stock, _checks(configuration), judged.rules if judged is not None else None)
     found = list(taken) if judged is None else [*judged.findings, *without_repeats(taken, judged.findings)]
@@ -129,11 +130,11 @@ def scan(*, output: str, network_namespace: str, **options: Any) -> None:
     sys.exit(EXIT_FOUND if result.has_at_least(options["fail_on"]) else EXIT_FINE)
 
 
-def _read(stock: Stock, options: Mapping[str, Any]) -> Read:
+def _read(stock: Stock, options: Mapping[str, Any], *, is_copy: bool) -> Read:
     from .scanreading import Read  # noqa: PLC0415 - files need it as well, --help does not
 
     read = Read(stock)
-    if objectfiles.is_copy(options):
+    if is_copy:
         _read_files(read, options)
         return read
     from webhook.kube.apierrors import ClusterError, ForbiddenError  # noqa: PLC0415 - files do not pay for the client
@@ -185,8 +186,9 @@ def _result(found: list[Finding], read: Read, options: Mapping[str, Any], *, has
     namespace: str = options["namespace"] or ""
     concerned = [one for one in found if not namespace or _concerns(one, namespace)]
     kept = [one for one in concerned if one.rule not in options["skip"]]
-    notes = [f"only pods and workloads of namespace {namespace} were read"] if namespace else []
-    if objectfiles.is_copy(options) and "Pod" in read.stock.unread:
+    own = read.stock.namespace
+    notes = [f"only pods and workloads of namespace {own} were read"] if own else []
+    if "Pod" in read.stock.unread:
         notes.append("the files have no pod; add pods to kubectl get")
     if not has_verdicts:
         notes.append(NO_VERDICTS)

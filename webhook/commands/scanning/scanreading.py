@@ -25,6 +25,7 @@ from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.responses import decode
 from webhook.report.diagnosis.objectset import part
 from webhook.report.scan.stock import DNS_SERVICES, Stock
+from webhook.snapshot.pods import ENDED
 from webhook.snapshot.source import CLASSES, CONFIGS, NAMESPACES, NETWORKS, POLICIES
 
 CLUSTER_WIDE = frozenset({one.plural for one in (NAMESPACES, NETWORKS, POLICIES, CONFIGS, CLASSES)})
@@ -49,6 +50,8 @@ class Read:
     def add_object(self, one: dict[str, Any]) -> None:
         """Take an object of a file."""
         kind = one["kind"]
+        if kind == POD.kind and part(one, "status").get("phase") in ENDED:
+            return
         self.stock.add(one)
         self.documents.add({**slim(_without_status(one)), "apiVersion": one["apiVersion"], "kind": kind})
         self.counts[kind] = self.counts.get(kind, 0) + 1

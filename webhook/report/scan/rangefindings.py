@@ -24,7 +24,7 @@ from webhook.report.topology.graph import Attachment, Network, Topology
 from webhook.report.topology.lookup import WHEREABOUTS
 from webhook.report.topology.segments import Segment
 
-from .finding import WARNING, Finding
+from .finding import WARNING, Finding, ObjectName
 from .stock import Stock
 
 COUNTED_MAX = 4096
@@ -266,6 +266,7 @@ def find_orphans(stock: Stock, topology: Topology) -> Iterator[Finding]:
             f"{count} {verb} of pods that are gone or have ended: {shown}{more}",
             field="spec.allocations",
             fix="the ip-reconciler of whereabouts removes them: see whether it runs",
+            others=tuple(ObjectName("v1", "Pod", *one.pod.split("/", 1)) for one in gone if "/" in one.pod),
             properties=(("count", str(len(gone))),),
         )
 

@@ -45,7 +45,7 @@ class Scan(NamedTuple):
     @property
     def summary(self) -> str:
         """The last line for people."""
-        read = ", ".join(counted(number, _NOUNS.get(kind, kind)) for kind, number in self.objects.items() if number)
+        read = ", ".join(f"{number} {_noun(kind, number)}" for kind, number in self.objects.items() if number)
         levels = ", ".join(counted(self.number_of(level), level) for level in (ERROR, WARNING))
         skipped = f"; {counted(self.skipped, 'finding')} left out by --skip" if self.skipped else ""
         return f"{read or 'no objects'}: {levels}, {self.number_of(INFO)} for information{skipped}"
@@ -54,7 +54,11 @@ class Scan(NamedTuple):
 DEFINITIONS, PODS, WORKLOADS, POLICIES = "definitions", "pods", "workloads", "policies"
 """Kinds of objects that a scan counts."""
 
-_NOUNS = {DEFINITIONS: "definition", PODS: "pod", WORKLOADS: "workload", POLICIES: "access rule object"}
+_ONE = {DEFINITIONS: "definition", PODS: "pod", WORKLOADS: "workload", POLICIES: "policy"}
+
+
+def _noun(kind: str, number: int) -> str:
+    return _ONE[kind] if number == 1 else kind
 
 
 def render_text(scan: Scan, titles: Mapping[str, str], paint: Paint) -> str:

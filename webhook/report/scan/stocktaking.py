@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cniplugin.access.model.decision import Rules
+from cniplugin.netspec import netattachdef
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.report.stockrules import NETWORK_UNUSED, STOCK_RULES
 from webhook.report.topology.graph import Topology
@@ -42,14 +43,15 @@ def order(one: Finding) -> tuple[int, int, str, str, str, str, str]:
 
 
 def _find(stock: Stock, topology: Topology, checks: PluginChecks, rules: Rules | None) -> Iterator[Finding]:
-    supports = rangefindings.read_supports(topology, checks)
-    yield from find_collisions(stock, topology)
-    yield from rangefindings.find_overlaps(stock, topology, supports)
-    yield from rangefindings.find_full(stock, topology, supports)
-    yield from rangefindings.find_outside(stock, topology, supports)
+    if netattachdef.KIND not in stock.unread:  # else nobody knows which networks share a segment
+        supports = rangefindings.read_supports(topology, checks)
+        yield from find_collisions(stock, topology)
+        yield from rangefindings.find_overlaps(stock, topology, supports)
+        yield from rangefindings.find_full(stock, topology, supports)
+        yield from rangefindings.find_outside(stock, topology, supports)
+        yield from dnsroutes.find_default_routes(stock, topology, checks.attached_by)
+        yield from dnsroutes.find_routes(stock, topology, supports)
     yield from rangefindings.find_orphans(stock, topology)
-    yield from dnsroutes.find_default_routes(stock, topology, checks.attached_by)
-    yield from dnsroutes.find_routes(stock, topology, supports)
     yield from attachedpods.find_lost(stock, topology)
     yield from attachedpods.find_otherwise(stock)
     if rules is not None:

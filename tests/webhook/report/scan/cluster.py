@@ -45,9 +45,7 @@ def entry(network: str, *addresses: str, mac: str = "", interface: str = "net1")
     return {"name": network, "interface": interface, "ips": list(addresses), **({"mac": mac} if mac else {})}
 
 
-def pod(
-    namespace: str, name: str, node: str, asks: object, *entries: Object, owner: str = "", **labels: str
-) -> Object:
+def pod(namespace: str, name: str, node: str, asks: object, *entries: Object, owner: str = "", **labels: str) -> Object:
     """A pod that runs, with the status of its default network. `owner`: kind/name of its controller."""
     status = [{"name": "kindnet", "interface": "eth0", "ips": ["10.244.0.9"], "default": True}, *entries]
     kind, _, controller = owner.partition("/")
@@ -186,7 +184,9 @@ def _team(team: int, pods: int) -> Iterator[Object]:
     master, subnet = f"eth1.{team + 10}", f"{ip('10.20.0.0', team * 256)}/24"
     yield namespace(space, tier="team")
     yield network(space, "lan", macvlan(master, whereabouts(subnet)))
-    yield network(space, "lan-two", macvlan(master, whereabouts(subnet), capabilities={"mac": True}))  # the same pool, on purpose
+    yield network(
+        space, "lan-two", macvlan(master, whereabouts(subnet), capabilities={"mac": True})
+    )  # the same pool, on purpose
     yield network(space, "fixed", macvlan(f"eth2.{team + 10}", {"type": "static"}, capabilities={"ips": True}))
     local = {"type": "host-local", "ranges": [[{"subnet": "10.77.0.0/24"}]]}
     yield network(space, "node", {"type": "bridge", "bridge": f"br{team}", "ipam": local})
@@ -226,7 +226,9 @@ def _stateful_set(space: str, team: int, pods: int) -> Iterator[Object]:
     for number in range(pods):
         address = ip("10.60.0.0", team * 256 + number + 5)
         asks = [{"name": "fixed", "ips": [f"{address}/24"]}, {"name": "vlan"}]
-        on_vlan = entry(f"{space}/vlan", ip("10.40.0.0", team * 256 + number + 5), mac="02:00:00:00:00:99", interface="net2")
+        on_vlan = entry(
+            f"{space}/vlan", ip("10.40.0.0", team * 256 + number + 5), mac="02:00:00:00:00:99", interface="net2"
+        )
         yield pod(
             space, f"db-{number}", f"node{number % NODES}", asks, entry(f"{space}/fixed", address), on_vlan,
             owner="StatefulSet/db", app="db", index=str(number),
@@ -256,9 +258,7 @@ def _others(space: str, team: int) -> Iterator[Object]:
     job["metadata"]["ownerReferences"] = [owner]
     job["apiVersion"] = "batch/v1"
     yield job
-    yield pod(
-        space, "night-1-x", "node3", asks, entry(f"{space}/fixed", address), owner="Job/night-1"
-    )
+    yield pod(space, "night-1-x", "node3", asks, entry(f"{space}/fixed", address), owner="Job/night-1")
     plain = pod(space, "plain", "node0", "")
     del plain["metadata"]["annotations"][NETWORKS]
     yield plain

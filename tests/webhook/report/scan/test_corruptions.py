@@ -74,7 +74,10 @@ def full_range(cluster: Cluster) -> None:
 
 
 def full_node(cluster: Cluster) -> None:
-    ipam = {"type": "host-local", "ranges": [[{"subnet": "10.77.0.0/24", "rangeStart": "10.77.0.2", "rangeEnd": "10.77.0.2"}]]}
+    ipam = {
+        "type": "host-local",
+        "ranges": [[{"subnet": "10.77.0.0/24", "rangeStart": "10.77.0.2", "rangeEnd": "10.77.0.2"}]],
+    }
     cluster.reconfigure(T, "node", lambda config: config.update(ipam=ipam))
 
 
@@ -278,7 +281,10 @@ def test_a_corruption_is_found_with_its_rule_and_no_other(one: Corruption, basel
 def test_every_rule_of_stock_taking_has_a_corruption() -> None:
     assert set(STOCK_RULES) <= {one.rule for one in CORRUPTIONS}
     assert len(CORRUPTIONS) >= 20
-    levels = {(one.rule, one.level) for one in CORRUPTIONS} | {("host-local-nodes", "info"), ("default-route-dns", "info")}
+    levels = {(one.rule, one.level) for one in CORRUPTIONS} | {
+        ("host-local-nodes", "info"),
+        ("default-route-dns", "info"),
+    }
     assert levels >= {(rule, level) for rule, one in STOCK_RULES.items() for level in one.levels}
 
 
