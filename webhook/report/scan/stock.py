@@ -16,6 +16,7 @@ from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.plugins.goparsing import read_address
 from webhook.admission.templates.podtemplates import FoundPod, find_by_shape
 from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
@@ -172,7 +173,7 @@ class Stock:
         if (name.namespace, name.name) in DNS_SERVICES:
             written = part(one, "spec").get("clusterIPs")
             addresses = written if isinstance(written, list) else [text(one, "spec", "clusterIP")]
-            self.cluster_dns = tuple(str(address) for address in addresses if address not in {"", "None"})
+            self.cluster_dns = tuple(one for one in addresses if isinstance(one, str) and read_address(one) is not None)
 
     def _add_pool(self, one: Json) -> None:
         pool = Graph()
