@@ -96,9 +96,9 @@ class ClusterDocuments:
 
     def add(self, written: dict[str, Any]) -> None:
         """Take an object of the cluster."""
-        if not _is_wanted(written):
+        if not is_wanted(written):
             return
-        key = None if self._is_every_pod else _key_of(written)
+        key = None if self._is_every_pod else key_of(written)
         if key is not None and key in self._alike:
             self._alike[key] += 1
             return
@@ -173,7 +173,7 @@ def _read_again(
         found, count = ClusterDocuments(is_every_pod=is_every_pod), 0
         try:
             for count, item in enumerate(pages(connection, resource), 1):  # noqa: B007 - the last one
-                found.add({**head, **_slim(item)})
+                found.add({**head, **slim(item)})
         except GoneError as error:
             gone = error
         else:
@@ -208,7 +208,7 @@ class _List(msgspec.Struct, gc=False):
 _LIST = msgspec.json.Decoder(_List)
 
 
-def _slim(item: dict[str, Any]) -> dict[str, Any]:
+def slim(item: dict[str, Any]) -> dict[str, Any]:
     """Return an object without the large parts that nothing reads."""
     metadata = {key: value for key, value in (item.get("metadata") or {}).items() if key != "managedFields"}
     phase = (item.get("status") or {}).get("phase")
@@ -216,7 +216,7 @@ def _slim(item: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "metadata": metadata, **({"status": {"phase": phase}} if phase else {})}
 
 
-def _is_wanted(written: Mapping[str, Any]) -> bool:
+def is_wanted(written: Mapping[str, Any]) -> bool:
     """Say whether an object is judged for itself: no ended pod, and no workload that another one makes."""
     if written["kind"] == POD.kind:
         return (written.get("status") or {}).get("phase") not in ENDED
@@ -229,7 +229,7 @@ def _controller_of(written: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((owner for owner in owners if owner.get("controller")), None)
 
 
-def _key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
+def key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
     """Return what pods have in common that are judged alike; None for everything else.
 
     NB: whoever creates a pod writes its controller into it, so the controller alone must not hide a pod.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
 from cniplugin.netspec.selection import NETWORK_STATUS_KEYS, NetworkSelectionElement
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.plugins.goparsing import read_address
+from webhook.admission.view.addressclaims import mac_key
 
 from .causes import Attachment
 from .objectset import Json, part, text, texts
@@ -82,8 +84,13 @@ def _device_texts(info: Json) -> Iterator[str]:
 
 
 def match(pod: Json, selections: PodSelections) -> tuple[Attachment, ...]:
+    """Return each selected network of a pod with its entry of network-status; see `match_entries`."""
+    return match_entries(status_of(pod) or (), selections)
+
+
+def match_entries(entries: Iterable[Has], selections: PodSelections) -> tuple[Attachment, ...]:
     """Return each selected network with its entry of network-status, if it has one. An entry counts once."""
-    rest = status_of(pod) or []
+    rest = list(entries)
     found = []
     for position, element in selections.elements:
         reference, item = reference_of(element), 0 if position is None else position + 1
@@ -98,10 +105,10 @@ def match(pod: Json, selections: PodSelections) -> tuple[Attachment, ...]:
     return tuple(found)
 
 
-def ignored(pod: Json, selections: PodSelections) -> tuple[str, str] | None:
-    """Return the first network that the pod has in another way than it asks, and how; None if there is none."""
-    attached = match(pod, selections)
-    macs = {(one.name, one.interface): one.mac for one in status_of(pod) or ()}
+def ignored(entries: Sequence[Has], selections: PodSelections) -> tuple[str, str] | None:
+    """Return the first network that a pod has in another way than it asks, and how; None if there is none."""
+    attached = match_entries(entries, selections)
+    macs = {(one.name, one.interface): one.mac for one in entries}
     for (_, element), has in zip(selections.elements, attached, strict=True):
         if not has.is_attached:
             continue
@@ -113,15 +120,21 @@ def ignored(pod: Json, selections: PodSelections) -> tuple[str, str] | None:
 
 def _differences(element: NetworkSelectionElement, has: Attachment, mac: str) -> Sequence[str]:
     asked = [address.partition("/")[0] for address in element.ips]
-    lacking = [address for address in asked if address not in has.addresses]
+    having = {_normal(address) for address in has.addresses}
+    lacking = [address for address in asked if _normal(address) not in having]
     found = []
     if lacking and has.addresses:
         found.append(f"it asks for address {', '.join(lacking)} and has {', '.join(has.addresses)}")
-    if element.mac and mac and element.mac.lower() != mac.lower():
+    if element.mac and mac and mac_key(element.mac) != mac_key(mac):
         found.append(f"it asks for MAC address {element.mac} and has {mac}")
     if element.interface and has.interface and element.interface != has.interface:
         found.append(f"it asks for interface {element.interface} and has {has.interface}")
     return found
+
+
+def _normal(written: str) -> str:
+    address = read_address(written.partition("/")[0])
+    return written if address is None else str(address)
 
 
 def definition_of(written: Json | None) -> Definition:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from sys import intern
 from typing import Any, NamedTuple
 
 from cniplugin.access.content.facts import ADDRESS, DEVICE, INTERFACE, MAC, facts_of, fold
@@ -23,7 +24,7 @@ from webhook.admission.templates.podtemplates import find_by_shape
 from webhook.admission.view.addressclaims import claims_of, mac_key
 from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
-from webhook.report.diagnosis.podstatus import reference_of, status_of
+from webhook.report.diagnosis.podstatus import Has, reference_of, status_of
 
 from .segments import DEFINITION, DRIVER, Segment, segment_of
 
@@ -207,7 +208,7 @@ class Graph:
         kind = text(one, "kind")
         group = text(one, "apiVersion").rpartition("/")[0]
         if kind == "Pod" and not group:
-            return self._read_pod(one)
+            return self._read_pod(one, status_of(one) or ())
         if kind == netattachdef.KIND and group == netattachdef.GROUP:
             return _read_network(one)
         if kind == "IPPool" and group == POOL_GROUP:
@@ -229,13 +230,18 @@ class Graph:
             pods=frozenset(f"{key[1]}/{key[2]}" for key, own in parts if own.pod is not None),
         )
 
-    def _read_pod(self, one: Json) -> Part:
+    def add_pod(self, one: Json, status: Iterable[Has]) -> None:
+        """Take a pod whose network-status was read."""
+        key = text(one, "kind"), text(one, "metadata", "namespace"), text(one, "metadata", "name")
+        self.put(key, self._read_pod(one, status))
+
+    def _read_pod(self, one: Json, status: Iterable[Has]) -> Part:
         metadata = part(one, "metadata")
         if text(one, "status", "phase") in ENDED:
             return NOTHING
-        pod = _pod(one)
+        pod = pod_of(one)
         claims = self._claims_of("pod", metadata, pod.namespace, pod.name)
-        return Part(pod=pod, attachments=tuple(_attachments(pod, one)), claims=tuple(claims))
+        return Part(pod=pod, attachments=tuple(_attachments(pod, one, status)), claims=tuple(claims))
 
     def _read_templates(self, kind: str, one: Json) -> Part:
         namespace, name = text(one, "metadata", "namespace"), text(one, "metadata", "name")
@@ -249,7 +255,7 @@ class Graph:
 
     def _claims_of(self, kind: str, metadata: Json, namespace: str, name: str) -> Iterator[Claim]:
         annotations = texts(metadata, "annotations")
-        for position, element in self._selections(*texts_of(annotations), namespace).elements:
+        for position, element in self.selections(*texts_of(annotations), namespace).elements:
             network, item = reference_of(element), 0 if position is None else position + 1
             asked = [(one.path, one.value, one.address) for one in claims_of(element)]
             if element.infiniband_guid:
@@ -259,8 +265,8 @@ class Graph:
             for path, value, key in asked:
                 yield Claim(kind, namespace, name, network, item, path, value, key)
 
-    def _selections(self, networks: str, default: str, namespace: str) -> PodSelections:
-        """Read annotations once for all pods of a workload."""
+    def selections(self, networks: str, default: str, namespace: str) -> PodSelections:
+        """Return what two annotations ask for. They are read once for all pods of a workload."""
         key = networks, default, namespace
         if key not in self._read:
             if len(self._read) >= READ_MAX:
@@ -297,12 +303,13 @@ def _owners(one: Json) -> list[Json]:
     return items(one, "metadata", "ownerReferences")
 
 
-def _pod(one: Json) -> Pod:
-    return Pod(
-        namespace=text(one, "metadata", "namespace"),
+def pod_of(one: Json) -> Pod:
+    """Return what the topology keeps of a pod."""
+    return Pod(  # NB: texts of many pods are kept once
+        namespace=intern(text(one, "metadata", "namespace")),
         name=text(one, "metadata", "name"),
-        phase=text(one, "status", "phase"),
-        node=text(one, "spec", "nodeName"),
+        phase=intern(text(one, "status", "phase")),
+        node=intern(text(one, "spec", "nodeName")),
         since=text(one, "status", "startTime") or text(one, "metadata", "creationTimestamp"),
         leaving=text(one, "metadata", "deletionTimestamp"),
         owner=_owner(one),
@@ -322,12 +329,12 @@ def _owner(one: Json) -> str:
     return f"{kind}/{name}"
 
 
-def _attachments(pod: Pod, one: Json) -> Iterator[Attachment]:
+def _attachments(pod: Pod, one: Json, status: Iterable[Has]) -> Iterator[Attachment]:
     seen: set[str] = set()
-    for entry in status_of(one) or ():
+    for entry in status:
         addresses = tuple(_address_key(written) for written in entry.addresses)
         seen.update(addresses)
-        yield Attachment(pod, entry.name, entry.interface, addresses, entry.mac, entry.devices)
+        yield Attachment(pod, intern(entry.name), intern(entry.interface), addresses, entry.mac, entry.devices)
     written = [text(item, "ip") for item in items(one, "status", "podIPs")] or [text(one, "status", "podIP")]
     rest = tuple(key for key in dict.fromkeys(map(_address_key, filter(None, written))) if key not in seen)
     if rest:
