@@ -17,20 +17,29 @@ PORT = 6443
 
 
 class Shot(NamedTuple):
-    """One picture: the view, its heading, the theme, and the height of the window."""
+    """One picture: the view, its heading, the theme, the height of the window, and words that come later."""
 
     name: str
     path: str
     heading: str
     theme: str
     height: int
+    words: str = ""
 
 
 SHOTS = (
     Shot("ui-map", "#/map", "Map", "light", 880),
     Shot("ui-map-dark", "#/map", "Map", "dark", 880),
     Shot("ui-network", "#/network/infra/storage", "storage", "light", 1180),
-    Shot("ui-can-attach", "#/can-attach?namespace=shop&network=infra%2Fstorage", "May pods attach?", "light", 1040),
+    Shot(
+        "ui-can-attach",
+        "#/can-attach?namespace=shop&network=infra%2Fstorage",
+        "May pods attach?",
+        "light",
+        1040,
+        "What the user reads",
+    ),
+    Shot("ui-findings", "#/findings", "Findings", "light", 900, "Taken at"),
     Shot("ui-pod-dark", "#/pod/media/encoder-0", "encoder-0", "dark", 1000),
 )
 
@@ -63,8 +72,8 @@ def _take(page: Page, url: str, shot: Shot, file: Path) -> None:
     page.wait_for_heading(shot.heading)
     page.wait(lambda: page.run("return document.getElementById('live').textContent") == "live")
     page.run("document.activeElement.blur()")
-    if "can-attach" in shot.path:
-        page.wait(lambda: "What the user reads" in page.text)
+    if shot.words:
+        page.wait(lambda: shot.words in page.text)
     page.driver.save_screenshot(str(file))
     print(f"{file}: {file.stat().st_size // 1024} KiB")
 

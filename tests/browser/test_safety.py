@@ -40,6 +40,7 @@ VIEWS = (
     ("#/namespace/shop", "shop"),
     ("#/network/shop/lan", "lan"),
     ("#/pod/shop/web", "web"),
+    ("#/findings", "Findings"),
     ("#/can-attach?namespace=shop&network=shop%2Flan", "May pods attach?"),
 )
 

@@ -60,6 +60,20 @@ def test_every_view(page: Page, demo: Ui) -> None:
     assert errors == []
 
 
+def test_findings(page: Page, demo: Ui) -> None:
+    page.open(demo.url)
+    page.go("#/findings", "Findings")
+    page.wait(lambda: "a subnet has host bits set" in page.text)
+    assert "Taken at" in page.announced
+    page.find("#finding-text").send_keys("encoder")
+    page.wait(lambda: "host bits" not in page.text)
+    page.find("main li a").click()
+    page.wait_for_heading("encoder-0")
+    page.go("#/network/media/stream", "stream")
+    assert "Findings of the last stock-taking" in page.text
+    assert page.errors() == []
+
+
 def test_the_table_has_what_the_picture_has(page: Page, demo: Ui) -> None:
     page.open(demo.url)
     page.run("[...document.querySelectorAll('.switch button')][1].click()")

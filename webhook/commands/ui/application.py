@@ -23,6 +23,7 @@ from webhook.kube.apierrors import ClusterError
 
 from . import clusteranswers, networkanswer, podanswer
 from .clusterview import ClusterView, Origin, Settings
+from .findingsanswer import Findings
 from .guard import HEADERS, Guard
 
 PAGE = Path(__file__).with_name("page")
@@ -84,13 +85,15 @@ class Application:
         self._changes = changes
         self._lock = Lock()
         self._view: ClusterView | None = None
+        self._findings = Findings(origin)
         self._files = {path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*") if path.is_file()}
         self._answers: Mapping[str, Answer] = {
             "api/map": lambda _question: clusteranswers.overview(self.view(), origin.title, is_live=origin.is_live),
             "api/search": lambda question: clusteranswers.find(self.view(), question),
             "api/workload": lambda question: clusteranswers.workload(self.view(), question),
             "api/namespace": lambda question: clusteranswers.namespace(self.view(), question),
-            "api/network": lambda question: networkanswer.network(self.view(), question),
+            "api/findings": lambda question: self._findings.answer(self.view(), question),
+            "api/network": lambda question: networkanswer.network(self.view(), question, self._findings),
             "api/pod": lambda question: podanswer.pod(self.view(), question, origin),
             "api/can-attach": lambda question: clusteranswers.can_attach(self.view(), question),
         }

@@ -9,16 +9,15 @@ from typing import Any, NamedTuple, Protocol
 
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Configuration
+from webhook.commands.scanning.scanreading import Read
 from webhook.commands.why.verdicts import Asking
+from webhook.commands.why.whycommand import VERDICT_KINDS
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report.diagnosis.objectset import Json
 from webhook.report.topology.graph import Attachment, Topology
 from webhook.report.topology.outline import SegmentOutline, outline
 from webhook.report.topology.segments import Segment
 from webhook.snapshot.snapshot import Snapshot
-
-VERDICT_KINDS = ("NetworkAttachmentDefinition", "Namespace", "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig")
-"""Without these nobody knows who may attach."""
 
 Reference = tuple[str, str]
 """Namespace and name."""
@@ -63,6 +62,13 @@ class Origin(Protocol):
 
     def moment(self) -> Moment:
         """Return what is known now."""
+
+    @property
+    def namespace(self) -> str:
+        """The only namespace whose pods are shown, "" for all."""
+
+    def read_everything(self, read: Read) -> None:
+        """Read all objects once for a stock-taking. Raises ClusterError."""
 
     def read_pod(self, namespace: str, name: str) -> PodObjects | None:
         """Return what a diagnosis of a pod needs, None if there is no such pod. Raises ClusterError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from webhook.commands import objectfiles
+from webhook.commands.scanning.scanreading import Read, read_files
 from webhook.report.diagnosis.objectset import Json, text
 from webhook.report.topology.graph import Graph
 from webhook.trees import builder
@@ -25,6 +26,7 @@ class CopiedObjects:
         self.is_live = False
         self.version = 1
         self.state = "1"
+        self.namespace = ""  # of a copy, everything is there to be judged
         self.problems: list[Problem] = []
         kept = [one for one in documents if one.kind != "Pod" or not namespace or one.namespace == namespace]
         self._objects: list[Json] = [objectfiles.placed(document) for document in kept]
@@ -48,6 +50,10 @@ class CopiedObjects:
     def moment(self) -> Moment:
         """Return what the files have."""
         return self._moment
+
+    def read_everything(self, read: Read) -> None:
+        """Take all objects."""
+        read_files((dict(one) for one in self._objects), read)
 
     def read_pod(self, namespace: str, name: str) -> PodObjects | None:
         """Return all objects, None if there is no such pod."""

@@ -17,6 +17,8 @@ from typing import Any
 
 import msgspec
 
+from webhook.commands.scanning import scanreading
+from webhook.commands.scanning.scanreading import Read
 from webhook.commands.who import graphreading
 from webhook.commands.why import clusterreading
 from webhook.commands.why.targets import Target
@@ -77,13 +79,14 @@ class LiveCluster:
     ) -> None:
         """`namespace`: whose pods are watched, "" for all. `on_change`: called by any thread, and returns at once."""
         self.is_live = True
-        self._namespace = namespace
+        self.namespace = namespace
         self._network_namespace = network_namespace
         self._on_change = on_change
         self._timing = timing or Timing()
         self._changed = Lock()
         self._stopping = Event()
         self._version = 0
+        self._kubeconfig = kubeconfig
         self._connection = Connection(kubeconfig, environ=environ)
         self._caches = Caches(pods=None)
         self._graph = Graph(network_namespace)
@@ -96,7 +99,7 @@ class LiveCluster:
     @property
     def title(self) -> str:
         """The API server, and the namespace if only one is watched."""
-        return f"{self._connection.server}{f', pods of {self._namespace}' if self._namespace else ''}"
+        return f"{self._connection.server}{f', pods of {self.namespace}' if self.namespace else ''}"
 
     @property
     def version(self) -> int:
@@ -106,11 +109,11 @@ class LiveCluster:
     def start(self) -> None:
         """Begin to list and watch in daemon threads. Raises ClusterError without a usable kubeconfig."""
         self._connection.open()
-        where = (self._namespace, "")
-        pods = graphreading.RUNNING_PODS._replace(is_single=bool(self._namespace))
+        where = (self.namespace, "")
+        pods = graphreading.RUNNING_PODS._replace(is_single=bool(self.namespace))
         networks = source.NETWORKS
-        if self._namespace:
-            self._notes = (f"only pods of namespace {self._namespace} are read",)
+        if self.namespace:
+            self._notes = (f"only pods of namespace {self.namespace} are read",)
             self._narrowed = self._find_narrowed(networks)
         self._watch(NETWORK_KIND, networks, _Definitions(self), where if self._narrowed else ("", ""))
         for resource, cache in source.rules_of(self._caches):
@@ -119,7 +122,7 @@ class LiveCluster:
         self._watch("Pod", pods, _Parts(self, "v1", "Pod"), where)
         for resource, kind in (*graphreading.NETWORK_KINDS[1:], *graphreading.CLAIM_KINDS):
             version = f"{resource.group}/{resource.version}"
-            own = resource._replace(is_single=bool(self._namespace))
+            own = resource._replace(is_single=bool(self.namespace))
             self._watch(kind, own, _Parts(self, version, kind), ("", "") if kind == "IPPool" else where)
         for kind, informer in self._informers.items():
             Thread(target=informer.run, name=f"nadmit-ui-{kind}", daemon=True).start()
@@ -195,6 +198,10 @@ class LiveCluster:
             elif self._moment[1].unread != unread or self._moment[1].notes != notes:
                 self._moment = self._version, self._moment[1]._replace(unread=unread, notes=notes)
             return self._moment[1]
+
+    def read_everything(self, read: Read) -> None:
+        """List everything anew: what is watched is kept in part only. Raises ClusterError."""
+        scanreading.read_cluster(self._kubeconfig, read, lambda _line: None)
 
     def read_pod(self, namespace: str, name: str) -> PodObjects | None:
         """Read a pod with its owners and events. Raises ClusterError."""

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from cniplugin.access.content.facts import facts_of
+from cniplugin.netspec import netattachdef
 from cniplugin.netspec.errors import render
 from webhook.report.diagnosis.objectset import Json, texts
 from webhook.report.topology import accessrights, freeaddresses
@@ -16,12 +17,13 @@ from webhook.report.topology.maptext import segment_json
 from . import judged
 from .clusteranswers import Question, QuestionError, list_pods
 from .clusterview import ClusterView
+from .findingsanswer import Findings
 
 USED_MAX = 500
 """Addresses in use in one answer; it has the number of all."""
 
 
-def network(view: ClusterView, question: Question) -> dict[str, Any]:
+def network(view: ClusterView, question: Question, findings: Findings) -> dict[str, Any]:
     """Return everything about one network. Raises QuestionError if nobody knows it."""
     namespace, name = question.get("namespace", ""), question.get("name", "")
     reference = f"{namespace}/{name}"
@@ -40,6 +42,7 @@ def network(view: ClusterView, question: Question) -> dict[str, Any]:
         **(_definition(view, known, view.moment.definitions.get((namespace, name), {})) if known is not None else {}),
         "rights": [] if view.lacking else accessrights.to_json(_rights(view, namespace, name)),
         "lacking": list(view.lacking),
+        "findings": findings.about(netattachdef.KIND, namespace, name),
         "attachments": list_pods(view.by_network.get(reference, ())),
         "addresses": _addresses(view, reference) if known is not None else {"unknown": "there is no definition"},
     }

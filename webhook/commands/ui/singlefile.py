@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).with_name("page")
-MODULES = ("dom", "data", "theme", "links", "graph", "overview", "network", "subjects", "canattach", "main")
+MODULES = ("dom", "data", "theme", "links", "graph", "overview", "network", "subjects", "canattach", "findings", "main")
 """In an order in which each is declared before the first call."""
 
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)

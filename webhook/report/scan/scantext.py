@@ -92,7 +92,7 @@ def render_json(scan: Scan) -> str:
     """Return the scan as one JSON object."""
     levels = Counter(one.level for one in scan.findings)
     value = {
-        "findings": [_finding_json(one) for one in scan.findings],
+        "findings": [finding_json(one) for one in scan.findings],
         "summary": {
             "objects": dict(scan.objects),
             **{f"{level}s": levels[level] for level in LEVELS},
@@ -104,7 +104,8 @@ def render_json(scan: Scan) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _finding_json(one: Finding) -> dict[str, Any]:
+def finding_json(one: Finding) -> dict[str, Any]:
+    """Return a finding as plain JSON."""
     return {
         "rule": one.rule,
         "level": one.level,

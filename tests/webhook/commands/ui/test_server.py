@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from anyio import from_thread
+from click.testing import CliRunner
 
 from tests.browser import worlds
 from tests.fakes.apiserver import ApiServer, failure, status
@@ -19,6 +20,7 @@ from tests.fakes.objectstore import NETWORKS, PODS, POLICIES
 from tests.fakes.waiting import wait_until
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Configuration
+from webhook.cli import nadmit
 from webhook.commands.ui.application import Application, Changes
 from webhook.commands.ui.clusterview import Origin, Settings
 from webhook.commands.ui.copiedobjects import CopiedObjects
@@ -295,3 +297,44 @@ def test_the_cluster_is_only_read(api: ApiServer, client: Client) -> None:
         client.ask(name, **question)
     client.ask("can-attach", namespace="shop", network="infra/storage")
     assert api.written() == []
+
+
+# Findings
+
+
+def test_findings_are_those_of_a_scan(api: ApiServer, client: Client, tmp_path: Path) -> None:
+    found = client.ask("findings")
+    kubeconfig = str(write_kubeconfig(tmp_path / "other", api.url))
+    scanned = json.loads(CliRunner().invoke(nadmit, ["scan", "--kubeconfig", kubeconfig, "-o", "json"]).stdout)
+    assert found["findings"] == scanned["findings"] != []
+    assert {"NAD303", "network-not-found"} <= found["explained"].keys()
+    assert {one["rule"] for one in Client(copied()).ask("findings")["findings"]} == {
+        one["rule"] for one in found["findings"]
+    }
+
+
+def test_findings_are_kept_until_somebody_asks_again(api: ApiServer, client: Client) -> None:
+    assert client.ask("network", namespace="media", name="stream")["findings"] == []
+    first = client.ask("findings")
+    assert not first["old"]
+    about = client.ask("network", namespace="media", name="stream")["findings"]
+    assert [one["rule"] for one in about] == ["NAD303", "host-local-nodes"]
+    fixed = worlds.network("media/stream", {"type": "bridge", "bridge": "br-media"})
+    before = len(api.list_requests(PODS))
+    api.put(NETWORKS, fixed)
+    wait_until(lambda: client.ask("findings")["old"])
+    assert client.ask("findings")["findings"] == first["findings"]
+    assert len(api.list_requests(PODS)) == before, "nothing is read for an answer that is there"
+    again = client.ask("findings", again="true")
+    assert not again["old"]
+    assert "NAD303" not in {one["rule"] for one in again["findings"]}
+
+
+def test_findings_without_a_right(api: ApiServer, client: Client) -> None:
+    api.answer_always[POLICIES] = FORBIDDEN
+    found = client.ask("findings")
+    assert not found["judged"]
+    assert [one.partition(":")[0] for one in found["unread"]] == ["networkattachmentpolicies.access.nadmit.io"]
+    api.answer_always[PODS] = FORBIDDEN
+    code, text = client.fail("findings", again="true")
+    assert (code, text.partition(":")[0]) == (502, "pods")

@@ -1,7 +1,7 @@
 // The addresses of views, and links to them.
 
 import { embedded } from "./data.js";
-import { link } from "./dom.js";
+import { h, link } from "./dom.js";
 
 /** Split namespace/name. The pool of devices of a driver has no namespace, and no page of its own. */
 export function splitReference(reference) {
@@ -26,4 +26,12 @@ export function userLink(user) {
   const [kind, name] = user.workload.split("/");
   const path = kind === "pod" ? pathOf("pod", user.namespace, name) : pathOf("workload", user.namespace, user.workload);
   return link(path, `${user.namespace} ${user.workload}`);
+}
+
+/** Return an object with its kind; a link if it has a page. */
+export function objectLink({ kind, namespace, name }) {
+  const text = `${kind.toLowerCase()} ${namespace ? `${namespace}/${name}` : name}`;
+  const view = { Pod: "pod", NetworkAttachmentDefinition: "network" }[kind];
+  if (view) return link(pathOf(view, namespace, name), text);
+  return kind === "Namespace" ? link(pathOf("namespace", name), text) : h("span", { class: "mono" }, text);
 }

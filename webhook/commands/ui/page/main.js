@@ -7,12 +7,13 @@ import { showOverview } from "./overview.js";
 import { networkView } from "./network.js";
 import { namespacesView, namespaceView, podView, searchView, workloadView } from "./subjects.js";
 import { showCanAttach } from "./canattach.js";
+import { showFindings } from "./findings.js";
 
 const main = document.getElementById("main");
 const query = document.getElementById("query");
 const live = document.getElementById("live");
 
-const PAGES = embedded ? [["map", "Map"]] : [["map", "Map"], ["namespaces", "Namespaces"], ["can-attach", "May attach?"]];
+const PAGES = embedded ? [["map", "Map"]] : [["map", "Map"], ["namespaces", "Namespaces"], ["can-attach", "May attach?"], ["findings", "Findings"]];
 
 const state = { map: null, view: null, table: false, shown: "", address: null };
 
@@ -41,6 +42,7 @@ const VIEWS = {
       }),
   },
   "can-attach": { title: () => "May pods attach?", show: ({ question }) => showCanAttach(main, state.map, question, { go }) },
+  findings: { title: () => "Findings", show: ({ question }) => showFindings(main, question) },
   namespaces: { title: () => "Namespaces", load: async () => namespacesView(state.map) },
   network: {
     title: ({ parts }) => parts.join("/"),

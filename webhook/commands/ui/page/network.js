@@ -19,6 +19,7 @@ export function networkView(one) {
       ["Same segment", one.beside.length ? h("ul", { class: "inline" }, one.beside.slice(0, 20).map((name) => h("li", {}, networkLink(name)))) : ""],
     ]),
     section("What is wrong", wrong(one)),
+    section("Findings of the last stock-taking", findingsOf(one)),
     section("Who may attach", rightsOf(one)),
     section("Who is attached", attachments(one.attachments)),
     section("Addresses", addresses(one.addresses)),
@@ -123,4 +124,12 @@ function addresses(found) {
 function touches(one) {
   const found = one.touches ?? [];
   return found.length ? table("What the definition touches", ["What", "Value", "Where", "Plugin"], found.map((each) => [each.kind, h("span", { class: "mono" }, each.value), h("code", {}, each.path), each.plugin])) : null;
+}
+
+/** Level of a finding -> its colour. */
+export const LEVELS = { error: "bad", warning: "warn", info: "plain" };
+
+function findingsOf(one) {
+  const lines = one.findings.map((each) => h("li", {}, badge(LEVELS[each.level], each.level), h("p", {}, each.message)));
+  return lines.length ? h("ul", { class: "found" }, lines) : null;
 }
