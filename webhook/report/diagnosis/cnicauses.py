@@ -22,6 +22,9 @@ _FLAGS = re.IGNORECASE | re.DOTALL
 _REQUEST = r"(?:Get|Post|Put|Patch|Delete) [\"']?https?://(?!localhost|127\.|\[::1\]|dummy)"
 """A request of client-go that failed. A daemon on the node is no API server."""
 
+_LOCAL = r"(?:Get|Post|Put|Patch|Delete) [\"']?http://(?:localhost|127\.[\d.]+|\[::1\]|dummy)\S*"
+"""A request to a daemon on the node that failed."""
+
 _AGAIN = re.compile(r"^(?:\[[^\]]+\]: error adding container to network|CmdAdd \(shim\): )")
 """Multus in the words of a network of Multus."""
 
@@ -127,7 +130,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         "range-exhausted",
-        r"Assigned 0 out of \d+ requested|failed to assign an IP address to container|NoAvailableAddress",
+        r"Assigned 0 out of \d+ requested|failed to assign an IP address to container|NoAvailableAddress|range is full",
     ),
     _row(
         "pool-missing",
@@ -160,6 +163,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         "netns-unseen", r"failed to (?:open (?:container )?netns|Statfs) \"(?P<value>[^\"]+)|no net namespace \S+ found"
     ),
+    _row("netns-unseen", r"cannot open (?P<value>/proc/\d+/ns/net): no such file"),
     _row("dhcp-silent", r"no more tries|DHCP.*(?:timed? ?out|deadline exceeded|no (?:offer|response|answer))"),
     _row(
         "version-unsupported",
@@ -168,14 +172,18 @@ ROWS: tuple[Row, ...] = (
     _row("plugin-daemon-away", r"dial unix \S+: connect|dial tcp (?:127\.0\.0\.1|\[::1\]|localhost):\d+: connect"),
     _row(
         "plugin-daemon-away",
-        r"^failed to send CNI request|all SubConns are in TransientFailure|code = Unavailable desc",
+        r"^failed to send CNI request|all SubConns are in TransientFailure",
     ),
+    _row("plugin-daemon-away", r"rpc error: code = (?:Unavailable|DeadlineExceeded) desc"),
     _row("plugin-daemon-away", r"failed to connect to ovsdb|ovs-vsctl: \S+: database connection failed"),
     _row("plugin-daemon-away", r"unable to connect to cilium (?:agent|daemon)|cilium API client timeout exceeded"),
-    _row("plugin-daemon-away", r"unable to create endpoint: context deadline exceeded"),
+    _row("plugin-daemon-away", r"unable to create endpoint: context deadline exceeded|network process is not \(yet"),
+    _row("plugin-daemon-away", rf"{_LOCAL}: (?:EOF|context deadline exceeded|net/http: request canceled)"),
     _row("api-away", r"dial tcp [\d.\[\]:a-f]+:(?:443|6443): (?:connect|i/o timeout)"),
     _row("controller-silent", r"failed to get pod annotation|timed out waiting for (?:annotations|OVS port binding)"),
     _row("controller-silent", r"no address allocated to pod|is not ready for pod|failed to find netid for namespace"),
+    _row("node-without-cni", r"^cni plugin not initialized$"),
+    _row("attempt-hangs", r"^context deadline exceeded$"),
     # The node's devices, interfaces and kernel.
     _row(
         "node-exhausted",
@@ -249,14 +257,18 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         "config-refused",
-        r"json: cannot unmarshal|invalid CIDR|failed to load netconf|failed to parse|field is required",
+        r"json: cannot unmarshal|invalid CIDR(?! address: <nil>)|failed to load netconf|field is required",
+    ),
+    _row(
+        "config-refused",
+        r"failed to parse (?:the )?(?:netconf|config|network config|prevResult|ipam|CIDR|guid|IP\b|MAC\b)",
     ),
     _row(
         "config-refused",
         r"\b(?:master|device|mode|ipam|vlan\w*|bridge)\b[^:;]*(?:must|required|invalid|unknown|not supported)",
     ),
     _row("request-refused", r"failed to (?:create macvlan|set \S+ address to \S+): cannot assign requested address"),
-    _row("request-refused", r"invalid (?:MAC|IP) address|failed to parse (?:mac|IP) address"),
+    _row("request-refused", r"invalid (?:MAC|IP) address"),
 )
 """The words of plugins, and of delegating plugins. Words about the API server come before those about daemons."""
 
