@@ -65,7 +65,10 @@ ROWS: tuple[Row, ...] = (
         "pod-not-found",
         r"(?:error (?:waiting for|getting) pod|failed to query the pod|get pod\b).*pods? \"[^\"]+\" not found",
     ),
-    _row("pod-not-found", r"/pods/\S+ is not found|it was created anew|pod not found during Multus GetPod"),
+    _row(
+        "pod-not-found",
+        r"/pods/\S+ is not found|it was created anew|pod not found during Multus GetPod|^pods \"[^\"]+\" not found",
+    ),
     _row("daemon-away", r"^CmdAdd \(shim\): failed to send|dial unix \S*multus\S*: connect"),
     # The interface in the pod.
     _row("interface-taken", r"(?:interface name|ifname) (?P<value>\S+) (?:is )?already exist"),
@@ -126,7 +129,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         "range-exhausted",
-        r"no (?:free|available|more) IPs?\b|no more free affine blocks|all (?:IPs|IP addresses)\b.*\bused",
+        r"(?:no (?:free|available|more)|not enough) IPs?\b|no more free affine blocks|all IP(?:s| addresses)\b.*\bused",
     ),
     _row(
         "range-exhausted",
@@ -180,7 +183,7 @@ ROWS: tuple[Row, ...] = (
     _row("plugin-daemon-away", r"unable to create endpoint: context deadline exceeded|network process is not \(yet"),
     _row("plugin-daemon-away", rf"{_LOCAL}: (?:EOF|context deadline exceeded|net/http: request canceled)"),
     _row("api-away", r"dial tcp [\d.\[\]:a-f]+:(?:443|6443): (?:connect|i/o timeout)"),
-    _row("controller-silent", r"failed to get pod annotation|timed out waiting for (?:annotations|OVS port binding)"),
+    _row("controller-silent", r"failed to get pod annotation|timed out waiting for (?:annotations|OVS)\b"),
     _row("controller-silent", r"no address allocated to pod|is not ready for pod|failed to find netid for namespace"),
     _row("node-without-cni", r"^cni plugin not initialized$"),
     _row("attempt-hangs", r"^context deadline exceeded$"),
@@ -276,10 +279,10 @@ RUNTIME_ROWS: tuple[Row, ...] = (
     _row("sandbox-failed", r"sandbox image"),
     _row(
         "attempt-hangs",
-        r"code = DeadlineExceeded|context deadline exceeded|failed to reserve sandbox name|is reserved for",
+        r"code = DeadlineExceeded|context deadline exceeded|failed to reserve sandbox name|\bis reserved\b",
     ),
     _row("attempt-hangs", r"Kubelet may be retrying requests that are timing out"),
-    _row("sandbox-failed", r"OCI runtime|cgroup|runtime handler|no runtime for"),
+    _row("sandbox-failed", r"OCI runtime|cgroup|runtime handler|no runtime for|error creating pod sandbox"),
     _row("sandbox-failed", r"failed to (?:start|create|run|generate|mount)\b[^\n]*\b(?:sandbox|task|shim|container)\b"),
 )
 """The words of containerd, CRI-O and Docker about a sandbox that they cannot make, before any plugin runs."""

@@ -37,7 +37,10 @@ _ROWS = (
     ("pod-security", re.compile(r"violates PodSecurity")),
     (
         "security-policy",
-        re.compile(r"unable to validate against any (?:security context constraint|pod security policy)"),
+        re.compile(
+            r"unable to validate against any (?:security context constraint|pod security policy)"
+            r"|no providers available to validate pod"
+        ),
     ),
     ("refused-by-policy", re.compile(r"ValidatingAdmissionPolicy '(?P<value>[^']+)'.* denied request")),
     ("reference-missing", re.compile(r"no (?P<value>PriorityClass with name \S+) was found")),

@@ -1,4 +1,4 @@
-"""Why the scheduler finds no node: its message, as kubernetes 1.20 to 1.36 write it, to a cause.
+"""Why the scheduler finds no node: its message, as kubernetes writes it up to 1.36, to a cause.
 
     message = "0/" n " nodes are available: " *( n " " reason ", " ) "." [ " preemption: " ... ] / reason
 
@@ -24,6 +24,8 @@ class _Reason(NamedTuple):
 
 
 _HEAD = re.compile(r"^0/(?P<total>\d+) nodes are available: ")
+_OLD_HEAD = re.compile(r"^No nodes are available that match all of the (?:following )?predicates:+ ")
+"""Before kubernetes 1.10. NB: it does not say how many nodes there are."""
 _PREEMPTION = re.compile(r"\.? preemption: .*$", re.DOTALL)
 _BETWEEN = re.compile(r", (?=\d+ )")
 _PART = re.compile(r"^(?:(?P<nodes>\d+) )?(?P<words>.*)$", re.DOTALL)
@@ -50,6 +52,8 @@ _NOT_FOR = frozenset({"node-selector", "node-taint"})
 
 def find(message: str, pod: Json) -> tuple[str, str]:
     """Return the cause of a message, and the value that it names."""
+    if old := _OLD_HEAD.match(message):
+        return _of_old(message[old.end() :])
     head = _HEAD.match(message)
     parts = _BETWEEN.split(_PREEMPTION.sub("", message[head.end() :] if head else message))
     found = sorted(filter(None, map(_read, parts)), key=lambda one: (_CAUSES.index(one.cause), -one.nodes))
@@ -59,6 +63,15 @@ def find(message: str, pod: Json) -> tuple[str, str]:
     here = [one for one in found if one.cause not in _NOT_FOR]
     chosen = (everywhere or here or found)[0]
     return chosen.cause, _selector(pod) if chosen.cause == "node-selector" else chosen.value
+
+
+def _of_old(reasons: str) -> tuple[str, str]:
+    """Return the cause of a message without the number of all nodes: it is certain only if it is the only one."""
+    found = [_read(reason) for reason in reasons.split(", ")]
+    first = found[0]
+    if first is None or any(one is None or one.cause != first.cause for one in found):
+        return "unschedulable", ""
+    return first.cause, first.value
 
 
 def _read(written: str) -> _Reason | None:

@@ -364,6 +364,18 @@ CASES: tuple[Case, ...] = (
     Case(
         "any/overquota",
         "deployment/overquota",
+        "security-policy",
+        namespace="full",
+        source="kubernetes/minikube#7314",
+        change=message(
+            'Error creating: pods "web-0" is forbidden: no providers available to validate pod request',
+            of="FailedCreate",
+        ),
+        what="no PodSecurityPolicy",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
         "refused-by-policy",
         namespace="full",
         source="kubernetes apiserver, plugin/policy/validating",
@@ -513,6 +525,17 @@ CASES: tuple[Case, ...] = (
             of="FailedScheduling",
         ),
         what="selector of all nodes",
+    ),
+    Case(
+        "any/selector",
+        "selector",
+        "resource-short",
+        source="kubernetes 1.7 plugin/pkg/scheduler",
+        change=message(
+            "No nodes are available that match all of the following predicates:: Insufficient cpu (3).",
+            of="FailedScheduling",
+        ),
+        what="old words with one reason",
     ),
     Case(
         "any/selector",
@@ -1384,6 +1407,18 @@ CASES: tuple[Case, ...] = (
         source="invented: a plugin of nobody",
         change=words("frobnication error 0x17 in the vendor fabric"),
         what="words that nobody knows",
+    ),
+    Case(
+        "any/selector",
+        "selector",
+        "unschedulable",
+        source="argoproj/argo-workflows#190",
+        change=message(
+            "No nodes are available that match all of the following predicates:: Insufficient cpu (9), Insufficient "
+            "memory (15), MatchNodeSelector (18).",
+            of="FailedScheduling",
+        ),
+        what="old words with several reasons",
     ),
     Case(
         "any/selector",

@@ -36,6 +36,7 @@ REPORTED: tuple[Reported, ...] = (
     ),
     Reported("definition-unreadable", "k8snetworkplumbingwg/multus-cni", "getCNIConfigFromSpec: failed with: x"),
     Reported("pod-not-found", "k8snetworkplumbingwg/multus-cni", "pod not found during Multus GetPod"),
+    Reported("pod-not-found", "openshift/origin#17047", 'pods "web-0" not found'),
     Reported("file-missing", "k8snetworkplumbingwg/multus-cni#641", "No networks found in /etc/cni/multus/net.d"),
     # The interface in the pod.
     Reported("interface-taken", "k8snetworkplumbingwg/multus-cni#353", "ifname net1 is already exist"),
@@ -89,6 +90,9 @@ REPORTED: tuple[Reported, ...] = (
     Reported("range-exhausted", "projectcalico/calico", "IPAM: no more free affine blocks"),
     Reported("range-exhausted", "aws/karpenter-provider-aws#3989", "failed to assign an IP address to container"),
     Reported("range-exhausted", "cilium/cilium", '[POST /ipam][502] postIpamFailure "range is full"'),
+    Reported(
+        "range-exhausted", "Azure/azure-container-networking", "AllocateIPConfig failed: not enough IPs available"
+    ),
     Reported("pool-missing", "kubesphere/kubesphere#5036", "cannot find a qualified ippool"),
     Reported("address-taken", "danm-cni/danm#256", "requested IP address:2001:db8::113 is already in use"),
     Reported("address-taken", "k8snetworkplumbingwg/multus-cni#861", "address already in use"),
@@ -130,6 +134,7 @@ REPORTED: tuple[Reported, ...] = (
         "controller-silent", "ovn-kubernetes/ovn-kubernetes#1523", "failed to get pod annotation: timed out waiting for"
     ),
     Reported("controller-silent", "ovn-kubernetes/ovn-kubernetes#3115", "timed out waiting for OVS port binding"),
+    Reported("controller-silent", "openshift/ovn-kubernetes#474", "waiting on flows: timed out waiting for OVS flows"),
     Reported("controller-silent", "kubeovn/kube-ovn#2186", "return 500 no address allocated to pod shop/web-0"),
     Reported("controller-silent", "crc-org/crc#1462", "failed to find netid for namespace: shop"),
     Reported("node-without-cni", "containerd/containerd", "cni plugin not initialized"),
@@ -157,6 +162,7 @@ REPORTED: tuple[Reported, ...] = (
     Reported("packet-filter", "containernetworking/plugins", "unable to setup DNAT: x"),
     Reported("kernel-unable", "k8snetworkplumbingwg/multus-cni#884", 'could not add "cni0": protocol not available'),
     Reported("kernel-unable", "weaveworks/weave", "unable to set hairpin mode to true: operation not supported"),
+    Reported("master-missing", "kubernetes-sigs/kubespray#8971", "Link not found"),
     # The pod's request, and the configuration.
     Reported("request-refused", "k8snetworkplumbingwg/sriov-cni", 'invalid Ethernet MAC address: "x"'),
     Reported(
@@ -174,6 +180,11 @@ REPORTED: tuple[Reported, ...] = (
     # Words that have several reasons, or no reason that a reader can act on.
     Reported("attachment-failed", "containerd/cri#1024", 'could not add IP address to "cni0": file exists'),
     Reported("attachment-failed", "Mellanox/network-operator#1017", "failed to create macvlan: invalid argument"),
+    Reported("attachment-failed", "kubernetes/minikube#8445", 'could not add IP address to "cni0": permission denied'),
+    Reported("attachment-failed", "weaveworks/weave#3787", "no interfaces provided"),
+    Reported(
+        "attachment-failed", "spidernet-io/spiderpool#3877", "failed to RouteAdd x to new table: invalid argument"
+    ),
     Reported("attachment-failed", "kubernetes/dns#246", "cannot convert: no valid IP addresses"),
     Reported("attachment-failed", "Azure/azure-container-networking#264", "Failed to create network: exit status 255"),
     Reported(
@@ -196,6 +207,8 @@ OF_RUNTIMES: tuple[Reported, ...] = (
     Reported("sandbox-failed", "containerd/cri#338", 'failed to create task for sandbox "95": failed to load cgroup'),
     Reported("attempt-hangs", "k8snetworkplumbingwg/whereabouts#19", "code = DeadlineExceeded desc = context deadline"),
     Reported("attempt-hangs", "kubernetes/kubernetes#107561", 'failed to reserve sandbox name "web-0_shop_5d4c_0"'),
+    Reported("attempt-hangs", "okd-project/okd#271", "error reserving pod name x for id 7a: name is reserved"),
+    Reported("sandbox-failed", "okd-project/okd#271", 'error creating pod sandbox with name "x": layer not known'),
     Reported("attempt-hangs", "cri-o/cri-o", "Kubelet may be retrying requests that are timing out"),
     Reported("sandbox-failed", "containerd/containerd", 'failed to start sandbox "7a": x'),
     Reported("", "the moon", "frobnication error 0x17"),
