@@ -88,17 +88,21 @@ def _measure(api: ApiServer, directory: Path, sizes: str) -> None:
     began = time.monotonic()
     with ui(directory, "--kubeconfig", worlds.kubeconfig_of(api, directory)) as started:
         print(f"{sizes}\n  start until the address is printed  {time.monotonic() - began:6.2f} s")
+        print(f"    of these on a processor           {_processor(started.process.pid):6.2f} s")
         with browser(directory / "profile") as page:
             for title, times in _times(page, started.url):
                 print(f"  {title:34}  {statistics.median(times):6.0f} ms ({max(times):.0f})")
-        print(f"  memory of nadmit ui                 {_memory(started.process.pid):6.0f} MiB")
+            print(f"  memory of nadmit ui                 {_memory(started.process.pid):6.0f} MiB")
+            (taken,) = _findings(page)
+            print(f"  findings, for which all is read     {taken:6.0f} ms")
+            print(f"  memory of nadmit ui after that      {_memory(started.process.pid):6.0f} MiB")
 
 
 def _times(page: Page, url: str) -> Iterator[tuple[str, list[float]]]:
     ready: list[float] = []
     steps: dict[str, list[float]] = {title: [] for title, _, _ in STEPS}
     frames: list[float] = []
-    page.driver.set_script_timeout(60)
+    page.driver.set_script_timeout(120)
     run: Any = page.driver.execute_async_script
     for _ in range(ROUNDS):
         page.open(url)
@@ -109,6 +113,17 @@ def _times(page: Page, url: str) -> Iterator[tuple[str, list[float]]]:
     yield "page ready, from its address on", ready
     yield from steps.items()
     yield "a frame while zooming all segments", frames
+
+
+def _findings(page: Page) -> list[float]:
+    """Return how long a stock-taking takes; the page has none yet."""
+    run: Any = page.driver.execute_async_script
+    return [float(run(TIMED, "location.hash = '#/findings'", "findings shown"))]
+
+
+def _processor(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(pid: int) -> float:

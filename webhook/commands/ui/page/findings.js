@@ -29,6 +29,7 @@ export function showFindings(main, question) {
       ...taken.unread.map((right) => h("p", { class: "finding warn" }, right)),
       ...groupsOf(found).map((group) => findingCard(group, taken.explained)),
     );
+    performance.mark("findings shown");
     if (!found.length) list.append(h("p", { class: "empty" }, taken.findings.length ? "No finding matches." : "Nothing is wrong."));
   };
   const take = async (asked) => {
