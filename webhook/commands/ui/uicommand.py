@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
 from typing import Any, NoReturn
 
@@ -192,9 +193,14 @@ def _serve(listener: socket.socket, origin: Origin, settings: Settings, changes:
     listener.listen()  # whoever reads the address may connect at once
     click.echo(f"{origin.title} at {guard.url}")
     click.echo("Ctrl-C ends it.", err=True)
-    if has_browser:
+    if has_browser and can_open(os.environ, sys.platform):
         Thread(target=_open_browser, args=(guard.first_url,), daemon=True).start()
     server.run(sockets=[listener])
+
+
+def can_open(environ: Mapping[str, str], platform: str) -> bool:
+    """Say whether a browser has a screen. Without one, the standard library would start a browser in this terminal."""
+    return platform in {"darwin", "win32"} or any(map(environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")))
 
 
 def _open_browser(url: str) -> None:

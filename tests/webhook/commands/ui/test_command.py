@@ -20,6 +20,7 @@ from tests.fakes.objects import write_kubeconfig
 from tests.fakes.objectstore import POLICIES
 from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
+from webhook.commands.ui.uicommand import can_open
 
 pytestmark = pytest.mark.slow
 
@@ -139,6 +140,21 @@ def test_what_cannot_be_read(words: tuple[str, ...], text: str) -> None:
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (2, "")
     assert text in errors
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform", "expected"),
+    [
+        ({}, "linux", False),
+        ({"DISPLAY": ""}, "linux", False),
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({"BROWSER": "w3m"}, "linux", True),
+        ({}, "darwin", True),
+    ],
+)
+def test_without_a_screen_no_browser_is_opened(environ: dict[str, str], platform: str, *, expected: bool) -> None:
+    assert can_open(environ, platform) is expected
 
 
 def test_a_browser_is_opened_with_an_address_that_is_good_once(tmp_path: Path) -> None:

@@ -18,16 +18,39 @@ const FIELDS = [
 /** Show the form, and the answer to the question in the address. */
 export function showCanAttach(main, map, question, { go }) {
   const answer = h("div", { class: "answer", id: "answer" });
-  const lists = h("div", { hidden: true }, listOf("namespace", map.namespaces), listOf("network", map.segments.flatMap((one) => one.networks.map((each) => each.network))));
+  const lists = h(
+    "div",
+    { hidden: true },
+    listOf("namespace", map.namespaces),
+    listOf(
+      "network",
+      map.segments.flatMap((one) => one.networks.map((each) => each.network)),
+    ),
+  );
   const field = ([name, label, hint, required]) =>
     h(
       "div",
       { class: "field" },
       h("label", { for: `ask-${name}` }, label, required ? h("span", { class: "quiet" }, " (required)") : null),
-      h("input", { id: `ask-${name}`, name, value: question[name] ?? "", placeholder: hint, required, autocomplete: "off", spellcheck: "false", list: required ? `known-${name}` : false }),
+      h("input", {
+        id: `ask-${name}`,
+        name,
+        value: question[name] ?? "",
+        placeholder: hint,
+        required,
+        autocomplete: "off",
+        spellcheck: "false",
+        list: required ? `known-${name}` : false,
+      }),
     );
   const isMore = FIELDS.some(([name, , , required]) => !required && question[name]) || question.default === "true";
-  const check = h("input", { type: "checkbox", id: "ask-default", name: "default", value: "true", checked: question.default === "true" });
+  const check = h("input", {
+    type: "checkbox",
+    id: "ask-default",
+    name: "default",
+    value: "true",
+    checked: question.default === "true",
+  });
   const form = h(
     "form",
     { class: "card form", "aria-label": "May a pod attach to a network" },
@@ -37,7 +60,12 @@ export function showCanAttach(main, map, question, { go }) {
       { open: isMore },
       h("summary", {}, "More about the pod, and what it asks for"),
       h("div", { class: "grid" }, FIELDS.filter((one) => !one[3]).map(field)),
-      h("p", { class: "check" }, check, h("label", { for: "ask-default" }, "in place of the cluster's default network")),
+      h(
+        "p",
+        { class: "check" },
+        check,
+        h("label", { for: "ask-default" }, "in place of the cluster's default network"),
+      ),
     ),
     h("button", { type: "submit", class: "primary" }, "Ask"),
   );
@@ -48,7 +76,16 @@ export function showCanAttach(main, map, question, { go }) {
     showAnswer(answer, given);
   });
   main.replaceChildren(
-    h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "May pods attach?"), h("p", { class: "count" }, "The answer of the rules in force, and the text that a user would read. Nothing is created.")),
+    h(
+      "div",
+      { class: "head" },
+      h("h1", { tabindex: "-1" }, "May pods attach?"),
+      h(
+        "p",
+        { class: "count" },
+        "The answer of the rules in force, and the text that a user would read. Nothing is created.",
+      ),
+    ),
     form,
     lists,
     answer,
@@ -58,7 +95,11 @@ export function showCanAttach(main, map, question, { go }) {
 }
 
 function listOf(name, values) {
-  return h("datalist", { id: `known-${name}` }, values.slice(0, 3000).map((value) => h("option", { value })));
+  return h(
+    "datalist",
+    { id: `known-${name}` },
+    values.slice(0, 3000).map((value) => h("option", { value })),
+  );
 }
 
 async function showAnswer(answer, question) {
@@ -77,7 +118,11 @@ function partsOf(found) {
   return [
     section(
       "Answer",
-      h("p", { class: "badges" }, badge(found.allowed ? "good" : "bad", found.allowed ? "yes, they may attach" : "no, they may not attach")),
+      h(
+        "p",
+        { class: "badges" },
+        badge(found.allowed ? "good" : "bad", found.allowed ? "yes, they may attach" : "no, they may not attach"),
+      ),
       found.note ? h("p", { class: "finding warn" }, found.note) : null,
       h("pre", { tabindex: "0", "aria-label": "Output of nadmit can-attach" }, found.text),
     ),

@@ -37,12 +37,25 @@ export function table(caption, heads, rows) {
       "table",
       {},
       h("caption", { class: "hidden" }, caption),
-      h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          heads.map((head) => h("th", { scope: "col" }, head)),
+        ),
+      ),
       h(
         "tbody",
         {},
         rows.map(([first, ...rest]) =>
-          h("tr", {}, h("th", { scope: "row" }, first), rest.map((cell) => h("td", {}, cell))),
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, first),
+            rest.map((cell) => h("td", {}, cell)),
+          ),
         ),
       ),
     ),
@@ -52,7 +65,11 @@ export function table(caption, heads, rows) {
 /** Return terms with their descriptions; pairs without a value are left out. */
 export function facts(pairs) {
   const kept = pairs.filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  return h("dl", { class: "facts" }, kept.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
+  return h(
+    "dl",
+    { class: "facts" },
+    kept.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]),
+  );
 }
 
 /** Return a word about a state, with a colour and a sign, so that the colour is not needed. */

@@ -14,15 +14,27 @@ export function showFindings(main, question) {
   const again = h("button", { type: "button" }, "Take stock again");
   const choices = Object.keys(LEVELS).map((one) => h("option", { value: one }, one));
   const level = h("select", { id: "finding-level" }, h("option", { value: "" }, "all"), choices);
-  const text = h("input", { id: "finding-text", type: "search", autocomplete: "off", placeholder: "rule, object, text", value: question.text ?? "" });
+  const text = h("input", {
+    id: "finding-text",
+    type: "search",
+    autocomplete: "off",
+    placeholder: "rule, object, text",
+    value: question.text ?? "",
+  });
   let taken = null;
 
   const draw = () => {
     if (!taken) return;
     const word = text.value.toLowerCase();
-    const found = taken.findings.filter((one) => (!level.value || one.level === level.value) && findingText(one).includes(word));
+    const found = taken.findings.filter(
+      (one) => (!level.value || one.level === level.value) && findingText(one).includes(word),
+    );
     const number = (name) => found.filter((one) => one.level === name).length;
-    const counts = [counted(number("error"), "error"), counted(number("warning"), "warning"), `${number("info")} for information`];
+    const counts = [
+      counted(number("error"), "error"),
+      counted(number("warning"), "warning"),
+      `${number("info")} for information`,
+    ];
     summary.textContent = `${counts.join(", ")}. Taken at ${new Date(taken.taken).toLocaleTimeString()}${taken.old ? "; objects have changed since" : ""}.`;
     announce(summary.textContent);
     list.replaceChildren(
@@ -30,7 +42,8 @@ export function showFindings(main, question) {
       ...groupsOf(found).map((group) => findingCard(group, taken.explained)),
     );
     performance.mark("findings shown");
-    if (!found.length) list.append(h("p", { class: "empty" }, taken.findings.length ? "No finding matches." : "Nothing is wrong."));
+    if (!found.length)
+      list.append(h("p", { class: "empty" }, taken.findings.length ? "No finding matches." : "Nothing is wrong."));
   };
   const take = async (asked) => {
     again.disabled = true;
@@ -86,9 +99,18 @@ function findingCard(group, explained) {
   return h(
     "section",
     { class: "card" },
-    h("h2", {}, badge(LEVELS[level], level), " ", known ? known.title : rule, h("span", { class: "quiet" }, ` · ${group.length}`)),
+    h(
+      "h2",
+      {},
+      badge(LEVELS[level], level),
+      " ",
+      known ? known.title : rule,
+      h("span", { class: "quiet" }, ` · ${group.length}`),
+    ),
     h("ul", { class: "found" }, group.slice(0, FINDINGS_SHOWN).map(findingLine)),
-    group.length > FINDINGS_SHOWN ? h("p", { class: "quiet" }, `The first ${FINDINGS_SHOWN} of ${group.length}; a filter finds the others.`) : null,
+    group.length > FINDINGS_SHOWN
+      ? h("p", { class: "quiet" }, `The first ${FINDINGS_SHOWN} of ${group.length}; a filter finds the others.`)
+      : null,
     known ? explanations([{ ...known, title: "explained" }]) : null,
   );
 }

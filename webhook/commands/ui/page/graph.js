@@ -185,7 +185,11 @@ function detailOf(segments) {
         label: `${name}\n${user.namespace} · ${pods}`,
         kind: "workload",
         order: order++,
-        path: embedded ? null : kind === "pod" ? pathOf("pod", user.namespace, name) : pathOf("workload", user.namespace, user.workload),
+        path: embedded
+          ? null
+          : kind === "pod"
+            ? pathOf("pod", user.namespace, name)
+            : pathOf("workload", user.namespace, user.workload),
         said: `Workload ${user.workload} of namespace ${user.namespace}, ${user.pods} pods`,
       },
     });
@@ -206,10 +210,12 @@ function layOutColumns(cy) {
     node.scratch("y", y);
     return y;
   };
-  cy.nodes().roots().forEach((root) => {
-    place(root);
-    next += 0.35;
-  });
+  cy.nodes()
+    .roots()
+    .forEach((root) => {
+      place(root);
+      next += 0.35;
+    });
   cy.nodes().positions((node) => ({ x: columns[node.data("kind")], y: node.scratch("y") }));
   cy.edges().updateStyle(); // how they bend follows from the positions
 }
@@ -242,7 +248,10 @@ function circlesOf(segments) {
 function circleLabel(segment) {
   const parts = (segment.name || "default route").split("/");
   const below = segment.vlan ? `VLAN ${segment.vlan}` : parts.slice(0, -1).join("/");
-  return [parts.at(-1), below].filter(Boolean).map((text) => (text.length > 12 ? `${text.slice(0, 11)}…` : text)).join("\n");
+  return [parts.at(-1), below]
+    .filter(Boolean)
+    .map((text) => (text.length > 12 ? `${text.slice(0, 11)}…` : text))
+    .join("\n");
 }
 
 /** Put the circles of each kind into a block of rows, one block below the other, with its title. */
@@ -253,16 +262,21 @@ function layOutCircles(cy) {
   for (const group of groups) {
     const nodes = cy.nodes().filter((node) => node.data("group") === group);
     const rows = Math.ceil(nodes.length / across);
-    cy.add({ data: { id: `title ${group}`, label: titleOf(group, nodes.length), kind: "title" }, position: { x: 0, y: top } });
-    nodes.layout({
-      name: "grid",
-      cols: across,
-      rows,
-      condense: false,
-      fit: false,
-      boundingBox: { x1: -CELL / 2, y1: top + 22, w: across * CELL, h: rows * CELL },
-      sort: (one, other) => other.data("size") - one.data("size") || one.data("order") - other.data("order"),
-    }).run();
+    cy.add({
+      data: { id: `title ${group}`, label: titleOf(group, nodes.length), kind: "title" },
+      position: { x: 0, y: top },
+    });
+    nodes
+      .layout({
+        name: "grid",
+        cols: across,
+        rows,
+        condense: false,
+        fit: false,
+        boundingBox: { x1: -CELL / 2, y1: top + 22, w: across * CELL, h: rows * CELL },
+        sort: (one, other) => other.data("size") - one.data("size") || one.data("order") - other.data("order"),
+      })
+      .run();
     top += rows * CELL + 74;
   }
 }
@@ -329,7 +343,12 @@ function styleOf() {
     },
     {
       selector: 'node[kind = "missing"]',
-      style: { ...box(WIDTH.network, 46), "border-color": colour("bad"), "border-style": "dashed", color: colour("bad") },
+      style: {
+        ...box(WIDTH.network, 46),
+        "border-color": colour("bad"),
+        "border-style": "dashed",
+        color: colour("bad"),
+      },
     },
     { selector: 'node[kind = "workload"]', style: box(WIDTH.workload, 46) },
     {

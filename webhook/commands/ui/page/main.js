@@ -13,7 +13,14 @@ const main = document.getElementById("main");
 const query = document.getElementById("query");
 const live = document.getElementById("live");
 
-const PAGES = embedded ? [["map", "Map"]] : [["map", "Map"], ["namespaces", "Namespaces"], ["can-attach", "May attach?"], ["findings", "Findings"]];
+const PAGES = embedded
+  ? [["map", "Map"]]
+  : [
+      ["map", "Map"],
+      ["namespaces", "Namespaces"],
+      ["can-attach", "May attach?"],
+      ["findings", "Findings"],
+    ];
 
 const state = { map: null, view: null, table: false, shown: "", address: null };
 
@@ -41,18 +48,31 @@ const VIEWS = {
         },
       }),
   },
-  "can-attach": { title: () => "May pods attach?", show: ({ question }) => showCanAttach(main, state.map, question, { go }) },
+  "can-attach": {
+    title: () => "May pods attach?",
+    show: ({ question }) => showCanAttach(main, state.map, question, { go }),
+  },
   findings: { title: () => "Findings", show: ({ question }) => showFindings(main, question) },
   namespaces: { title: () => "Namespaces", load: async () => namespacesView(state.map) },
   network: {
     title: ({ parts }) => parts.join("/"),
-    load: async ({ parts }) => (embedded ? embeddedNetwork(parts.join("/")) : networkView(await ask("network", { namespace: parts[0], name: parts[1] }))),
+    load: async ({ parts }) =>
+      embedded
+        ? embeddedNetwork(parts.join("/"))
+        : networkView(await ask("network", { namespace: parts[0], name: parts[1] })),
   },
-  namespace: { title: ({ parts }) => parts[0], load: async ({ parts }) => namespaceView(await ask("namespace", { namespace: parts[0] })) },
-  pod: { title: ({ parts }) => parts.join("/"), load: async ({ parts }) => podView(await ask("pod", { namespace: parts[0], name: parts[1] })) },
+  namespace: {
+    title: ({ parts }) => parts[0],
+    load: async ({ parts }) => namespaceView(await ask("namespace", { namespace: parts[0] })),
+  },
+  pod: {
+    title: ({ parts }) => parts.join("/"),
+    load: async ({ parts }) => podView(await ask("pod", { namespace: parts[0], name: parts[1] })),
+  },
   workload: {
     title: ({ parts }) => parts[1],
-    load: async ({ parts }) => workloadView(await ask("workload", { namespace: parts[0], workload: parts[1] }), ...parts),
+    load: async ({ parts }) =>
+      workloadView(await ask("workload", { namespace: parts[0], workload: parts[1] }), ...parts),
   },
   search: {
     title: ({ question }) => `Search: ${question.q}`,
@@ -88,7 +108,10 @@ async function show({ again = false } = {}) {
     }
   } catch (error) {
     if (hash !== location.hash || again) return;
-    main.replaceChildren(h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "This cannot be shown")), h("p", { class: "finding bad" }, error.message));
+    main.replaceChildren(
+      h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "This cannot be shown")),
+      h("p", { class: "finding bad" }, error.message),
+    );
   }
   if (!again && !isSearch && state.address !== null) main.querySelector("h1")?.focus({ preventScroll: true });
   if (!again) {
@@ -116,7 +139,9 @@ function embeddedNetwork(reference) {
     const one = networks.find((each) => each.network === reference);
     if (!one) continue;
     const [namespace, name] = reference.split("/");
-    const rows = one.users.map((user) => h("li", {}, `${user.namespace} ${user.workload}: ${user.pods} pods on ${user.nodes} nodes`));
+    const rows = one.users.map((user) =>
+      h("li", {}, `${user.namespace} ${user.workload}: ${user.pods} pods on ${user.nodes} nodes`),
+    );
     return [
       h(
         "div",
@@ -125,17 +150,31 @@ function embeddedNetwork(reference) {
         h("h1", { tabindex: "-1" }, name),
         one.defined ? null : h("p", { class: "badges" }, badge("bad", "no such definition")),
       ),
-      h("dl", { class: "facts" }, h("dt", {}, "Segment"), h("dd", {}, segment.title), h("dt", {}, "Plugins"), h("dd", {}, [...one.types, ...one.ipam].join(", "))),
-      h("section", { class: "card" }, h("h2", {}, "Who is attached"), rows.length ? h("ul", { class: "stack" }, rows) : h("p", { class: "quiet" }, "No pod.")),
+      h(
+        "dl",
+        { class: "facts" },
+        h("dt", {}, "Segment"),
+        h("dd", {}, segment.title),
+        h("dt", {}, "Plugins"),
+        h("dd", {}, [...one.types, ...one.ipam].join(", ")),
+      ),
+      h(
+        "section",
+        { class: "card" },
+        h("h2", {}, "Who is attached"),
+        rows.length ? h("ul", { class: "stack" }, rows) : h("p", { class: "quiet" }, "No pod."),
+      ),
     ];
   }
   throw new Error(`this file has no network ${reference}`);
 }
 
 function markPages(name) {
-  document.getElementById("pages").replaceChildren(
-    ...PAGES.map(([page, title]) => link(`#/${page}`, title, { "aria-current": page === name ? "page" : false })),
-  );
+  document
+    .getElementById("pages")
+    .replaceChildren(
+      ...PAGES.map(([page, title]) => link(`#/${page}`, title, { "aria-current": page === name ? "page" : false })),
+    );
 }
 
 function showNotices() {
@@ -148,9 +187,13 @@ function showNotices() {
     ...notes.map((text) => h("p", {}, badge("plain", "note"), " ", text)),
   );
   const from = state.map.source;
-  document.getElementById("foot").replaceChildren(
-    from ? `${from.title} · ${state.map.pods.toLocaleString("en")} pods · read-only` : "A copy, made by nadmit map. Read-only.",
-  );
+  document
+    .getElementById("foot")
+    .replaceChildren(
+      from
+        ? `${from.title} · ${state.map.pods.toLocaleString("en")} pods · read-only`
+        : "A copy, made by nadmit map. Read-only.",
+    );
 }
 
 /** Load the map anew after changes, at most every two seconds, and show the view again. */

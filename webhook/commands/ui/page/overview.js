@@ -68,7 +68,10 @@ export function showOverview(main, map, question, { go, isTable, setTable }) {
   };
   const kinds = [...new Set(map.segments.map((one) => one.segment.kind))];
   const toggle = h("div", { class: "switch", role: "group", "aria-label": "Show the map as" });
-  for (const [value, title] of [[false, "Picture"], [true, "Table"]]) {
+  for (const [value, title] of [
+    [false, "Picture"],
+    [true, "Table"],
+  ]) {
     const button = h("button", { type: "button", "aria-pressed": String(isTable() === value) }, title);
     button.addEventListener("click", () => {
       setTable(value);
@@ -93,7 +96,11 @@ export function showOverview(main, map, question, { go, isTable, setTable }) {
     h(
       "form",
       { class: "filters", "aria-label": "Filters of the map", onsubmit: (event) => event.preventDefault() },
-      control("text", "Filter", h("input", { type: "search", placeholder: "name, plugin, workload", autocomplete: "off" })),
+      control(
+        "text",
+        "Filter",
+        h("input", { type: "search", placeholder: "name, plugin, workload", autocomplete: "off" }),
+      ),
       control("namespace", "Namespace", choice("all", map.namespaces ?? namespacesOf(map))),
       state.segment ? null : control("kind", "Segment", choice("all kinds", kinds)),
       toggle,
@@ -113,7 +120,12 @@ export function showOverview(main, map, question, { go, isTable, setTable }) {
 }
 
 function choice(none, names) {
-  return h("select", {}, h("option", { value: "" }, none), names.map((name) => h("option", { value: name }, name)));
+  return h(
+    "select",
+    {},
+    h("option", { value: "" }, none),
+    names.map((name) => h("option", { value: name }, name)),
+  );
 }
 
 function namespacesOf(map) {
@@ -147,8 +159,15 @@ function picture(stage, segments, go, kept) {
     "p",
     { class: "keys", id: "keys" },
     detailed ? "" : "A circle is a segment, its size the number of pods. ",
-    h("kbd", {}, "↑"), h("kbd", {}, "↓"), " choose ", h("kbd", {}, "Enter"), " open ",
-    h("kbd", {}, "+"), h("kbd", {}, "−"), h("kbd", {}, "0"), " zoom",
+    h("kbd", {}, "↑"),
+    h("kbd", {}, "↓"),
+    " choose ",
+    h("kbd", {}, "Enter"),
+    " open ",
+    h("kbd", {}, "+"),
+    h("kbd", {}, "−"),
+    h("kbd", {}, "0"),
+    " zoom",
   );
   stage.append(canvas, keys);
   const drawn = drawGraph(canvas, segments, { open: go, say: announce });
@@ -166,22 +185,44 @@ function picture(stage, segments, go, kept) {
   return drawn;
 }
 
+function segmentText(segment) {
+  return segment.kind === "definition" ? h("span", { class: "quiet" }, "its own") : segment.title;
+}
+
 function tableOf(segments, redraw, first = ROWS_FIRST) {
   const all = segments.flatMap(({ segment, networks }) => networks.map((network) => ({ segment, network })));
   const rows = all.slice(0, first).map(({ segment, network }) => {
     const users = network.users.slice(0, 4).map((user) => userLink(user));
-    const more = network.users.length > 4 ? h("span", { class: "quiet" }, ` and ${network.users.length - 4} more`) : null;
+    const more =
+      network.users.length > 4 ? h("span", { class: "quiet" }, ` and ${network.users.length - 4} more`) : null;
     return [
       networkLink(network.network),
-      network.defined ? segment.title : badge("bad", "no such definition"),
+      network.defined ? segmentText(segment) : badge("bad", "no such definition"),
       [...network.types, ...network.ipam].join(", "),
-      network.users.length ? [h("ul", { class: "inline" }, users.map((user) => h("li", {}, user))), more] : h("span", { class: "quiet" }, "no pod"),
+      network.users.length
+        ? [
+            h(
+              "ul",
+              { class: "inline" },
+              users.map((user) => h("li", {}, user)),
+            ),
+            more,
+          ]
+        : h("span", { class: "quiet" }, "no pod"),
       h("span", { class: "number" }, podsOf(network).toLocaleString("en")),
     ];
   });
-  const made = h("div", {}, table("Networks, their segments and who is on them", ["Network", "Segment", "Plugins", "Workloads", "Pods"], rows));
+  const made = h(
+    "div",
+    {},
+    table("Networks, their segments and who is on them", ["Network", "Segment", "Plugins", "Workloads", "Pods"], rows),
+  );
   if (all.length > first) {
-    const more = h("button", { type: "button", class: "more" }, `Show ${Math.min(500, all.length - first)} more of ${all.length - first}`);
+    const more = h(
+      "button",
+      { type: "button", class: "more" },
+      `Show ${Math.min(500, all.length - first)} more of ${all.length - first}`,
+    );
     more.addEventListener("click", () => made.replaceWith(tableOf(segments, redraw, first + 500)));
     made.append(more);
   }

@@ -20,7 +20,12 @@ export function namespacesView(map) {
     h("span", { class: "number" }, pods.get(name) ?? 0),
   ]);
   return [
-    h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "Namespaces"), h("p", { class: "count" }, counted(rows.length, "namespace"))),
+    h(
+      "div",
+      { class: "head" },
+      h("h1", { tabindex: "-1" }, "Namespaces"),
+      h("p", { class: "count" }, counted(rows.length, "namespace")),
+    ),
     table("Namespaces", ["Namespace", "Networks of its own", "Attachments of its pods"], rows),
   ];
 }
@@ -34,13 +39,35 @@ export function namespaceView(one) {
       { class: "head" },
       h("p", { class: "trail" }, link("#/namespaces", "Namespaces"), h("span", { "aria-hidden": "true" }, " / ")),
       h("h1", { tabindex: "-1" }, one.namespace),
-      h("p", { class: "badges" }, one.exists ? null : badge("warn", "no such namespace is known"), link(`#/can-attach?namespace=${encodeURIComponent(one.namespace)}`, "May its pods attach to …?", { class: "action" })),
+      h(
+        "p",
+        { class: "badges" },
+        one.exists ? null : badge("warn", "no such namespace is known"),
+        link(`#/can-attach?namespace=${encodeURIComponent(one.namespace)}`, "May its pods attach to …?", {
+          class: "action",
+        }),
+      ),
     ),
     facts([["Labels", labels.length ? h("ul", { class: "inline mono" }, labels) : ""]]),
-    section("What its pods may attach to", one.lacking.map((text) => h("p", { class: "finding warn" }, text)), allowed(one)),
-    section("Its own networks", one.networks.length ? h("ul", { class: "inline" }, one.networks.map((name) => h("li", {}, networkLink(name)))) : h("p", { class: "quiet" }, "None.")),
+    section(
+      "What its pods may attach to",
+      one.lacking.map((text) => h("p", { class: "finding warn" }, text)),
+      allowed(one),
+    ),
+    section(
+      "Its own networks",
+      one.networks.length
+        ? h(
+            "ul",
+            { class: "inline" },
+            one.networks.map((name) => h("li", {}, networkLink(name))),
+          )
+        : h("p", { class: "quiet" }, "None."),
+    ),
     section("What its pods are attached to", attachments(one.attachments, { withNetwork: true })),
-    one.text ? section("The same as text", h("pre", { tabindex: "0", "aria-label": "Output of nadmit rules" }, one.text)) : null,
+    one.text
+      ? section("The same as text", h("pre", { tabindex: "0", "aria-label": "Output of nadmit rules" }, one.text))
+      : null,
   ];
 }
 
@@ -49,11 +76,26 @@ function allowed(one) {
   const rows = one.allowed.map((each) => [
     networkLink(each.network),
     each.state === "yes" ? badge("good", "yes") : badge("warn", each.state),
-    h("ul", { class: "stack" }, each.grants.map((grant) => h("li", {}, grant.asks, h("span", { class: "quiet" }, ` — ${grant.decided}`)))),
+    h(
+      "ul",
+      { class: "stack" },
+      each.grants.map((grant) => h("li", {}, grant.asks, h("span", { class: "quiet" }, ` — ${grant.decided}`))),
+    ),
     each.trials.length ? each.trials.map((text) => badge("warn", text)) : "",
   ]);
-  const refused = one.refusedCount ? h("p", { class: "quiet" }, `${counted(one.refusedCount, "other network")} would be refused.`) : null;
-  return [rows.length ? table("Networks that pods of the namespace may attach to", ["Network", "Attach", "May ask for, and who decided", "On trial"], rows) : h("p", {}, "Nothing."), refused];
+  const refused = one.refusedCount
+    ? h("p", { class: "quiet" }, `${counted(one.refusedCount, "other network")} would be refused.`)
+    : null;
+  return [
+    rows.length
+      ? table(
+          "Networks that pods of the namespace may attach to",
+          ["Network", "Attach", "May ask for, and who decided", "On trial"],
+          rows,
+        )
+      : h("p", {}, "Nothing."),
+    refused,
+  ];
 }
 
 /** Return the view of a pod. */
@@ -64,7 +106,12 @@ export function podView(one) {
     h(
       "div",
       { class: "head" },
-      h("p", { class: "trail" }, link(pathOf("namespace", one.namespace), one.namespace), h("span", { "aria-hidden": "true" }, " / ")),
+      h(
+        "p",
+        { class: "trail" },
+        link(pathOf("namespace", one.namespace), one.namespace),
+        h("span", { "aria-hidden": "true" }, " / "),
+      ),
       h("h1", { tabindex: "-1" }, one.name),
       h("p", { class: "badges" }, badge(state, `${why.stage}: ${why.message}`)),
     ),
@@ -74,26 +121,52 @@ export function podView(one) {
       why.failure ? h("p", { class: "finding bad" }, why.failure.text) : null,
       explanations(one.explained),
       why.unread.map((text) => h("p", { class: "finding warn" }, text)),
-      h("details", {}, h("summary", {}, "As nadmit why says it"), h("pre", { tabindex: "0", "aria-label": "Output of nadmit why" }, one.text)),
+      h(
+        "details",
+        {},
+        h("summary", {}, "As nadmit why says it"),
+        h("pre", { tabindex: "0", "aria-label": "Output of nadmit why" }, one.text),
+      ),
     ),
     section("What it asks for", plan(one.plan)),
-    section("What it has", attachments({ count: one.attachments.length, pods: one.attachments }, { withNetwork: true, none: "Nothing." })),
+    section(
+      "What it has",
+      attachments({ count: one.attachments.length, pods: one.attachments }, { withNetwork: true, none: "Nothing." }),
+    ),
     section(
       "If it were created now",
       one.lacking.map((text) => h("p", { class: "finding warn" }, text)),
-      one.verdict ? [h("p", {}, one.verdict.allowed ? badge("good", "the webhook would allow it") : badge("bad", "the webhook would refuse it")), verdictParts(one.verdict)] : null,
+      one.verdict
+        ? [
+            h(
+              "p",
+              {},
+              one.verdict.allowed
+                ? badge("good", "the webhook would allow it")
+                : badge("bad", "the webhook would refuse it"),
+            ),
+            verdictParts(one.verdict),
+          ]
+        : null,
     ),
   ];
 }
 
 function plan(found) {
   const problems = found.problems.map((text) => h("p", { class: "finding bad" }, text));
-  if (!found.attachments.length) return problems.length ? problems : h("p", { class: "quiet" }, "No network besides the default one.");
+  if (!found.attachments.length)
+    return problems.length ? problems : h("p", { class: "quiet" }, "No network besides the default one.");
   const rows = found.attachments.map((one) => [
     one.interface,
     networkLink(one.network),
     one.default ? "in place of the default network" : "",
-    h("span", { class: "mono" }, Object.entries(one.requests).map(([key, value]) => `${key}: ${value}`).join(", ")),
+    h(
+      "span",
+      { class: "mono" },
+      Object.entries(one.requests)
+        .map(([key, value]) => `${key}: ${value}`)
+        .join(", "),
+    ),
   ]);
   return [table("The plan of the pod", ["Interface", "Network", "Place", "Asks for"], rows), problems];
 }
@@ -104,7 +177,12 @@ export function workloadView(one, namespace, workload) {
     h(
       "div",
       { class: "head" },
-      h("p", { class: "trail" }, link(pathOf("namespace", namespace), namespace), h("span", { "aria-hidden": "true" }, " / ")),
+      h(
+        "p",
+        { class: "trail" },
+        link(pathOf("namespace", namespace), namespace),
+        h("span", { "aria-hidden": "true" }, " / "),
+      ),
       h("h1", { tabindex: "-1" }, workload),
       h("p", { class: "count" }, counted(one.count, "attachment")),
     ),
@@ -115,7 +193,9 @@ export function workloadView(one, namespace, workload) {
 /** Return what a search has found. */
 export function searchView(text, map, found) {
   const word = text.toLowerCase();
-  const networks = map.segments.flatMap((one) => one.networks).filter((one) => one.network.toLowerCase().includes(word));
+  const networks = map.segments
+    .flatMap((one) => one.networks)
+    .filter((one) => one.network.toLowerCase().includes(word));
   const workloads = new Map();
   for (const segment of map.segments)
     for (const network of segment.networks)
@@ -125,9 +205,20 @@ export function searchView(text, map, found) {
       }
   const namespaces = (map.namespaces ?? []).filter((name) => name.includes(word));
   const group = (title, all, make) =>
-    all.length ? section(`${title} · ${all.length.toLocaleString("en")}`, h("ul", { class: "hits" }, all.slice(0, 20).map((one) => h("li", {}, make(one))))) : null;
+    all.length
+      ? section(
+          `${title} · ${all.length.toLocaleString("en")}`,
+          h(
+            "ul",
+            { class: "hits" },
+            all.slice(0, 20).map((one) => h("li", {}, make(one))),
+          ),
+        )
+      : null;
   const parts = [
-    found?.who ? section("Who has it", h("pre", { tabindex: "0", "aria-label": "Output of nadmit who" }, found.who)) : null,
+    found?.who
+      ? section("Who has it", h("pre", { tabindex: "0", "aria-label": "Output of nadmit who" }, found.who))
+      : null,
     group("Networks", networks, (one) => networkLink(one.network)),
     group("Namespaces", namespaces, (name) => link(pathOf("namespace", name), name)),
     group("Workloads", [...workloads.values()], userLink),
@@ -137,7 +228,12 @@ export function searchView(text, map, found) {
   return {
     count,
     parts: [
-      h("div", { class: "head" }, h("h1", { tabindex: "-1" }, `Search: ${text}`), h("p", { class: "count" }, counted(count, "hit"))),
+      h(
+        "div",
+        { class: "head" },
+        h("h1", { tabindex: "-1" }, `Search: ${text}`),
+        h("p", { class: "count" }, counted(count, "hit")),
+      ),
       parts.length ? parts : h("p", { class: "empty" }, "Nothing has this name or this address."),
     ],
   };
