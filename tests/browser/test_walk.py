@@ -266,3 +266,30 @@ def test_one_file_has_the_same_map(page: Page, tmp_path: Path, api: ApiServer) -
     page.wait(lambda: page.run("return document.querySelectorAll('tbody tr').length") == 7)
     assert page.errors() == []
     assert {one for one in page.requested() if not one.startswith(("data:", "about:"))} == {file.as_uri()}
+
+
+def test_a_large_cluster_is_shown_by_segment_and_by_neighbourhood(page: Page, tmp_path: Path) -> None:
+    """200 namespaces, 2,000 definitions and 20,000 pods; `make bench-page` measures how fast."""
+    with ApiServer() as api:
+        worlds.fill(api, worlds.large())
+        with ui(tmp_path, "--kubeconfig", worlds.kubeconfig_of(api, tmp_path)) as started:
+            page.open(started.url)
+            assert "2,000 networks on 344 segments, 2,000 workloads" in page.text
+            assert "A circle is a segment" in page.text
+            page.run("document.querySelector('.canvas').focus()")
+            page.press(Keys.ARROW_DOWN, Keys.ENTER)
+            page.wait(lambda: page.run("return location.hash") == "#/map?segment=bridge%20br-0%2C%20VLAN%201")
+            page.wait(lambda: "14 networks on 1 segment, 18 workloads" in page.text)
+            assert "A circle is a segment" not in page.text
+            page.find("#query").send_keys("team-042/app-3-6d5f-7")
+            page.wait(lambda: "Pods · 1" in page.text)
+            page.find("a[href='#/pod/team-042/app-3-6d5f-7']").click()
+            page.wait_for_heading("app-3-6d5f-7")
+            page.go("#/network/team-000/net-0", "net-0")
+            assert "199 namespaces" in page.text
+            page.go("#/map", "Map")
+            page.run("[...document.querySelectorAll('.switch button')][1].click()")
+            page.wait(lambda: page.run("return document.querySelectorAll('tbody tr').length") == 100)
+            page.find("button.more").click()
+            page.wait(lambda: page.run("return document.querySelectorAll('tbody tr').length") == 600)
+            assert page.errors() == []

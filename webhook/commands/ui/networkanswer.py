@@ -59,7 +59,7 @@ def _definition(view: ClusterView, known: Network, one: Json) -> dict[str, Any]:
     config = one.get("spec", {}).get("config") if isinstance(one.get("spec"), dict) else None
     plugins = definition.config.plugins if definition.config is not None else ()
     return {
-        "config": _pretty(config) if isinstance(config, str) else "",
+        "config": _pretty(config, is_readable=definition.config is not None) if isinstance(config, str) else "",
         "onDisk": definition.is_on_disk,
         "problems": [render(problem) for problem in definition.problems],
         "labels": texts(one, "metadata", "labels"),
@@ -73,12 +73,9 @@ def _definition(view: ClusterView, known: Network, one: Json) -> dict[str, Any]:
     }
 
 
-def _pretty(config: str) -> str:
-    """Return a configuration with an indent; as it is written if it is not JSON."""
-    try:
-        return json.dumps(json.loads(config), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return config
+def _pretty(config: str, *, is_readable: bool) -> str:
+    """Return a configuration with an indent; as it is written if it cannot be read."""
+    return json.dumps(json.loads(config), indent=2, ensure_ascii=False) if is_readable else config
 
 
 def _addresses(view: ClusterView, reference: str) -> dict[str, Any]:

@@ -43,6 +43,14 @@ def selections_of(pod: Json, network_namespace: str = NETWORK_NAMESPACE) -> PodS
     return read_pod(*texts_of(annotations), namespace=namespace, network_namespace=network_namespace)
 
 
+def _load(written: str) -> Any:
+    """Return the value of a JSON text. NB: half a pair of surrogates, which an author can escape, cannot be printed."""
+    value = json.loads(written)
+    if "\\u" not in written:
+        return value
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
 def reference_of(element: NetworkSelectionElement) -> str:
     """Return a network as namespace/name."""
     return f"{element.namespace}/{element.name}"
@@ -55,7 +63,7 @@ def status_of(pod: Json) -> list[Has] | None:
     if written is None:
         return None
     try:
-        value = json.loads(written)
+        value = _load(written)
     except (ValueError, RecursionError):  # NB: the author of a pod can nest a text as deep as the API server lets it
         return None
     return [_entry(one) for one in value if isinstance(one, Mapping)] if isinstance(value, list) else None
