@@ -1,8 +1,9 @@
 """Equal addresses and MACs on one segment: those that pods have, and those that objects ask for.
 
 Who counts as one: the two pods of a virtual machine that migrates, and a workload with its own pods. Who does not
-count: pods that are being deleted, pods on the host network, and networks whose plugin is not known. A bridge or the link of ptp is on each node for
-itself, so on these segments only pods of one node collide for sure. Interfaces of ipvlan share a MAC on purpose.
+count: pods that are being deleted, pods on the host network, and networks whose plugin is not known. A bridge or the
+link of ptp is on each node for itself, so on these segments only pods of one node collide for sure. Interfaces of
+ipvlan share a MAC on purpose.
 """
 
 from __future__ import annotations
