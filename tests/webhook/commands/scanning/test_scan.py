@@ -261,6 +261,13 @@ def test_pods_that_may_not_be_listed_end_the_command(api: ApiServer, kubeconfig:
     assert "in a Role" in result.stderr
 
 
+def test_a_server_that_does_not_answer_ends_the_command(api: ApiServer, kubeconfig: str) -> None:
+    api.answer_always[NAMESPACES] = failure(500, "etcd is gone")
+    result = run("--kubeconfig", kubeconfig)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("nadmit: namespaces: list failed with 500: etcd is gone")
+
+
 @pytest.mark.parametrize(
     ("path", "kind", "keeps"),
     [
