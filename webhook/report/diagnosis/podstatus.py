@@ -43,14 +43,6 @@ def selections_of(pod: Json, network_namespace: str = NETWORK_NAMESPACE) -> PodS
     return read_pod(*texts_of(annotations), namespace=namespace, network_namespace=network_namespace)
 
 
-def _load(written: str) -> Any:
-    """Return the value of a JSON text. NB: half a pair of surrogates, which an author can escape, cannot be printed."""
-    value = json.loads(written)
-    if "\\u" not in written:
-        return value
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-
-
 def reference_of(element: NetworkSelectionElement) -> str:
     """Return a network as namespace/name."""
     return f"{element.namespace}/{element.name}"
@@ -63,7 +55,7 @@ def status_of(pod: Json) -> list[Has] | None:
     if written is None:
         return None
     try:
-        value = _load(written)
+        value = json.loads(written)
     except (ValueError, RecursionError):  # NB: the author of a pod can nest a text as deep as the API server lets it
         return None
     return [_entry(one) for one in value if isinstance(one, Mapping)] if isinstance(value, list) else None
@@ -71,10 +63,16 @@ def status_of(pod: Json) -> list[Has] | None:
 
 def _entry(one: Mapping[str, Any]) -> Has:
     ips = one.get("ips")
-    addresses = tuple(map(str, ips)) if isinstance(ips, list) else ()
-    devices = tuple(_device_texts(part(one, "device-info")))
+    addresses = tuple(_whole(str(address)) for address in ips) if isinstance(ips, list) else ()
+    devices = tuple(map(_whole, _device_texts(part(one, "device-info"))))
     is_default = one.get("default") is True
-    return Has(text(one, "name"), text(one, "interface"), addresses, text(one, "mac"), is_default, devices)
+    name, interface, mac = (_whole(text(one, key)) for key in ("name", "interface", "mac"))
+    return Has(name, interface, addresses, mac, is_default, devices)
+
+
+def _whole(written: str) -> str:
+    """Return a text without half characters, which JSON can escape and no output can hold."""
+    return written if written.isascii() else written.encode(errors="replace").decode()
 
 
 _KINDS_OF_DEVICE = frozenset({"type", "version", "mode", "role", "driver"})
