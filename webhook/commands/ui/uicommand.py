@@ -10,7 +10,7 @@ import sys
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -28,7 +28,9 @@ from webhook.commands.options import (
     warn_unreadable,
 )
 
-from .clusterview import Origin, Settings
+if TYPE_CHECKING:
+    from .application import Changes
+    from .clusterview import Origin, Settings
 
 HOST = "127.0.0.1"
 FIRST_LISTS_S = 20.0
@@ -88,10 +90,11 @@ def ui(**options: Any) -> None:
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     listener = _listen(options["port"])
     configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
+    from .application import Changes  # noqa: PLC0415 - --help does not pay for what judges, and for a web server
+    from .clusterview import Settings  # noqa: PLC0415 - as above
+
     settings = Settings(configuration, options, options["network_namespace"])
     logging.getLogger("nadmit").addHandler(logging.NullHandler())  # the page says what a watch would log
-    from .application import Changes  # noqa: PLC0415 - --help does not pay for a web server
-
     changes = Changes()
     if objectfiles.is_copy(options):
         _serve(listener, _read_files(options), settings, changes, has_browser=options["browser"])
@@ -130,7 +133,7 @@ def _read_files(options: dict[str, Any]) -> Origin:
     return origin
 
 
-def _watch(options: dict[str, Any], changes: Any) -> tuple[Origin, Callable[[], None]]:
+def _watch(options: dict[str, Any], changes: Changes) -> tuple[Origin, Callable[[], None]]:
     """Return the cluster after its first lists, and what ends the watches. Ends the command if nothing can be read."""
     from webhook.kube.apierrors import ClusterError  # noqa: PLC0415 - files do not pay for the client
 
@@ -164,9 +167,9 @@ def _fail(lines: Sequence[str]) -> NoReturn:
     sys.exit(EXIT_UNREADABLE)
 
 
-def _serve(listener: socket.socket, origin: Origin, settings: Settings, changes: Any, *, has_browser: bool) -> None:
+def _serve(listener: socket.socket, origin: Origin, settings: Settings, changes: Changes, *, has_browser: bool) -> None:
     """Serve until a signal."""
-    import uvicorn  # noqa: PLC0415 - --help does not pay for a web server
+    import uvicorn  # noqa: PLC0415 - as above
 
     from .application import Application  # noqa: PLC0415 - as above
     from .guard import Guard  # noqa: PLC0415 - as above

@@ -22,6 +22,7 @@ export function networkView(one) {
         { class: "badges" },
         one.defined ? verdictBadge(one) : badge("bad", "no such definition"),
         countBadge(one),
+        link(`#/can-attach?network=${encodeURIComponent(one.network)}`, "May a pod attach to it?", { class: "action" }),
       ),
     ),
     facts([
