@@ -102,6 +102,8 @@ def test_hostile_addresses_of_the_page(page: Page, hostile: Ui) -> None:
     assert not is_attacked(page)
     page.go(f"#/network/{attack}/x", "This cannot be shown")
     assert not is_attacked(page)
+    page.go("#/network/%E0%A4%A/x", "This cannot be shown")
+    page.go("#/map", "Map")
 
 
 def test_hostile_texts_in_one_file(page: Page, hostile_api: ApiServer, tmp_path: Path) -> None:

@@ -196,7 +196,8 @@ return found;
 """
 
 
-def test_the_theme_is_kept(page: Page, demo: Ui) -> None:
+def test_the_theme_is_kept(page: Page, demo: Ui, tmp_path: Path) -> None:
+    """Also by a server that is started anew, on another port."""
     page.open(demo.url)
     background = "return getComputedStyle(document.body).backgroundColor"
     light = page.run(background)
@@ -208,8 +209,11 @@ def test_the_theme_is_kept(page: Page, demo: Ui) -> None:
     assert dark != light
     page.open(demo.url)
     assert (page.find("#theme").text, page.run(background)) == ("Theme: dark", dark)
-    page.find("#theme").click()
-    assert page.run(background) == light
+    with ui(tmp_path, "--manifests", "examples/cluster") as other:
+        page.open(other.url)
+        assert (page.find("#theme").text, page.run(background)) == ("Theme: dark", dark)
+        page.find("#theme").click()
+        assert page.run(background) == light
 
 
 def test_the_page_is_live(page: Page, demo: Ui, api: ApiServer) -> None:

@@ -27,8 +27,17 @@ const state = { map: null, view: null, table: false, shown: "", address: null };
 /** Split an address such as `#/network/blue/lan?x=1` into the name of its view, its parts and its question. */
 function parse(hash) {
   const [path, question] = (hash.startsWith("#/") ? hash.slice(2) : "map").split("?");
-  const [name, ...parts] = path.split("/").map(decodeURIComponent);
+  const [name, ...parts] = path.split("/").map(decode);
   return { name: name || "map", parts, question: Object.fromEntries(new URLSearchParams(question ?? "")) };
+}
+
+/** Decode a part of an address; one that is cut off, such as `%E0`, stays as it is. */
+function decode(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function go(hash, { quietly = false } = {}) {
@@ -102,7 +111,7 @@ async function show({ again = false } = {}) {
       if (!again) state.view = view.show(address);
       else state.view?.renew?.(state.map);
     } else {
-      const parts = await view.load(address);
+      const parts = await whileBusy(view.load(address));
       if (hash !== location.hash) return; // another view was opened meanwhile
       replace(parts, { again });
     }
@@ -120,6 +129,17 @@ async function show({ again = false } = {}) {
   }
   state.address = hash;
   performance.mark("view shown");
+}
+
+/** Show that an answer is on its way, unless it is there at once. */
+async function whileBusy(answer) {
+  const timer = setTimeout(() => main.setAttribute("aria-busy", "true"), 250);
+  try {
+    return await answer;
+  } finally {
+    clearTimeout(timer);
+    main.removeAttribute("aria-busy");
+  }
 }
 
 /** Put a view into the page. If it shows the same as before nothing changes; the focus stays on the same link. */
