@@ -8,8 +8,8 @@ export const DETAIL_MAX = { networks: 60, workloads: 120 };
 
 const MARGIN = 40;
 const HEIGHT_MIN = 430;
-const HEIGHT_MAX = 2000;
-const CELL = 80;
+const HEIGHT_MAX = 2600;
+const CELL = 88;
 const WIDTH = { segment: 170, network: 190, workload: 210 };
 
 /** Return how many different workloads are on networks. */
