@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages image-parts node-bundle node-image webhook-image images compiled-wheel test-compiled chart kubectl-plugin demo test agreement cover check bench fuzz image-requirements docs format golden clean
+.PHONY: help venv packages screenshots bench-page image-parts node-bundle node-image webhook-image images compiled-wheel test-compiled chart kubectl-plugin demo test agreement cover check bench fuzz image-requirements docs format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -33,14 +33,15 @@ CROSS_PACKAGES_x86_64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 CROSS_PACKAGES_aarch64 := gcc-x86-64-linux-gnu libc6-dev-amd64-cross
 HERE := $(shell uname -m)
 
-# Real CNI plugins and iptables, for the tests of the node, and compilers for the bundles. Installing them needs root.
-NODE_PACKAGES := containerd containernetworking-plugins iptables iproute2 gcc libc6-dev binutils $(FROZEN_PACKAGES) $(CROSS_PACKAGES_$(HERE))
+# Real CNI plugins and iptables, for the tests of the node, compilers for the bundles, and a browser for the tests of the
+# page. Installing them needs root.
+TEST_PACKAGES := chromium chromium-driver containerd containernetworking-plugins iptables iproute2 gcc libc6-dev binutils $(FROZEN_PACKAGES) $(CROSS_PACKAGES_$(HERE))
 
-packages: ## install the Debian packages for the tests of the node (as root), and fetch sources for its bundle
+packages: ## install the Debian packages for the tests of the node and of the page (as root), and fetch sources for its bundle
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-		echo "make: not root on Debian: tests of the node that need $(NODE_PACKAGES) may be skipped"; \
-	elif ! dpkg-query -W $(NODE_PACKAGES) >/dev/null 2>&1; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(NODE_PACKAGES); fi
+		echo "make: not root on Debian: tests that need $(TEST_PACKAGES) may be skipped"; \
+	elif ! dpkg-query -W $(TEST_PACKAGES) >/dev/null 2>&1; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(TEST_PACKAGES); fi
 	@! command -v apt-get >/dev/null || $(PYTHON) manifests/node/pythonsource.py || \
 		echo "make: the frozen form of the node bundle is neither built nor tested" >&2
 
@@ -80,6 +81,12 @@ check: $(STAMP) ## ruff, mypy strict, import-linter
 
 bench: $(STAMP) ## measure throughput, latency, memory and start-up, compared with a bare ASGI app; MULTUS=path, NADAC=path, NRI=path: with other programs too
 	$(BIN)/python -m tests.bench $(if $(MULTUS),--multus $(MULTUS)) $(if $(NADAC),--nadac $(NADAC)) $(if $(NRI),--nri $(NRI)) $(BENCH_ARGS)
+
+bench-page: $(STAMP) ## measure the page of nadmit ui in chromium, with 2,000 definitions and 20,000 pods
+	$(BIN)/python -m tests.browser.measuring
+
+screenshots: $(STAMP) ## take the screenshots of docs/ui.md again, in docs/images; needs chromium
+	$(BIN)/python -m tests.browser.screenshots docs/images
 
 fuzz: $(STAMP) ## try random inputs on every parser; TARGET="kubeyaml labels" chooses parsers, FUZZ_SECONDS=60 is for each
 	$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(TARGET)

@@ -1,4 +1,4 @@
-"""Fixtures and rules for all tests: the real API server, and no skipped `root` tests where NADMIT_NO_SKIPS is set, as in CI.
+"""Fixtures and rules for all tests: the real API server, and no skipped `root` and `browser` tests under NADMIT_NO_SKIPS.
 
 Only the tests of a real API server may be skipped in CI, because CI cannot install one.
 """
@@ -46,14 +46,14 @@ def node_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skipped `root` test into a failure under NADMIT_NO_SKIPS, unless it lacks only the API server."""
+    """Turn a skipped test that is `root` or `browser` into a failure under NADMIT_NO_SKIPS, unless it lacks only the API server."""
     report = yield
     if not report.skipped or not isinstance(report.longrepr, tuple):
         return report
     reason = report.longrepr[2]
     if reason.endswith(HOW_TO):
         report.longrepr = (__file__, 1, reason)  # the same place for all, so that the summary has one line
-    elif os.environ.get("NADMIT_NO_SKIPS") and item.get_closest_marker("root"):
+    elif os.environ.get("NADMIT_NO_SKIPS") and any(map(item.get_closest_marker, ("root", "browser"))):
         report.outcome = "failed"
         report.longrepr = f"skipped, and NADMIT_NO_SKIPS is set: {report.longrepr}"
     return report

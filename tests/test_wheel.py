@@ -33,4 +33,4 @@ def test_the_wheel_has_the_files_of_the_packages(tmp_path: Path) -> None:
     (wheel,) = target.iterdir()
     shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert shipped == {path for path in there if "/" in path}
-    assert {"webhook/plugindata/bridge.json", "certs/py.typed"} <= shipped
+    assert {"webhook/plugindata/bridge.json", "certs/py.typed", "webhook/commands/ui/page/index.html"} <= shipped

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -11,11 +13,11 @@ from webhook.commands import objectfiles
 from webhook.commands.options import Command, add_options, name_check, network_namespace_option, paint
 from webhook.commands.who import graphsource
 from webhook.report.plaintext import fact_lines
-from webhook.report.topology import maptext
+from webhook.report.topology import mapsvg, maptext
 from webhook.report.topology.outline import outline
 
 EXIT_NETWORKS, EXIT_NONE = 0, 1
-FORMS = ("text", "json", "dot", "mermaid")
+FORMS = ("text", "json", "html", "svg", "dot", "mermaid")
 
 _OPTIONS = (
     click.option(
@@ -32,7 +34,8 @@ _OPTIONS = (
         type=click.Choice(FORMS),
         default="text",
         show_default=True,
-        help="json: one object; docs/map.schema.json is its schema. dot: for Graphviz. mermaid: for Markdown pages.",
+        help="json: one object; docs/map.schema.json is its schema. html: one file, the page of nadmit ui, which opens "
+        "anywhere. svg: a picture. dot: for Graphviz. mermaid: for Markdown pages.",
     ),
 )
 
@@ -58,7 +61,9 @@ def network_map(*, output: str, **options: Any) -> None:
     Examples:
       nadmit map
       nadmit map -n blue
-      nadmit map -o dot | dot -Tsvg > networks.svg
+      nadmit map -o html > networks.html
+      nadmit map -o svg > networks.svg
+      nadmit map -o dot | dot -Tpng > networks.png
       nadmit map -o mermaid
       kubectl get pods,net-attach-def -A -o yaml | nadmit map -f -
 
@@ -74,7 +79,9 @@ def network_map(*, output: str, **options: Any) -> None:
     if output == "json":
         click.echo(maptext.render_json(found, notes, list(unread.values())))
     else:
-        render = {"dot": maptext.render_dot, "mermaid": maptext.render_mermaid}.get(output)
+        render = _PICTURES.get(output)
+        if output == "html":
+            render = partial(_render_page, notes=notes, unread=list(unread.values()))
         if render is not None:
             click.echo(render(found))
         elif found:
@@ -84,3 +91,12 @@ def network_map(*, output: str, **options: Any) -> None:
         for head, text in remarks:  # NB: a picture must stay one that can be drawn
             click.echo("\n".join(fact_lines(head, text)), err=render is not None)
     sys.exit(EXIT_NETWORKS if found else EXIT_NONE)
+
+
+_PICTURES = {"svg": mapsvg.render, "dot": maptext.render_dot, "mermaid": maptext.render_mermaid}
+
+
+def _render_page(found: maptext.Outline, *, notes: Sequence[str], unread: Sequence[str]) -> str:
+    from webhook.commands.ui import singlefile  # noqa: PLC0415 - only this form reads the files of the page
+
+    return singlefile.render(maptext.to_json(found, notes, unread))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ REQUESTS = {"ips": "--ips", "mac": "--mac", "interface": "--interface", "default
 ALLOWED_LABELS = "KEY=VALUE[,KEY=VALUE...] as in kubectl"
 
 
-def _parse_labels(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+def parse_labels(values: Iterable[str]) -> dict[str, str]:
+    """Return the labels of texts such as `app=web,tier=db`. Raises BadParameter."""
     labels: dict[str, str] = {}
     for text in (part.strip() for value in values for part in value.split(",")):
         key, sign, value = text.partition("=")
@@ -55,6 +56,10 @@ def _parse_labels(_context: click.Context, _option: click.Parameter, values: tup
         if labels.setdefault(key, value) != value:
             raise click.BadParameter(f"{key!r} is given twice, with different values; keep one of them")
     return labels
+
+
+def _labels_of(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    return parse_labels(values)
 
 
 _POD_AND_CLUSTER_OPTIONS = (
@@ -79,7 +84,7 @@ _POD_AND_CLUSTER_OPTIONS = (
         "--labels",
         metavar="KEY=VALUE[,...]",
         multiple=True,
-        callback=_parse_labels,
+        callback=_labels_of,
         help="Labels of the pod; may be repeated. Default: none.",
     ),
     click.option("--manifests", metavar="DIR", help="Tree of YAML with networks, namespaces and access policies."),
@@ -139,7 +144,7 @@ def can_attach(*, network: str, default_network: bool, output: str, network_name
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
     requests = {key: options.pop(key.replace("-", "_")) for key in REQUESTS}
     namespace = network_namespace if default_network else options["namespace"]
-    element = _read_element(network, requests, namespace=namespace, is_default=default_network)
+    element = read_element(network, requests, namespace=namespace, is_default=default_network)
     cluster = _load_cluster(options)
     rules_now = rules_in_force(options, cluster)
     result = answer(
@@ -186,7 +191,7 @@ def rules(*, shows_all: bool, output: str, **options: Any) -> None:
         click.echo(report.list_text(permissions, paint, shows_all=shows_all, is_configured=is_configured))
 
 
-def _read_element(
+def read_element(
     network: str, requests: Mapping[str, str | None], *, namespace: str, is_default: bool
 ) -> NetworkSelectionElement:
     """Return the element that NETWORK and the options make.
@@ -242,10 +247,17 @@ def _load_cluster(options: Mapping[str, Any]) -> Snapshot:
     if kubeconfig is not None and not is_cluster:
         raise click.UsageError("--kubeconfig belongs to --cluster.")
     snapshot = _list_cluster(kubeconfig) if is_cluster else _load_files(directory)
-    if not snapshot.has_namespace(options["namespace"]) and _matters(snapshot, options["namespace"]):
-        text = f'there is no namespace "{options["namespace"]}"; the answer is about one of this name without labels'
-        click.echo(f"{paint('warning:', 'warning')} {text}", err=True)
+    remark = unknown_namespace(snapshot, options["namespace"])
+    if remark:
+        click.echo(f"{paint('warning:', 'warning')} {remark}", err=True)
     return snapshot
+
+
+def unknown_namespace(snapshot: Snapshot, namespace: str) -> str:
+    """Return what an answer about a namespace that does not exist means, "" if that does not matter."""
+    if snapshot.has_namespace(namespace) or not _matters(snapshot, namespace):
+        return ""
+    return f'there is no namespace "{namespace}"; the answer is about one of this name without labels'
 
 
 def _matters(snapshot: Snapshot, namespace: str) -> bool:

@@ -115,7 +115,7 @@ class Cache(Protocol[T]):
 class Informer:
     """Keeps one cache up to date. `run` is the body of a thread; any thread may call the other methods."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition
         self,
         connection: Connection,
         resource: Resource,
@@ -125,13 +125,18 @@ class Informer:
         clock: Callable[[], float],
         jitter: Callable[[], float],
         one: tuple[str, str] = ("", ""),
+        parse: Callable[[msgspec.Raw], Item] = parse_item,
     ) -> None:
-        """`one`: namespace and name of the only object; by default all objects of all namespaces."""
+        """`one`: namespace and name of the only object, or a namespace alone; by default all objects of all namespaces.
+
+        `parse`: reads an object, for a cache that keeps more of it. Raises MalformedError.
+        """
         self.resource = resource
         self._one = one
         self._selected: Query = {"fieldSelector": resource.field_selector} if resource.field_selector else {}
         self._connection = connection
         self._cache = cache
+        self._parse_item = parse
         self._timing = timing
         self._clock = clock
         self._jitter = jitter
@@ -154,6 +159,16 @@ class Informer:
     def problem(self) -> str | None:
         """Why the cache is not filled yet. After the first list it is None forever."""
         return None if self._has_listed else self._error or "the API server has not answered yet"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the first list has neither succeeded nor failed yet."""
+        return not self._has_listed and self._error is None
+
+    @property
+    def loss(self) -> str | None:
+        """Why changes do not arrive at the moment, None while they do; the cache keeps what was there."""
+        return self._error if self._has_listed and self._is_lost else None
 
     @property
     def age_seconds(self) -> float:
@@ -332,7 +347,7 @@ class Informer:
     def _parse(self, raw: msgspec.Raw, *, needs_name: bool = True) -> Item | None:
         """Return an object; None to skip one that no API server should have stored."""
         try:
-            item = parse_item(raw)
+            item = self._parse_item(raw)
         except MalformedError as error:
             self._report(logging.WARNING, f"an object is left out: {error}")
             return None

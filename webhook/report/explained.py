@@ -117,6 +117,15 @@ def render_json(names: Iterable[str]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False)
 
 
+def summarize(name: str) -> dict[str, str]:
+    """Return the title, the meaning and the fix of a code or a rule, without its example."""
+    if name in SEVERITIES:
+        code = load_codes()[name]
+        return {"code": name, "title": code.title, "meaning": code.meaning, "fix": code.fix}
+    text = load_rules()[name]
+    return {"code": name, "title": TITLES[name], "meaning": text.cause, "fix": text.fix}
+
+
 def _rule_json(rule: str) -> dict[str, object]:
     text = load_rules()[rule]
     parts = {
@@ -192,8 +201,9 @@ def example_parts(text: RuleText) -> Iterator[tuple[str, str]]:
     if text.context:
         yield "objects that are there already (nadmit check --manifests):", text.context.rstrip("\n")
     if text.example:
+        command = f", for nadmit {text.command} -f" if text.command != "check" else ""
         options = f", with {' '.join(text.options)}" if text.options else ""
-        yield f"example{options}:", text.example.rstrip("\n")
+        yield f"example{command}{options}:", text.example.rstrip("\n")
 
 
 def _code_lines(one: Explained, paint: Paint) -> Iterator[str]:

@@ -86,14 +86,18 @@ def _notes(answer: Answer) -> Iterator[str]:
 
 def answer_json(answer: Answer) -> str:
     """Return the answer as one object."""
-    value = {
+    return json.dumps(answer_value(answer), indent=2, ensure_ascii=False)
+
+
+def answer_value(answer: Answer) -> dict[str, Any]:
+    """Return the answer as plain JSON."""
+    return {
         **_subject_json(answer.subject),
         **_permission_json(answer.permission),
         "allowedNetworks": [*answer.allowed],
         "hasMoreAllowedNetworks": answer.has_more_allowed,
         "problems": [{"rule": problem.rule, "message": render(problem)} for problem in answer.problems],
     }
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def list_text(permissions: Permissions, paint: Paint, *, shows_all: bool, is_configured: bool) -> str:

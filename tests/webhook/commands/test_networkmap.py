@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 
 import jsonschema
+import pytest
 from click.testing import CliRunner, Result
 
 from tests.fakes.apiserver import ApiServer, status
 from tests.fakes.objects import write_kubeconfig
 from tests.fakes.objectstore import NETWORKS, PODS
 from tests.paths import ROOT
-from tests.webhook.report.topology.objects import Object, bridge, has, pod
+from tests.webhook.report.topology.objects import STATUS, Object, bridge, has, pod
 from webhook.cli import nadmit
+from webhook.commands.networkmap import FORMS
 
 OBJECTS: list[Object] = [bridge(), pod("web", has(ip="10.1.0.5")), pod("db", has(), namespace="green")]
 FORBIDDEN = (403, status(403, "no"))
@@ -69,6 +71,15 @@ def test_one_namespace() -> None:
         "   └─ green pod/db",
         "  note:    only pods of namespace green were read",
     ]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_status_that_is_half_a_letter_can_be_printed(form: str) -> None:
+    """An author can escape half of a pair of surrogates in JSON; no file and no terminal takes it."""
+    half = pod("web", metadata={"annotations": {STATUS: '[{"name": "blue/\\ud800", "ips": ["\\ud800"]}]'}})
+    result = run("-f", "-", "-o", form, stdin=listed([half]))
+    assert result.exit_code == 0
+    assert result.stdout.encode()
 
 
 def test_without_networks() -> None:

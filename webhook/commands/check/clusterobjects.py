@@ -96,9 +96,9 @@ class ClusterDocuments:
 
     def add(self, written: dict[str, Any]) -> None:
         """Take an object of the cluster."""
-        if not _is_wanted(written):
+        if not is_wanted(written):
             return
-        key = None if self._is_every_pod else _key_of(written)
+        key = None if self._is_every_pod else key_of(written)
         if key is not None and key in self._alike:
             self._alike[key] += 1
             return
@@ -173,7 +173,7 @@ def _read_again(
         found, count = ClusterDocuments(is_every_pod=is_every_pod), 0
         try:
             for count, item in enumerate(pages(connection, resource), 1):  # noqa: B007 - the last one
-                found.add({**head, **_slim(item)})
+                found.add({**head, **slim(item)})
         except GoneError as error:
             gone = error
         else:
@@ -208,7 +208,7 @@ class _List(msgspec.Struct, gc=False):
 _LIST = msgspec.json.Decoder(_List)
 
 
-def _slim(item: dict[str, Any]) -> dict[str, Any]:
+def slim(item: dict[str, Any]) -> dict[str, Any]:
     """Return an object without the large parts that nothing reads."""
     metadata = {key: value for key, value in (item.get("metadata") or {}).items() if key != "managedFields"}
     phase = (item.get("status") or {}).get("phase")
@@ -216,7 +216,7 @@ def _slim(item: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "metadata": metadata, **({"status": {"phase": phase}} if phase else {})}
 
 
-def _is_wanted(written: Mapping[str, Any]) -> bool:
+def is_wanted(written: Mapping[str, Any]) -> bool:
     """Say whether an object is judged for itself: no ended pod, and no workload that another one makes."""
     if written["kind"] == POD.kind:
         return (written.get("status") or {}).get("phase") not in ENDED
@@ -229,7 +229,7 @@ def _controller_of(written: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((owner for owner in owners if owner.get("controller")), None)
 
 
-def _key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
+def key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
     """Return what pods have in common that are judged alike; None for everything else.
 
     NB: whoever creates a pod writes its controller into it, so the controller alone must not hide a pod.
@@ -238,11 +238,22 @@ def _key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
     if owner is None:
         return None
     metadata, spec = written["metadata"], written.get("spec") or {}
-    annotations = without_status(metadata.get("annotations") or {})
+    every = without_status(metadata.get("annotations") or {})
+    annotations = {key: value for key, value in every.items() if key not in WRITTEN_BY_NODES}
     labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in OF_ONE_POD}
     place = (metadata.get("namespace"), owner.get("uid"), spec.get("serviceAccountName"), spec.get("hostNetwork"))
     return (*place, *sorted(annotations.items()), *sorted(labels.items()))
 
+
+WRITTEN_BY_NODES = frozenset(
+    {
+        "cni.projectcalico.org/containerID",
+        "cni.projectcalico.org/podIP",
+        "cni.projectcalico.org/podIPs",
+        "k8s.ovn.org/pod-networks",
+    }
+)
+"""Annotations that a plugin of the default network writes with another value into each pod, and no decision reads."""
 
 OF_ONE_POD = frozenset(
     {

@@ -55,11 +55,20 @@ def read(kubeconfig: Path | None, target: Target, tell: Tell) -> Read:
     """Read all that a diagnosis needs. Raises ClusterError, NotFoundError and ForbiddenError for the object itself."""
     connection = Connection(kubeconfig, environ=os.environ)
     connection.open()
-    reader = _Reader(connection, tell)
     try:
-        reader.read(target)
+        return read_through(connection, target, tell, has_context=True)
     finally:
         connection.close()
+
+
+def read_through(connection: Connection, target: Target, tell: Tell, *, has_context: bool) -> Read:
+    """Read the same through an open connection.
+
+    `has_context`: whether to list what decisions read, which a program that watches has; that about ResourceClaims is
+    listed for a pod with claims.
+    """
+    reader = _Reader(connection, tell)
+    reader.read(target, has_context=has_context)
     return reader.found
 
 
@@ -69,10 +78,11 @@ class _Reader:
         self.tell = tell
         self.found = Read()
 
-    def read(self, target: Target) -> None:
+    def read(self, target: Target, *, has_context: bool) -> None:
         if target.kind != NETWORK_KIND:
             self._add_object(target.kind, target.namespace, target.name)
-        self._add_context()
+        if has_context or self.has_claims:
+            self._add_context()
         if target.kind == NETWORK_KIND:
             self._list("Pod", "")
             self._events("", {"fieldSelector": "type=Warning"})
@@ -133,10 +143,13 @@ class _Reader:
             self.tell(f"{resource.kind}: {count}")
             return
 
+    @property
+    def has_claims(self) -> bool:
+        return any(map(_has_claims, self.found.objects.values()))
+
     def _add_context(self) -> None:
-        has_claims = any(map(_has_claims, self.found.objects.values()))
         for resource, kind in CONTEXT:
-            if kind.kind != "Pod" and (has_claims or kind.kind not in DEVICE_KINDS):
+            if kind.kind != "Pod" and (self.has_claims or kind.kind not in DEVICE_KINDS):
                 self._add_all(kind.kind, resource, "")
 
 

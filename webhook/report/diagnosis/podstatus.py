@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
 from cniplugin.netspec.selection import NETWORK_STATUS_KEYS, NetworkSelectionElement
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.plugins.goparsing import read_address
+from webhook.admission.view.addressclaims import mac_key
 
 from .causes import Attachment
 from .objectset import Json, part, text, texts
@@ -61,10 +63,16 @@ def status_of(pod: Json) -> list[Has] | None:
 
 def _entry(one: Mapping[str, Any]) -> Has:
     ips = one.get("ips")
-    addresses = tuple(map(str, ips)) if isinstance(ips, list) else ()
-    devices = tuple(_device_texts(part(one, "device-info")))
+    addresses = tuple(_whole(str(address)) for address in ips) if isinstance(ips, list) else ()
+    devices = tuple(map(_whole, _device_texts(part(one, "device-info"))))
     is_default = one.get("default") is True
-    return Has(text(one, "name"), text(one, "interface"), addresses, text(one, "mac"), is_default, devices)
+    name, interface, mac = (_whole(text(one, key)) for key in ("name", "interface", "mac"))
+    return Has(name, interface, addresses, mac, is_default, devices)
+
+
+def _whole(written: str) -> str:
+    """Return a text without half characters, which JSON can escape and no output can hold."""
+    return written if written.isascii() else written.encode(errors="replace").decode()
 
 
 _KINDS_OF_DEVICE = frozenset({"type", "version", "mode", "role", "driver"})
@@ -82,8 +90,13 @@ def _device_texts(info: Json) -> Iterator[str]:
 
 
 def match(pod: Json, selections: PodSelections) -> tuple[Attachment, ...]:
+    """Return each selected network of a pod with its entry of network-status; see `match_entries`."""
+    return match_entries(status_of(pod) or (), selections)
+
+
+def match_entries(entries: Iterable[Has], selections: PodSelections) -> tuple[Attachment, ...]:
     """Return each selected network with its entry of network-status, if it has one. An entry counts once."""
-    rest = status_of(pod) or []
+    rest = list(entries)
     found = []
     for position, element in selections.elements:
         reference, item = reference_of(element), 0 if position is None else position + 1
@@ -98,10 +111,10 @@ def match(pod: Json, selections: PodSelections) -> tuple[Attachment, ...]:
     return tuple(found)
 
 
-def ignored(pod: Json, selections: PodSelections) -> tuple[str, str] | None:
-    """Return the first network that the pod has in another way than it asks, and how; None if there is none."""
-    attached = match(pod, selections)
-    macs = {(one.name, one.interface): one.mac for one in status_of(pod) or ()}
+def ignored(entries: Sequence[Has], selections: PodSelections) -> tuple[str, str] | None:
+    """Return the first network that a pod has in another way than it asks, and how; None if there is none."""
+    attached = match_entries(entries, selections)
+    macs = {(one.name, one.interface): one.mac for one in entries}
     for (_, element), has in zip(selections.elements, attached, strict=True):
         if not has.is_attached:
             continue
@@ -113,15 +126,21 @@ def ignored(pod: Json, selections: PodSelections) -> tuple[str, str] | None:
 
 def _differences(element: NetworkSelectionElement, has: Attachment, mac: str) -> Sequence[str]:
     asked = [address.partition("/")[0] for address in element.ips]
-    lacking = [address for address in asked if address not in has.addresses]
+    having = {_normal(address) for address in has.addresses}
+    lacking = [address for address in asked if _normal(address) not in having]
     found = []
     if lacking and has.addresses:
         found.append(f"it asks for address {', '.join(lacking)} and has {', '.join(has.addresses)}")
-    if element.mac and mac and element.mac.lower() != mac.lower():
+    if element.mac and mac and mac_key(element.mac) != mac_key(mac):
         found.append(f"it asks for MAC address {element.mac} and has {mac}")
     if element.interface and has.interface and element.interface != has.interface:
         found.append(f"it asks for interface {element.interface} and has {has.interface}")
     return found
+
+
+def _normal(written: str) -> str:
+    address = read_address(written.partition("/")[0])
+    return written if address is None else str(address)
 
 
 def definition_of(written: Json | None) -> Definition:

@@ -25,12 +25,16 @@ class Recorded(NamedTuple):
 
 
 class Right(NamedTuple):
-    """Whether pods of a namespace may attach to a network, and who decides."""
+    """Whether pods of a namespace may attach to a network, and who decides.
+
+    `needs_limits`: only pods that ask for something, such as a bandwidth, may.
+    """
 
     namespace: str
     is_allowed: bool
     decided: str
     reason: str = ""
+    needs_limits: bool = False
 
 
 class World(NamedTuple):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from webhook.report.plaintext import counted, fact_lines
+from webhook.report.plaintext import counted, fact_lines, printable
 
 from .freeaddresses import Free, Span
 from .graph import Claim
@@ -57,8 +57,7 @@ _UNKNOWN_NODE = "a node that is not known"
 
 
 def _facts(head: str, text: str) -> Iterator[str]:
-    """NB: whoever creates a pod can write what its status has; control characters do not reach the terminal."""
-    return fact_lines(head, "".join(letter if letter.isprintable() else "?" for letter in text))
+    return fact_lines(head, printable(text))
 
 
 def _nobody(answer: Answer) -> str:
@@ -235,7 +234,12 @@ def _span(one: Span) -> str:
 
 def render_free_json(one: Free) -> str:
     """Return the free addresses as one JSON object."""
-    value = {
+    return json.dumps(free_json(one), indent=2, ensure_ascii=False)
+
+
+def free_json(one: Free) -> dict[str, Any]:
+    """Return the free addresses as plain JSON."""
+    return {
         "network": one.network,
         "segment": _segment_json(one.segment),
         "ipam": one.ipam,
@@ -246,7 +250,6 @@ def render_free_json(one: Free) -> str:
         "notes": list(one.notes),
         "unread": list(one.unread),
     }
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _span_json(one: Span) -> dict[str, Any]:

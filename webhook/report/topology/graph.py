@@ -9,7 +9,9 @@ What a DRA driver attached is in the status of the ResourceClaim (`networkData`,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from sys import intern
 from typing import Any, NamedTuple
 
 from cniplugin.access.content.facts import ADDRESS, DEVICE, INTERFACE, MAC, facts_of, fold
@@ -22,12 +24,15 @@ from webhook.admission.templates.podtemplates import find_by_shape
 from webhook.admission.view.addressclaims import claims_of, mac_key
 from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
-from webhook.report.diagnosis.podstatus import reference_of, status_of
+from webhook.report.diagnosis.podstatus import Has, reference_of, status_of
 
 from .segments import DEFINITION, DRIVER, Segment, segment_of
 
 TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells its ReplicaSets apart; their names end with it."""
+
+READ_MAX = 20_000
+"""Annotations that are remembered: a graph that follows a cluster for weeks sees texts that never come again."""
 
 POOL_GROUP = "whereabouts.cni.cncf.io"
 
@@ -137,98 +142,120 @@ def device_key(written: str) -> str:
     return written
 
 
+class _Claimed(NamedTuple):
+    """A device of a claim that is an interface of a pod (`namespace/name`)."""
+
+    pod: str
+    device: ClaimedDevice
+    interface: str
+    addresses: tuple[str, ...]
+    mac: str
+
+
+class Part(NamedTuple):
+    """What one object adds to the graph. `pod`: a pod that has not ended. `claimed`: what a driver made for a claim."""
+
+    pod: Pod | None = None
+    network: Network | None = None
+    attachments: tuple[Attachment, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    allocations: tuple[Allocation, ...] = ()
+    claimed: tuple[_Claimed, ...] = ()
+
+
+NOTHING = Part()
+
+Key = tuple[str, str, str]
+"""Kind, namespace and name of an object."""
+
+
 class Graph:
-    """Takes objects, and makes the topology of them."""
+    """Takes objects, and makes the topology of them.
+
+    `read` may run beside the other methods, which are for one thread at a time. Whoever
+    watches a cluster reads an object when it arrives, and keeps it later.
+    """
 
     def __init__(self, network_namespace: str = NETWORK_NAMESPACE) -> None:
         self._network_namespace = network_namespace
-        self._networks: dict[str, Network] = {}
-        self._pods: dict[str, tuple[Attachment, ...]] = {}
-        self._claims: dict[tuple[str, str, str], tuple[Claim, ...]] = {}
-        self._pools: dict[str, tuple[Allocation, ...]] = {}
-        self._bare: dict[str, Pod] = {}
-        self._claimed: dict[str, tuple[_Claimed, ...]] = {}
+        self._parts: dict[Key, Part] = {}
         self._read: dict[tuple[str, str, str], PodSelections] = {}
 
     def add(self, one: Json) -> None:
         """Take an object; kinds that have nothing to say are ignored."""
+        key = text(one, "kind"), text(one, "metadata", "namespace"), text(one, "metadata", "name")
+        self.put(key, self.read(one))
+
+    def put(self, key: Key, added: Part) -> bool:
+        """Keep the part of an object in place of an earlier one; NOTHING drops it. Return whether anything changed."""
+        if self._parts.get(key, NOTHING) == added:
+            return False
+        if added == NOTHING:
+            del self._parts[key]
+        else:
+            self._parts[key] = added
+        return True
+
+    def keep_only(self, kind: str, keys: Collection[tuple[str, str]]) -> bool:
+        """Drop the objects of a kind but those with these namespaces and names. Return whether anything changed."""
+        dropped = [key for key in self._parts if key[0] == kind and key[1:] not in keys]
+        for key in dropped:
+            del self._parts[key]
+        return bool(dropped)
+
+    def read(self, one: Json) -> Part:
+        """Return what an object adds; NOTHING for kinds that have nothing to say, and for a pod that has ended."""
         kind = text(one, "kind")
         group = text(one, "apiVersion").rpartition("/")[0]
         if kind == "Pod" and not group:
-            self._add_pod(one)
-        elif kind == netattachdef.KIND and group == netattachdef.GROUP:
-            self._add_network(one)
-        elif kind == "IPPool" and group == POOL_GROUP:
-            self._pools[_name(one)] = tuple(_allocations(one))
-        elif kind == RESOURCE_CLAIM.kind and group == RESOURCE_CLAIM.group:
-            self._claimed[_name(one)] = tuple(_claimed(one))
-        elif kind not in {"Event", "List"} and not any(owner.get("controller") for owner in _owners(one)):
-            self._add_templates(kind, one)
+            return self._read_pod(one, status_of(one) or ())
+        if kind == netattachdef.KIND and group == netattachdef.GROUP:
+            return _read_network(one)
+        if kind == "IPPool" and group == POOL_GROUP:
+            return Part(allocations=tuple(_allocations(one)))
+        if kind == RESOURCE_CLAIM.kind and group == RESOURCE_CLAIM.group:
+            return Part(claimed=tuple(_claimed(one)))
+        if kind in {"Event", "List"} or any(owner.get("controller") for owner in _owners(one)):
+            return NOTHING
+        return self._read_templates(kind, one)
 
     def finish(self) -> Topology:
         """Return the topology of what was taken."""
+        parts = [(key, self._parts[key]) for key in sorted(self._parts, key=_order)]
         return Topology(
-            networks=dict(sorted(self._networks.items())),
-            attachments=tuple(one for _, of in sorted(self._with_claimed().items()) for one in of),
-            claims=tuple(one for _, of in sorted(self._claims.items()) for one in of),
-            allocations=tuple(one for _, of in sorted(self._pools.items()) for one in of),
-            pods=frozenset(self._pods),
+            networks={own.network.definition.reference: own.network for _, own in parts if own.network is not None},
+            attachments=tuple(one for of in _with_claimed([own for _, own in parts]) for one in of),
+            claims=tuple(one for _, own in parts for one in own.claims),
+            allocations=tuple(one for _, own in parts for one in own.allocations),
+            pods=frozenset(f"{key[1]}/{key[2]}" for key, own in parts if own.pod is not None),
         )
 
-    def _with_claimed(self) -> Mapping[str, tuple[Attachment, ...]]:
-        """Return the attachments of all pods, with those that a driver made for a ResourceClaim."""
-        found = dict(self._pods)
-        for claimed in (one for of in self._claimed.values() for one in of):
-            before = found.get(claimed.pod)
-            if before is not None:
-                pod = before[0].pod if before else self._bare[claimed.pod]
-                found[claimed.pod] = _merge(pod, before, claimed)
-        return found
+    def add_pod(self, one: Json, status: Iterable[Has]) -> None:
+        """Take a pod whose network-status was read."""
+        key = text(one, "kind"), text(one, "metadata", "namespace"), text(one, "metadata", "name")
+        self.put(key, self._read_pod(one, status))
 
-    def _add_network(self, one: Json) -> None:
-        metadata = part(one, "metadata")
-        config = part(one, "spec").get("config")
-        definition = netattachdef.build(
-            namespace=text(metadata, "namespace"),
-            name=text(metadata, "name"),
-            config=config if isinstance(config, str) else None,
-            labels=texts(metadata, "labels"),
-            annotations=texts(metadata, "annotations"),
-        )
-        self._networks[definition.reference] = Network(definition, segment_of(definition))
-        self._keep_claims("network", definition.namespace, definition.name, _claims_of_network(definition))
-
-    def _add_pod(self, one: Json) -> None:
+    def _read_pod(self, one: Json, status: Iterable[Has]) -> Part:
         metadata = part(one, "metadata")
         if text(one, "status", "phase") in ENDED:
-            return
-        pod = _pod(one)
-        reference = f"{pod.namespace}/{pod.name}"
-        self._pods[reference] = tuple(_attachments(pod, one))
-        if not self._pods[reference]:
-            self._bare[reference] = pod
-        self._keep_claims("pod", pod.namespace, pod.name, self._claims_of("pod", metadata, pod.namespace, pod.name))
+            return NOTHING
+        pod = pod_of(one)
+        claims = self._claims_of("pod", metadata, pod.namespace, pod.name)
+        return Part(pod=pod, attachments=tuple(_attachments(pod, one, status)), claims=tuple(claims))
 
-    def _add_templates(self, kind: str, one: Json) -> None:
+    def _read_templates(self, kind: str, one: Json) -> Part:
         namespace, name = text(one, "metadata", "namespace"), text(one, "metadata", "name")
-        found = find_by_shape(dict(one))
-        claims = [
-            claim
-            for template in found
-            for claim in self._claims_of(kind.lower(), part(template.pod, "metadata"), namespace, name)
-        ]
-        self._keep_claims(kind.lower(), namespace, name, claims)
-
-    def _keep_claims(self, kind: str, namespace: str, name: str, claims: Iterable[Claim]) -> None:
-        kept = tuple(claims)
-        if kept:
-            self._claims[kind, namespace, name] = kept
-        else:
-            self._claims.pop((kind, namespace, name), None)
+        return Part(
+            claims=tuple(
+                claim
+                for template in find_by_shape(dict(one))
+                for claim in self._claims_of(kind.lower(), part(template.pod, "metadata"), namespace, name)
+            )
+        )
 
     def _claims_of(self, kind: str, metadata: Json, namespace: str, name: str) -> Iterator[Claim]:
         annotations = texts(metadata, "annotations")
-        for position, element in self._selections(*texts_of(annotations), namespace).elements:
+        for position, element in self.selections(*texts_of(annotations), namespace).elements:
             network, item = reference_of(element), 0 if position is None else position + 1
             asked = [(one.path, one.value, one.address) for one in claims_of(element)]
             if element.infiniband_guid:
@@ -238,14 +265,34 @@ class Graph:
             for path, value, key in asked:
                 yield Claim(kind, namespace, name, network, item, path, value, key)
 
-    def _selections(self, networks: str, default: str, namespace: str) -> PodSelections:
-        """Read annotations once for all pods of a workload."""
+    def selections(self, networks: str, default: str, namespace: str) -> PodSelections:
+        """Return what two annotations ask for. They are read once for all pods of a workload."""
         key = networks, default, namespace
         if key not in self._read:
+            if len(self._read) >= READ_MAX:
+                self._read.clear()
             self._read[key] = read_pod(
                 networks, default, namespace=namespace, network_namespace=self._network_namespace
             )
         return self._read[key]
+
+
+def _order(key: Key) -> tuple[str, str]:
+    """Sort claims by kind, as `finish` lists them, and everything by its reference."""
+    return key[0].lower(), f"{key[1]}/{key[2]}"
+
+
+def _read_network(one: Json) -> Part:
+    metadata = part(one, "metadata")
+    config = part(one, "spec").get("config")
+    definition = netattachdef.build(
+        namespace=text(metadata, "namespace"),
+        name=text(metadata, "name"),
+        config=config if isinstance(config, str) else None,
+        labels=texts(metadata, "labels"),
+        annotations=texts(metadata, "annotations"),
+    )
+    return Part(network=Network(definition, segment_of(definition)), claims=tuple(_claims_of_network(definition)))
 
 
 def _name(one: Json) -> str:
@@ -256,12 +303,13 @@ def _owners(one: Json) -> list[Json]:
     return items(one, "metadata", "ownerReferences")
 
 
-def _pod(one: Json) -> Pod:
-    return Pod(
-        namespace=text(one, "metadata", "namespace"),
+def pod_of(one: Json) -> Pod:
+    """Return what the topology keeps of a pod."""
+    return Pod(  # NB: texts of many pods are kept once
+        namespace=intern(text(one, "metadata", "namespace")),
         name=text(one, "metadata", "name"),
-        phase=text(one, "status", "phase"),
-        node=text(one, "spec", "nodeName"),
+        phase=intern(text(one, "status", "phase")),
+        node=intern(text(one, "spec", "nodeName")),
         since=text(one, "status", "startTime") or text(one, "metadata", "creationTimestamp"),
         leaving=text(one, "metadata", "deletionTimestamp"),
         owner=_owner(one),
@@ -281,26 +329,16 @@ def _owner(one: Json) -> str:
     return f"{kind}/{name}"
 
 
-def _attachments(pod: Pod, one: Json) -> Iterator[Attachment]:
+def _attachments(pod: Pod, one: Json, status: Iterable[Has]) -> Iterator[Attachment]:
     seen: set[str] = set()
-    for entry in status_of(one) or ():
+    for entry in status:
         addresses = tuple(_address_key(written) for written in entry.addresses)
         seen.update(addresses)
-        yield Attachment(pod, entry.name, entry.interface, addresses, entry.mac, entry.devices)
+        yield Attachment(pod, intern(entry.name), intern(entry.interface), addresses, entry.mac, entry.devices)
     written = [text(item, "ip") for item in items(one, "status", "podIPs")] or [text(one, "status", "podIP")]
     rest = tuple(key for key in dict.fromkeys(map(_address_key, filter(None, written))) if key not in seen)
     if rest:
         yield Attachment(pod, "", "" if pod.is_on_host else "eth0", rest, "")
-
-
-class _Claimed(NamedTuple):
-    """A device of a claim that is an interface of a pod (`namespace/name`)."""
-
-    pod: str
-    device: ClaimedDevice
-    interface: str
-    addresses: tuple[str, ...]
-    mac: str
 
 
 def _claimed(claim: Json) -> Iterator[_Claimed]:
@@ -320,6 +358,19 @@ def _claimed(claim: Json) -> Iterator[_Claimed]:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
+
+
+def _with_claimed(parts: Sequence[Part]) -> Iterator[tuple[Attachment, ...]]:
+    """Yield the attachments of each pod, with those that a driver made for a ResourceClaim."""
+    claimed: defaultdict[str, list[_Claimed]] = defaultdict(list)
+    for one in (one for own in parts for one in own.claimed):
+        claimed[one.pod].append(one)
+    for own in parts:
+        found, pod = own.attachments, own.pod
+        if pod is not None:
+            for one in claimed.get(f"{pod.namespace}/{pod.name}", ()):
+                found = _merge(pod, found, one)
+        yield found
 
 
 def _merge(pod: Pod, attachments: tuple[Attachment, ...], claimed: _Claimed) -> tuple[Attachment, ...]:

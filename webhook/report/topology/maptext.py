@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from webhook.report.plaintext import counted
+from webhook.report.plaintext import counted, printable
 
 from .outline import NetworkOutline, SegmentOutline, User, is_alone
+from .segments import Segment
 
 Paint = Callable[[str, str], str]
 """(text, role) -> text with colour. Roles: `note`, `place`, `warning`."""
@@ -31,7 +32,7 @@ def _segment_lines(one: SegmentOutline, paint: Paint) -> Iterator[str]:
         for network in one.networks:
             yield from _network_lines(network, "", paint)
         return
-    yield paint(_plain(one.segment.title), "note")
+    yield paint(printable(one.segment.title), "note")
     for network, (branch, stem) in _branches(one.networks):
         first, *rest = _network_lines(network, stem, paint)
         yield f"{branch}{first}"
@@ -41,7 +42,7 @@ def _segment_lines(one: SegmentOutline, paint: Paint) -> Iterator[str]:
 def _network_lines(one: NetworkOutline, stem: str, paint: Paint) -> Iterator[str]:
     what = ", ".join((*one.types, *one.ipam)) if one.is_defined else "no such definition"
     suffix = "" if one.users else ": no pod"
-    yield f"{paint(_plain(one.network), 'place')}{f' ({_plain(what)})' if what else ''}{suffix}"
+    yield f"{paint(printable(one.network), 'place')}{f' ({printable(what)})' if what else ''}{suffix}"
     lines = [_user(user) for user in one.users[:SHOWN_MAX]]
     if len(one.users) > SHOWN_MAX:
         lines.append(f"and {counted(len(one.users) - SHOWN_MAX, 'workload')} more; -o json has all")
@@ -56,22 +57,22 @@ def _branches(items: Sequence[_Item]) -> Iterator[tuple[_Item, tuple[str, str]]]
 
 def _user(one: User) -> str:
     if one.workload.startswith("pod/"):
-        return _plain(f"{one.namespace} {one.workload}")
+        return printable(f"{one.namespace} {one.workload}")
     nodes = f" on {counted(one.nodes, 'node')}" if one.nodes > 1 else ""
-    return _plain(f"{one.namespace} {one.workload}: {counted(one.pods, 'pod')}{nodes}")
-
-
-def _plain(text: str) -> str:
-    """NB: whoever creates a pod can write what its status has; control characters do not reach the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable(f"{one.namespace} {one.workload}: {counted(one.pods, 'pod')}{nodes}")
 
 
 def render_json(outline: Outline, notes: Sequence[str], unread: Sequence[str]) -> str:
     """Return the outline as one JSON object."""
-    value = {
+    return json.dumps(to_json(outline, notes, unread), indent=2, ensure_ascii=False)
+
+
+def to_json(outline: Outline, notes: Sequence[str], unread: Sequence[str]) -> dict[str, Any]:
+    """Return the outline as plain JSON."""
+    return {
         "segments": [
             {
-                "segment": {"kind": one.segment.kind, "name": one.segment.name, "vlan": one.segment.vlan},
+                "segment": segment_json(one.segment),
                 "networks": [_network_json(network) for network in one.networks],
             }
             for one in outline
@@ -79,7 +80,11 @@ def render_json(outline: Outline, notes: Sequence[str], unread: Sequence[str]) -
         "notes": list(notes),
         "unread": list(unread),
     }
-    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def segment_json(one: Segment) -> dict[str, str]:
+    """Return a segment as plain JSON."""
+    return {"kind": one.kind, "name": one.name, "vlan": one.vlan, "title": one.title}
 
 
 def _network_json(one: NetworkOutline) -> dict[str, Any]:
@@ -138,7 +143,7 @@ def render_dot(outline: Outline) -> str:
 
 def _dot(text: str) -> str:
     """Return a quoted string: in one, a backslash and a quotation mark need a backslash."""
-    escaped = _plain(text).replace("\\", "\\\\").replace('"', '\\"')
+    escaped = printable(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
@@ -162,4 +167,4 @@ _MERMAID = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", 
 
 def _mermaid(text: str) -> str:
     """Return a quoted string: in one, letters that mean something are written as entities."""
-    return f'"{"".join(_MERMAID.get(letter, letter) for letter in _plain(text))}"'
+    return f'"{"".join(_MERMAID.get(letter, letter) for letter in printable(text))}"'

@@ -1,0 +1,1 @@
+"""Tests of `nadmit ui`, without a browser."""
