@@ -1,0 +1,195 @@
+"""Passes at an API server: only differences are written, and what it refuses is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.apiserver import failure
+from webhook.kube.apierrors import ClusterError, ForbiddenError
+from webhook.openreports.reportform import APIS, OPEN_REPORTS, POLICY_REPORTS, ReportApi
+from webhook.openreports.reportpass import BETWEEN_WRITES_S, REFUSALS_MAX
+from webhook.openreports.reportstore import NoReportsError
+from webhook.report.scan.finding import WARNING
+
+from .reportserver import BLUE, Passes, ReportServer, collection, finding, pod
+
+FOREIGN = {
+    "metadata": {
+        "name": "uid-of-blue-web-0",
+        "namespace": "blue",
+        "labels": {"app.kubernetes.io/managed-by": "kyverno"},
+    },
+    "scope": {"kind": "Pod", "name": "web-0"},
+}
+COPY = {"metadata": {"name": "a-copy", "namespace": "blue", "labels": {"app.kubernetes.io/managed-by": "nadmit"}}}
+REPORTS = collection(OPEN_REPORTS, "reports")
+IN_BLUE = "/apis/openreports.io/v1alpha1/namespaces/blue/reports"
+
+
+@pytest.fixture
+def server() -> Iterator[ReportServer]:
+    with ReportServer(OPEN_REPORTS) as server:
+        yield server
+
+
+@pytest.fixture
+def passes(server: ReportServer, tmp_path: Path) -> Passes:
+    return Passes(server, tmp_path)
+
+
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.group)
+def test_only_differences_are_written(api: ReportApi, tmp_path: Path) -> None:
+    with ReportServer(api) as server:
+        passes = Passes(server, tmp_path)
+        server.put(collection(api, api.namespaced.plural), FOREIGN, COPY)
+        first = passes.run(finding(), finding(BLUE))
+        assert first.writes == {"created": 2}
+        assert (first.api, first.reports, first.findings["error"]) == (api.api_version, 2, 2)
+        assert server.verbs() == {"GET": 4, "POST": 2}  # both groups are looked for, both kinds are listed
+        before = server.reports(api)
+        passes.now += 600
+        assert passes.run(finding(), finding(BLUE)).writes == {}
+        assert server.verbs() == {"GET": 4}
+        assert server.reports(api) == before
+        assert passes.run(finding(message="another"), finding(BLUE)).writes == {"changed": 1}
+        assert server.verbs() == {"GET": 4, "PATCH": 1}
+        assert passes.run(finding(BLUE)).writes == {"deleted": 1}
+        assert server.verbs() == {"GET": 4, "DELETE": 1}
+        assert set(server.reports(api)) == {
+            ("blue", "uid-of-blue-web-0"),
+            ("blue", "a-copy"),
+            ("", "nadmit-uid-of-blue"),
+        }
+        assert passes.told == []
+
+
+def test_what_somebody_changes_in_a_report_is_corrected(server: ReportServer, passes: Passes) -> None:
+    passes.run(finding())
+    before = server.reports()["blue", "nadmit-uid-of-blue-web-0"]
+    path = f"{IN_BLUE}/nadmit-uid-of-blue-web-0"
+    server.modify(path, lambda report: report.update(results=[], summary={"fail": 0}))
+    server.modify(path, lambda report: report["metadata"].update(annotations={"note": "mine"}))
+    assert passes.run(finding()).writes == {"changed": 1}
+    after = server.reports()["blue", "nadmit-uid-of-blue-web-0"]
+    assert (after["results"], after["summary"]) == (before["results"], before["summary"])
+    assert after["metadata"]["annotations"] == {"note": "mine"}
+
+
+def test_many_reports_are_listed_in_pages(server: ReportServer, passes: Passes) -> None:
+    found = [finding(pod(f"web-{number}")) for number in range(1200)]
+    assert passes.run(*found).writes == {"created": 1200}
+    assert passes.pauses == [BETWEEN_WRITES_S] * 1200
+    server.verbs()
+    assert passes.run(*found).writes == {}
+    assert server.verbs() == {"GET": 6}
+
+
+def test_a_list_that_takes_too_long_begins_anew(server: ReportServer, passes: Passes) -> None:
+    found = [finding(pod(f"web-{number}")) for number in range(600)]
+    passes.run(*found)
+    pages = 0
+
+    def fail_second_page() -> None:
+        nonlocal pages
+        pages += server.requests[-1].path == REPORTS
+        if pages == 1 and not server.answers[REPORTS]:
+            server.answers[REPORTS].append(failure(410, "the provided continue parameter is too old"))
+
+    server.on_page = fail_second_page
+    assert passes.run().writes == {"deleted": 600}
+    assert [request.code for request in server.list_requests(REPORTS)][-3:] == [200, 410, 200]
+    assert server.reports() == {}
+
+
+def test_the_older_group_is_emptied_when_the_newer_one_comes(tmp_path: Path) -> None:
+    with ReportServer(POLICY_REPORTS) as server:
+        passes = Passes(server, tmp_path)
+        server.put(collection(POLICY_REPORTS, "policyreports"), FOREIGN)
+        passes.run(finding(), finding(BLUE))
+        server.install(OPEN_REPORTS)
+        assert passes.run(finding(), finding(BLUE)).writes == {"created": 2, "deleted": 2}
+        assert set(server.reports()) == {("blue", "nadmit-uid-of-blue-web-0"), ("", "nadmit-uid-of-blue")}
+        assert set(server.reports(POLICY_REPORTS)) == {("blue", "uid-of-blue-web-0")}
+        old = collection(POLICY_REPORTS, "policyreports")
+        server.answer_always[old] = failure(403, "no")
+        assert passes.run(finding(), finding(BLUE)).writes == {}
+    assert len(passes.told) == 1
+    assert (
+        "reports of wgpolicyk8s.io/v1alpha2, if there are any, stay: policyreports.wgpolicyk8s.io: list"
+        in passes.told[0]
+    )
+
+
+def test_without_the_kinds_one_line_says_what_to_install(tmp_path: Path) -> None:
+    with ReportServer() as server:
+        with pytest.raises(NoReportsError) as caught:
+            Passes(server, tmp_path).run(finding())
+        assert str(caught.value) == (
+            f"no report can be written: {server.url} serves neither openreports.io/v1alpha1 nor wgpolicyk8s.io/v1alpha2; "
+            "install the CustomResourceDefinitions of openreports.io, as docs/reports.md says"
+        )
+        assert server.written() == []
+
+
+def test_without_the_right_to_list_nothing_is_written(server: ReportServer, passes: Passes) -> None:
+    server.answer_always[REPORTS] = failure(403, "User nadmit cannot list")
+    with pytest.raises(ForbiddenError, match=r"grant list and watch on reports\.openreports\.io to this account"):
+        passes.run(finding())
+    assert server.written() == []
+
+
+def test_without_the_right_to_create_one_line_says_so(server: ReportServer, passes: Passes) -> None:
+    server.answer_always[IN_BLUE] = failure(403, "User nadmit cannot create")
+    found = [finding(pod(f"web-{number}")) for number in range(50)]
+    written = passes.run(*found, finding(BLUE))
+    assert written.writes == {"created": 1}
+    assert written.refused == 50
+    assert server.verbs()["POST"] == REFUSALS_MAX + 1
+    assert len(passes.told) == 1
+    assert "grant create on reports.openreports.io to this account" in passes.told[0]
+
+
+def test_one_refused_report_keeps_no_other_away(server: ReportServer, passes: Passes) -> None:
+    server.answers[IN_BLUE].append(failure(422, "too long"))
+    written = passes.run(finding(), finding(pod("web-1")))
+    assert (written.refused, written.writes) == (1, {"created": 1})
+    assert passes.run(finding(), finding(pod("web-1"))).writes == {"created": 1}
+
+
+def test_another_replica_was_first(server: ReportServer, passes: Passes) -> None:
+    passes.run(finding(), finding(pod("web-1")), finding(pod("web-2")))
+    pages = 0
+
+    def by_another() -> None:
+        """Change one report, delete one and create one, after they were listed."""
+        nonlocal pages
+        pages += server.requests[-1].path == REPORTS
+        if pages == 1 and ("blue", "nadmit-uid-of-blue-web-3") not in server.reports():
+            server.modify(f"{IN_BLUE}/nadmit-uid-of-blue-web-0", lambda report: report.update(summary={}))
+            server.delete(f"{IN_BLUE}/nadmit-uid-of-blue-web-1")
+            server.put(IN_BLUE, {"metadata": {"name": "nadmit-uid-of-blue-web-3", "namespace": "blue"}})
+        seen.append("page")
+
+    server.on_page = by_another
+    found = [finding(pod(f"web-{number}"), "another", WARNING) for number in (0, 1, 2, 3)]
+    written = passes.run(*found)
+    assert (written.writes, written.conflicts, written.refused) == ({"changed": 1}, 2, 0)
+    server.delete(f"{IN_BLUE}/nadmit-uid-of-blue-web-3")
+    assert passes.run(*found).writes == {"changed": 1, "created": 2}
+    assert passes.run(*found).writes == {}
+
+
+def test_a_server_that_fails_ends_the_pass_and_the_next_one_goes_on(server: ReportServer, passes: Passes) -> None:
+    server.answers[IN_BLUE].append(failure(500))
+    with pytest.raises(ClusterError, match="etcd has a bad day"):
+        passes.run(finding(), finding(pod("web-1")))
+    assert passes.run(finding(), finding(pod("web-1"))).writes == {"created": 2}
+
+
+def test_no_finding_writes_nothing(server: ReportServer, passes: Passes) -> None:
+    written = passes.run()
+    assert (written.writes, written.reports) == ({}, 0)
+    assert server.verbs() == {"GET": 4}
