@@ -171,7 +171,6 @@ def test_another_replica_was_first(server: ReportServer, passes: Passes) -> None
             server.modify(f"{IN_BLUE}/nadmit-uid-of-blue-web-0", lambda report: report.update(summary={}))
             server.delete(f"{IN_BLUE}/nadmit-uid-of-blue-web-1")
             server.put(IN_BLUE, {"metadata": {"name": "nadmit-uid-of-blue-web-3", "namespace": "blue"}})
-        seen.append("page")
 
     server.on_page = by_another
     found = [finding(pod(f"web-{number}"), "another", WARNING) for number in (0, 1, 2, 3)]
