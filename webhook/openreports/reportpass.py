@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
 
 from webhook.kube.apierrors import ConflictError, ForbiddenError, GoneError, InvalidError, NotFoundError
 from webhook.report.scan.finding import LEVELS, Finding
 
+from .passresult import PassResult
 from .reportform import NameRule, ReportApi
-from .reportplan import Aims, Amend, Change, Create, Delete, aims_of, plan_changes
+from .reportplan import Aims, Amend, Change, Create, aims_of, has_namespace, plan_changes
 from .reportstore import ReportStore
 
 BETWEEN_WRITES_S = 0.02
@@ -29,48 +29,19 @@ BETWEEN_WRITES_S = 0.02
 REFUSALS_MAX = 10
 ROUNDS_MAX = 3
 
-CREATED, CHANGED, DELETED = "created", "changed", "deleted"
-_VERBS = {Create: CREATED, Amend: CHANGED, Delete: DELETED}
-
-
-@dataclass(slots=True)
-class Written:
-    """What a pass did. `writes`: reports that are created, changed and deleted.
-
-    `reports`: objects with findings, of which `left_out` have no report. `conflicts`: changes for the next pass.
-    `refused`: changes that the API server refused, and those that were not tried after ten refusals.
-    """
-
-    api: str
-    findings: Counter[str]
-    reports: int
-    left_out: int
-    writes: Counter[str] = field(default_factory=Counter)
-    conflicts: int = 0
-    refused: int = 0
-
 
 class ReportPass:
     """Writes the reports of one stock-taking. Use it once."""
 
-    def __init__(
-        self,
-        store: ReportStore,
-        *,
-        name_rule: NameRule,
-        now: int,
-        tell: Callable[[str], None],
-        pause: Callable[[float], object],
-    ) -> None:
-        """`now`: Unix seconds. `tell` gets a line for each thing that could not be written. `pause`: sleeps."""
+    def __init__(self, store: ReportStore, *, name_rule: NameRule, now: int, pause: Callable[[float], object]) -> None:
+        """`now`: Unix seconds. `pause`: sleeps."""
         self._store = store
         self._name_rule = name_rule
         self._now = now
-        self._tell = tell
         self._pause = pause
-        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._refusals: Counter[tuple[type[Change], bool]] = Counter()
 
-    def write(self, findings: Iterable[Finding], *, unread_kinds: Collection[str] = ()) -> Written:
+    def write(self, findings: Iterable[Finding], *, unread_kinds: Collection[str] = ()) -> PassResult:
         """Write the differences. `unread_kinds`: as for `plan_changes`.
 
         Raises ClusterError if the API server has no reports, or cannot be asked.
@@ -79,29 +50,29 @@ class ReportPass:
         listed = tuple(findings)
         aims = aims_of(listed)
         levels = Counter(finding.level for finding in listed)
-        written = Written(
+        result = PassResult(
             api.api_version,
-            Counter({level: levels[level] for level in LEVELS}),
-            len(aims.findings) + aims.left_out,
-            aims.left_out,
+            {level: levels[level] for level in LEVELS},
+            reports=len(aims.findings) + aims.left_out,
+            left_out=aims.left_out,
         )
         if aims.left_out:
-            self._tell(
-                f"{aims.left_out} objects with findings have no report: at most {len(aims.findings)} are written"
+            result.notes.append(
+                f"{aims.left_out} objects with findings get no report: there are at most {len(aims.findings)}"
             )
-        self._make(api, aims, written, unread_kinds)
+        self._make(api, aims, result, unread_kinds)
         for replaced in older:
             try:
-                self._make(replaced, Aims({}, 0), written, ())
+                self._make(replaced, Aims({}, 0), result, ())
             except ForbiddenError as error:
-                self._tell(f"reports of {replaced.api_version}, if there are any, stay: {error}")
-        return written
+                result.notes.append(f"reports of {replaced.api_version}, if there are any, stay: {error}")
+        return result
 
-    def _make(self, api: ReportApi, aims: Aims, written: Written, unread_kinds: Collection[str]) -> None:
+    def _make(self, api: ReportApi, aims: Aims, result: PassResult, unread_kinds: Collection[str]) -> None:
         for _ in range(ROUNDS_MAX):
             try:
                 for change in self._changes(api, aims, unread_kinds):
-                    self._change(api, change, written)
+                    self._try(api, change, result)
             except GoneError as error:
                 gone = error
             else:
@@ -112,29 +83,33 @@ class ReportPass:
         stored = self._store.list(api)
         return plan_changes(aims, stored, api=api, name_rule=self._name_rule, now=self._now, unread_kinds=unread_kinds)
 
-    def _change(self, api: ReportApi, change: Change, written: Written) -> None:
-        what = _VERBS[type(change)]
-        key = what, _kind_of(change)
+    def _try(self, api: ReportApi, change: Change, result: PassResult) -> None:
+        """Make a change, or count why it is not made."""
+        key = type(change), has_namespace(change)
         if self._refusals[key] >= REFUSALS_MAX:
-            written.refused += 1
+            result.refused += 1
             return
         self._pause(BETWEEN_WRITES_S)
         try:
             self._store.write(api, change)
         except ConflictError:
-            written.conflicts += 1
+            result.conflicts += 1
         except NotFoundError:
             return
         except (ForbiddenError, InvalidError) as error:
-            written.refused += 1
+            result.refused += 1
             self._refusals[key] += 1
             if self._refusals[key] == 1:
-                self._tell(str(error))
+                result.notes.append(str(error))
         else:
-            written.writes[what] += 1
             self._refusals[key] = 0
+            _count(change, result)
 
 
-def _kind_of(change: Change) -> str:
-    report = change.report if isinstance(change, Create) else change.stored
-    return "namespaced" if report["metadata"].get("namespace") else "cluster"
+def _count(change: Change, result: PassResult) -> None:
+    if isinstance(change, Create):
+        result.created += 1
+    elif isinstance(change, Amend):
+        result.changed += 1
+    else:
+        result.deleted += 1

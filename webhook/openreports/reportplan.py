@@ -46,6 +46,12 @@ class Delete(NamedTuple):
 Change = Create | Amend | Delete
 
 
+def has_namespace(change: Change) -> bool:
+    """Say whether a change is about the report of an object in a namespace."""
+    report = change.report if isinstance(change, Create) else change.stored
+    return bool(report["metadata"].get("namespace"))
+
+
 class Aims(NamedTuple):
     """The objects that shall have reports, by namespace and name of the report.
 

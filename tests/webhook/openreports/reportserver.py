@@ -11,8 +11,9 @@ from tests.fakes.apiserver import Answer, ApiServer, Request
 from tests.fakes.objects import write_kubeconfig
 from tests.fakes.objectstore import Object, Place
 from webhook.kube.connection import Connection
+from webhook.openreports.passresult import PassResult
 from webhook.openreports.reportform import OPEN_REPORTS, ReportApi, RuleName
-from webhook.openreports.reportpass import ReportPass, Written
+from webhook.openreports.reportpass import ReportPass
 from webhook.openreports.reportstore import ReportStore
 from webhook.report.scan.finding import ERROR, Finding, ObjectName
 
@@ -82,16 +83,13 @@ class Passes:
     def __init__(self, server: ReportServer, directory: Path) -> None:
         self._kubeconfig = write_kubeconfig(directory / "kubeconfig", server.url)
         self.now = NOW
-        self.told: list[str] = []
         self.pauses: list[float] = []
 
-    def run(self, *findings: Finding, unread_kinds: Sequence[str] = ()) -> Written:
+    def run(self, *findings: Finding, unread_kinds: Sequence[str] = ()) -> PassResult:
         connection = Connection(self._kubeconfig, environ={})
-        self.told.clear()
         store = ReportStore(connection)
         try:
-            return ReportPass(
-                store, name_rule=name_rule, now=self.now, tell=self.told.append, pause=self.pauses.append
-            ).write(findings, unread_kinds=unread_kinds)
+            made = ReportPass(store, name_rule=name_rule, now=self.now, pause=self.pauses.append)
+            return made.write(findings, unread_kinds=unread_kinds)
         finally:
             connection.close()
