@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.fakes.apiserver import Answer, ApiServer, Request
@@ -49,6 +49,10 @@ class ReportServer(ApiServer):
         """Serve both kinds of a group."""
         self._served[f"/apis/{api.api_version}"] = {"resources": [{"name": kind.plural} for kind in api.kinds]}
         self.serve(*(collection(api, kind.plural) for kind in api.kinds))
+
+    def before(self, call: Callable[[Request], Answer | None]) -> None:
+        """Call this before each answer; what it returns is the answer."""
+        self.instead = lambda request: call(request) or self._discovery(request)
 
     def _discovery(self, request: Request) -> Answer | None:
         found = self._served.get(request.path)

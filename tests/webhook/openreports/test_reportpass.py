@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.apiserver import failure
+from tests.fakes.apiserver import Request, failure
 from webhook.kube.apierrors import ClusterError, ForbiddenError
 from webhook.openreports.passresult import PassResult
 from webhook.openreports.reportform import APIS, OPEN_REPORTS, POLICY_REPORTS, ReportApi
@@ -97,15 +97,8 @@ def test_many_reports_are_listed_in_pages(server: ReportServer, passes: Passes) 
 def test_a_list_that_takes_too_long_begins_anew(server: ReportServer, passes: Passes) -> None:
     found = [finding(pod(f"web-{number}")) for number in range(600)]
     passes.run(*found)
-    pages = 0
-
-    def fail_second_page() -> None:
-        nonlocal pages
-        pages += server.requests[-1].path == REPORTS
-        if pages == 1 and not server.answers[REPORTS]:
-            server.answers[REPORTS].append(failure(410, "the provided continue parameter is too old"))
-
-    server.on_page = fail_second_page
+    gone = [failure(410, "the provided continue parameter is too old")]
+    server.before(lambda request: gone.pop() if gone and "continue" in request.query else None)
     assert writes(passes.run()) == {"deleted": 600}
     assert [request.code for request in server.list_requests(REPORTS)][-3:] == [200, 410, 200]
     assert server.reports() == {}
@@ -164,18 +157,15 @@ def test_one_refused_report_keeps_no_other_away(server: ReportServer, passes: Pa
 
 def test_another_replica_was_first(server: ReportServer, passes: Passes) -> None:
     passes.run(finding(), finding(pod("web-1")), finding(pod("web-2")))
-    pages = 0
 
-    def by_another() -> None:
-        """Change one report, delete one and create one, after they were listed."""
-        nonlocal pages
-        pages += server.requests[-1].path == REPORTS
-        if pages == 1 and ("blue", "nadmit-uid-of-blue-web-3") not in server.reports():
+    def by_another(request: Request) -> None:
+        """Change one report, delete one and create one, before the first of our changes."""
+        if request.method != "GET" and ("blue", "nadmit-uid-of-blue-web-3") not in server.reports():
             server.modify(f"{IN_BLUE}/nadmit-uid-of-blue-web-0", lambda report: report.update(summary={}))
             server.delete(f"{IN_BLUE}/nadmit-uid-of-blue-web-1")
             server.put(IN_BLUE, {"metadata": {"name": "nadmit-uid-of-blue-web-3", "namespace": "blue"}})
 
-    server.on_page = by_another
+    server.before(by_another)
     found = [finding(pod(f"web-{number}"), "another", WARNING) for number in (0, 1, 2, 3)]
     written = passes.run(*found)
     assert (writes(written), written.conflicts, written.refused) == ({"changed": 1}, 2, 0)
