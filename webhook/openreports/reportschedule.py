@@ -26,7 +26,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Signal
@@ -34,6 +34,7 @@ from threading import Thread
 from typing import IO, NamedTuple
 
 import webhook
+from cniplugin.access.judging.reasons import cut
 from webhook.kube.retry import OnceLog
 from webhook.telemetry.metrics import ReportMetrics
 
@@ -41,6 +42,8 @@ from .passresult import parse_result
 
 logger = logging.getLogger("nadmit.reports")
 
+HOME = Path(webhook.__file__).parents[1]
+"""Where Python finds the modules of this program."""
 LOWEST_PRIORITY = 19
 MEMORY_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """The container's limit of memory: of cgroup v2, and of v1."""
@@ -48,16 +51,23 @@ UNLIMITED = 1 << 50
 """Above it a limit of cgroup v1 means none."""
 OUTPUT_MAX = 1 << 20
 """Bytes of the output of a pass that are read. A result has less than 64 KiB."""
+REASON_MAX = 500
+"""Bytes of the last line of its errors that the log quotes."""
 STOP_S = 0.9
 TERM_S = 0.5
 """How long a pass may take to end after SIGTERM."""
 
 
 class PassCommand(NamedTuple):
-    """How a pass is started: the words after `nadmit`, and the text of the configuration, None for the defaults."""
+    """How a pass is started: the words after `nadmit`, and the text of the configuration, None for the defaults.
+
+    `home`: where Python looks for modules first. `memory_files`: where the limit of memory may be.
+    """
 
     words: Sequence[str]
     configuration: bytes | None
+    home: Path = HOME
+    memory_files: Sequence[Path] = MEMORY_FILES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +163,11 @@ class ReportSchedule:
             self._say(logging.WARNING, f"the pass is ended: it has taken {self._timing.longest_s:.0f} s")
 
     def _take(self, child: _Child, code: int, now: float) -> None:
-        result = parse_result(child.output()) if code in {0, 1} else None
+        with closing(child):
+            result = parse_result(child.output()) if code in {0, 1} else None
+            reason = child.last_error()
         if result is None:
-            self._fail(_ended_as(code, child.last_error()))
+            self._fail(_ended_as(code, reason))
             return
         self.counts.take(result, seconds=now - child.began, at=self._wall())
         for note in result.notes:
@@ -170,7 +182,8 @@ class ReportSchedule:
     def _end_child(self, outcome: str) -> None:
         child, self._child = self._child, None
         if child is not None:
-            child.end()
+            with closing(child):
+                child.end()
             self.counts.passes[outcome] += 1
 
     def _say(self, level: int, text: str) -> None:
@@ -190,7 +203,11 @@ class _Child:
         """Raises OSError."""
         self.began = began
         self._output, self._errors = _memory_file("output"), _memory_file("errors")
-        self.process = _start(command, self._output, self._errors)
+        try:
+            self.process = _start(command, self._output, self._errors)
+        except OSError:
+            self.close()
+            raise
 
     def output(self) -> bytes:
         """Return what it has written to standard output."""
@@ -202,7 +219,12 @@ class _Child:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - OUTPUT_MAX))
         lines = self._errors.read().decode(errors="replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return cut(next((line.strip() for line in reversed(lines) if line.strip()), ""), REASON_MAX)
+
+    def close(self) -> None:
+        """Close its files."""
+        self._output.close()
+        self._errors.close()
 
     def end(self) -> None:
         """End it, and the programs that it has started."""
@@ -227,13 +249,13 @@ def _start(command: PassCommand, output: IO[bytes], errors: IO[bytes]) -> subpro
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
-            env=_environment(),
+            env=_environment(command.home),
             pass_fds=(file.fileno(),),
             start_new_session=True,  # the signals of a terminal are for the server
         )
     with suppress(ProcessLookupError):  # it may have ended
         os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
-        limit = memory_share(MEMORY_FILES)
+        limit = memory_share(command.memory_files)
         if limit is not None:
             resource.prlimit(process.pid, resource.RLIMIT_DATA, (limit, limit))
     return process
@@ -243,10 +265,9 @@ def _memory_file(name: str) -> IO[bytes]:
     return os.fdopen(os.memfd_create(name), "w+b")
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment in which Python finds the modules of this process first."""
-    here = str(Path(webhook.__file__).parents[1])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))}
+def _environment(home: Path) -> dict[str, str]:
+    """Return the environment in which Python looks for modules in `home` first."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH"))))}
 
 
 def memory_share(files: Iterable[Path]) -> int | None:
