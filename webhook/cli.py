@@ -31,6 +31,9 @@ COMMANDS = {
     "map": Entry(
         "webhook.commands.networkmap", "network_map", "Show which workloads are on which networks and segments."
     ),
+    "scan": Entry(
+        "webhook.commands.scanning.scancommand", "scan", "Find what is wrong with the networks of a cluster."
+    ),
     "explain": Entry("webhook.commands.explain", "explain", "Say what a code such as NAD101 means, and what to do."),
     "schema": Entry(
         "webhook.commands.editorschema", "schema", "Print a JSON Schema, with which your editor checks files."
@@ -82,6 +85,7 @@ def nadmit(context: click.Context) -> None:
       nadmit why -n blue web-0                             why a pod does not have its networks
       nadmit who 10.1.0.5                                  who has this address, and who asks for it
       nadmit map -n blue                                   which workloads are on which networks
+      nadmit scan                                          what is wrong with the networks of the cluster
       nadmit test policies/                                tests of access policies
       nadmit diff --cluster policies/                      who gains and who loses access
       nadmit explain NAD101                                what a code of a message means

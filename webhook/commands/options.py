@@ -95,6 +95,17 @@ def name_check(
     return check
 
 
+def parse_codes(_context: click.Context, _option: click.Parameter, value: Sequence[str]) -> frozenset[str]:
+    """Return codes and rules, of which an option may list several (a click callback)."""
+    from webhook.report.titles import codes_by_upper, no_such_code  # noqa: PLC0415 - most runs name none
+
+    codes = [code.strip() for text in value for code in text.split(",") if code.strip()]
+    for code in codes:
+        if code.upper() not in codes_by_upper():
+            raise click.BadParameter(no_such_code(code))
+    return frozenset(codes_by_upper()[code.upper()] for code in codes)
+
+
 def parse_url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     """Return an address that can be registered (a click callback)."""
     if value is not None and (not value.startswith("https://") or any(mark in value for mark in "?#@")):

@@ -94,7 +94,8 @@ definitions.
 
 TEXTS_HEAD = """
 ## Rules without a code
-As `nadmit explain RULE` prints them: the cause, an example in which `nadmit check` finds the rule, and the fix."""
+As `nadmit explain RULE` prints them: the cause, an example in which `nadmit check` or `nadmit scan` finds the
+rule, and the fix."""
 
 
 def _rules() -> Iterator[str]:

@@ -192,8 +192,9 @@ def example_parts(text: RuleText) -> Iterator[tuple[str, str]]:
     if text.context:
         yield "objects that are there already (nadmit check --manifests):", text.context.rstrip("\n")
     if text.example:
+        command = f", for nadmit {text.command} -f" if text.command != "check" else ""
         options = f", with {' '.join(text.options)}" if text.options else ""
-        yield f"example{options}:", text.example.rstrip("\n")
+        yield f"example{command}{options}:", text.example.rstrip("\n")
 
 
 def _code_lines(one: Explained, paint: Paint) -> Iterator[str]:

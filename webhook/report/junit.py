@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .lint import ERROR, NOTE, Finding, Report
 
@@ -17,27 +17,27 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML document may hold (XML 1.0 §2.2)."""
 
 
-def render(report: Report, *, is_strict: bool = False) -> str:
-    """Return the document. `is_strict`: warnings fail as well."""
+def render(report: Report, *, failing: Collection[str] = (ERROR,), command: str = "check") -> str:
+    """Return the document. `failing`: the levels of findings that fail. `command`: whose report it is."""
     cases: dict[str, dict[str, list[Finding]]] = {}
     for position, subject in report.subjects:
         cases.setdefault(position.file, {}).setdefault(subject, [])
     for finding in report.findings:
         cases.setdefault(finding.position.file, {}).setdefault(finding.subject or finding.rule, []).append(finding)
     root = ET.Element("testsuites")
-    failures = sum(_add_suite(root, file, some, is_strict=is_strict) for file, some in cases.items())
-    root.attrib |= {"name": "nadmit check", "tests": str(sum(map(len, cases.values()))), "failures": str(failures)}
+    failures = sum(_add_suite(root, file, some, failing=failing) for file, some in cases.items())
+    root.attrib |= {"name": f"nadmit {command}", "tests": str(sum(map(len, cases.values()))), "failures": str(failures)}
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}'
 
 
-def _add_suite(root: ET.Element, file: str, cases: dict[str, list[Finding]], *, is_strict: bool) -> int:
+def _add_suite(root: ET.Element, file: str, cases: dict[str, list[Finding]], *, failing: Collection[str]) -> int:
     """Add the cases of a file, and return how many fail."""
     suite = ET.SubElement(root, "testsuite", name=_text(file))
     failures = skipped = 0
     for name, findings in cases.items():
         case = ET.SubElement(suite, "testcase", classname=_text(file), name=_text(name))
-        failed = [one for one in findings if one.level == ERROR or (is_strict and one.level != NOTE)]
+        failed = [one for one in findings if one.level in failing]
         notes = [one for one in findings if one.level == NOTE]
         if failed:
             kinds = ", ".join(dict.fromkeys(one.rule for one in failed))

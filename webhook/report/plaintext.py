@@ -20,6 +20,11 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
+def printable(text: str) -> str:
+    """Return a text without control characters: whoever creates a pod can write what its status has."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def fact_lines(head: str, text: str) -> Iterator[str]:
     """Yield the lines of one fact: a long line is wrapped, and the lines of a text with several stay as they are."""
     lines = text.splitlines() or [""]

@@ -1,11 +1,12 @@
 """The texts about rules without a code, from `_rules.yaml`: `nadmit explain`, SARIF and docs/messages.md show them.
 
-An example is a file of objects in which `nadmit check` finds the rule. Most are about the pod `web` in namespace `blue`
+An example is a file of objects in which `nadmit check` finds the rule, or `nadmit scan` if it says so. Most are about the pod `web` in namespace `blue`
 and its network `net`, so that the file has only what differs:
 
 | key | meaning |
 | --- | --- |
 | `cause`, `fix` | why, and what to do |
+| `command` | what finds the rule in the example: `check`, or `scan` |
 | `yaml` | the example, as it is |
 | `pod` | the networks annotation of the pod |
 | `config` | `spec.config` of the network; `default` for a good one |
@@ -38,6 +39,7 @@ class RuleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     cause: str
     fix: str
+    command: str = "check"
     yaml: str = ""
     pod: str | None = None
     config: str = ""

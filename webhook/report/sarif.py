@@ -1,6 +1,7 @@
 """Findings as SARIF 2.1.0 (OASIS), which the code scanning of GitHub, GitLab and Azure DevOps reads.
 
-Sections: §3.13 sarifLog, §3.14 run, §3.19 toolComponent, §3.49 reportingDescriptor, §3.27 result, §3.30 region.
+Sections: §3.13 sarifLog, §3.14 run, §3.19 toolComponent, §3.49 reportingDescriptor, §3.27 result, §3.30 region,
+§3.33 logicalLocation.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from webhook.admission.plugins.findings import SEVERITIES
 from webhook.plugindata.codes import load_codes
 
 from . import effects
-from .lint import ERROR, WARNING, Finding, Report
+from .lint import ERROR, NOTE, WARNING, Finding, Report
 from .ruletexts import load_rules
+from .scan.finding import INFO
+from .stockrules import STOCK_RULES
 from .titles import TITLES, page_of
 
 INFORMATION_URI = "https://nadmit.io/"
@@ -67,6 +70,9 @@ def _rule(rule: str) -> dict[str, object]:
 
 
 def _level(rule: str) -> str:
+    if rule in STOCK_RULES:
+        level = STOCK_RULES[rule].levels[0]
+        return NOTE if level == INFO else level
     levels = {one.severities[MULTUS] for one in effects.judged(rule)}
     return (ERROR if ERROR in levels else WARNING) if levels else ""
 
@@ -77,8 +83,15 @@ def _result(finding: Finding, rule_index: int) -> dict[str, object]:
         "ruleIndex": rule_index,
         "level": finding.level,
         "message": {"text": f"{finding.head}{finding.text}"},
-        "locations": [{"physicalLocation": _location(finding)}],
+        "locations": [{"physicalLocation": _location(finding), **_logical(finding)}],
     }
+
+
+def _logical(finding: Finding) -> dict[str, object]:
+    """Return the object itself for one that is in no file, §3.28.4 and §3.33."""
+    if finding.position.line or not finding.subject:
+        return {}
+    return {"logicalLocations": [{"fullyQualifiedName": finding.subject, "kind": "resource"}]}
 
 
 def _location(finding: Finding) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Titles of the rules without a code such as NAD101: rules of decisions, and of files that cannot be read."""
+"""Titles of the rules without a code such as NAD101: of decisions, of files that cannot be read, of stock-taking."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from string import ascii_uppercase
 
 from webhook.admission.model.ruleids import RULES
 from webhook.admission.plugins.findings import SEVERITIES
+
+from .stockrules import STOCK_RULES
 
 FILE_RULES = {
     "duplicate-object": "two objects have one kind, namespace and name",
@@ -41,7 +43,7 @@ FILE_RULES = {
     "yaml-tag": "a tag of YAML is not supported",
 }
 
-TITLES = {**RULES, **FILE_RULES}
+TITLES = {**RULES, **FILE_RULES, **{rule: one.title for rule, one in STOCK_RULES.items()}}
 """Rule -> title."""
 
 
@@ -84,4 +86,6 @@ def page_of(rule: str) -> str:
     """Return the page of the manual that explains a rule, "" if there is none."""
     if rule in FILE_RULES:
         return ""
+    if rule in STOCK_RULES:
+        return "docs/scan.md"
     return next(page for page, prefixes in _PAGES if rule.startswith(prefixes))

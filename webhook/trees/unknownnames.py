@@ -49,8 +49,11 @@ class _Known(NamedTuple):
     accounts: Mapping[str, Collection[str]] | None
 
 
-def find(documents: Iterable[Document]) -> Iterator[UnknownName]:
-    """Yield the names in the policies of a tree that exist nowhere in it, in the order of the documents."""
+def find(documents: Iterable[Document], head: str = "no file has") -> Iterator[UnknownName]:
+    """Yield the names in the policies of a tree that exist nowhere in it, in the order of the documents.
+
+    `head`: the beginning of the texts, which says where there is none.
+    """
     documents = list(documents)
     policies = [one for one in documents if one.group == GROUP]
     if not policies:
@@ -61,7 +64,7 @@ def find(documents: Iterable[Document]) -> Iterator[UnknownName]:
             found = _of_policy(read_policy(document.object), known)
         else:
             found = _of_config(document.object, known) if document.kind == CONFIG_KIND else iter(())
-        yield from (UnknownName(document, field, text) for field, text in found)
+        yield from (UnknownName(document, field, f"{head} {text}") for field, text in found)
 
 
 def _known(documents: Iterable[Document]) -> _Known:
@@ -155,4 +158,4 @@ def _unknown(what: str, name: str, names: Collection[str], places: Collection[st
     near = nearest(name, sorted(names))
     where = f' in namespace "{next(iter(places))}"' if len(places) == 1 else ""
     fix = f'did you mean "{near}"?' if near else f"correct it, or add the {what}"
-    return f'no file has a {what} "{name}"{where}; {fix}'
+    return f'a {what} "{name}"{where}; {fix}'

@@ -1,4 +1,4 @@
-"""Every rule has a cause, a fix and an example, and `nadmit check` finds the rule in its example."""
+"""Every rule has a cause, a fix and an example, and the command that it names finds the rule in its example."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from webhook.cli import nadmit
 from webhook.report.ruletexts import RuleText, load_rules
+from webhook.report.stockrules import STOCK_RULES
 from webhook.report.titles import TITLES
 
 TEXTS = load_rules()
@@ -39,7 +40,8 @@ def run(text: RuleText, *more: str) -> list[str]:
         head = "apiVersion: config.nadmit.io/v1alpha1\nkind: NadmitConfiguration\n"
         Path("config.yaml").write_text(head + text.configuration)
         words += ["--config", "config.yaml"]
-    done = CliRunner().invoke(nadmit, ["check", "-o", "json", *words, "example.yaml"], prog_name="nadmit")
+    words += ["example.yaml"] if text.command == "check" else ["-f", "example.yaml"]
+    done = CliRunner().invoke(nadmit, [text.command, "-o", "json", *words], prog_name="nadmit")
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return [finding["rule"] for finding in json.loads(done.stdout)["findings"]]
 
@@ -48,3 +50,10 @@ def run(text: RuleText, *more: str) -> list[str]:
 def test_an_example_has_its_rule(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert rule in run(TEXTS[rule])
+
+
+@pytest.mark.parametrize("rule", STOCK_RULES)
+def test_an_example_of_a_scan_has_nothing_worse(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An example is for one rule; what follows besides is information, or the same at another object."""
+    monkeypatch.chdir(tmp_path)
+    assert set(run(TEXTS[rule])) - {rule} <= {"network-unused", "host-local-nodes"}

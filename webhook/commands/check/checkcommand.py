@@ -19,25 +19,17 @@ from webhook.commands.options import (
     configuration_of,
     installed_version,
     paint,
+    parse_codes,
     rules_options,
 )
 from webhook.report import lint
 from webhook.report.lint import ERROR, WARNING, Report
-from webhook.report.titles import codes_by_upper, no_such_code
 from webhook.trees import passedover
 
 from .checkrun import Run
 from .judgedtree import Judging
 
 FORMATS = ("text", "json", "github", "sarif", "junit")
-
-
-def _parse_codes(_context: click.Context, _option: click.Parameter, value: Sequence[str]) -> frozenset[str]:
-    codes = [code.strip() for text in value for code in text.split(",") if code.strip()]
-    for code in codes:
-        if code.upper() not in codes_by_upper():
-            raise click.BadParameter(no_such_code(code))
-    return frozenset(codes_by_upper()[code.upper()] for code in codes)
 
 
 @click.command(short_help="Find the problems in a tree of YAML, with file, line and column.")
@@ -65,7 +57,7 @@ def _parse_codes(_context: click.Context, _option: click.Parameter, value: Seque
     "--skip",
     multiple=True,
     metavar="CODE[,CODE...]",
-    callback=_parse_codes,
+    callback=parse_codes,
     help="Do not report these codes; may be repeated. `nadmit explain` lists them.",
 )
 @click.option("--strict", is_flag=True, help="Warnings count: exit with 1 if there is one.")
@@ -185,7 +177,7 @@ def _render(report: Report, output: str, *, is_strict: bool) -> str:
     if output == "junit":
         from webhook.report import junit  # noqa: PLC0415 - needs an XML library
 
-        return junit.render(report, is_strict=is_strict)
+        return junit.render(report, failing=(ERROR, WARNING) if is_strict else (ERROR,))
     renderers = {"json": lint.render_json, "github": lint.render_github}
     return renderers[output](report) if output in renderers else lint.render_text(report, paint)
 

@@ -173,7 +173,7 @@ def _read_again(
         found, count = ClusterDocuments(is_every_pod=is_every_pod), 0
         try:
             for count, item in enumerate(pages(connection, resource), 1):  # noqa: B007 - the last one
-                found.add({**head, **_slim(item)})
+                found.add({**head, **slim(item)})
         except GoneError as error:
             gone = error
         else:
@@ -208,7 +208,7 @@ class _List(msgspec.Struct, gc=False):
 _LIST = msgspec.json.Decoder(_List)
 
 
-def _slim(item: dict[str, Any]) -> dict[str, Any]:
+def slim(item: dict[str, Any]) -> dict[str, Any]:
     """Return an object without the large parts that nothing reads."""
     metadata = {key: value for key, value in (item.get("metadata") or {}).items() if key != "managedFields"}
     phase = (item.get("status") or {}).get("phase")

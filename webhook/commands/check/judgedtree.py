@@ -102,22 +102,22 @@ def _judge(
     webhook = Webhook(
         context=DecisionContext(cluster, rules, judging.configuration, judging.network_namespace),
         user=judging.user,
-        rules_for=None if judging.is_author_known else _for_any_author(cluster, passed_over),
+        rules_for=None if judging.is_author_known else for_any_author(cluster, passed_over),
     )
-    broken = _broken_policies(cluster)
+    broken = broken_policies(cluster)
     chosen = [documents[index] for index in sorted(environment.judged)]
     for judgement in judge(chosen, webhook, problems):
         judged.setdefault(id(judgement.document), judgement)
-        made = list(_findings(judgement, broken))
+        made = list(findings_of(judgement, broken))
         old = before.get(builder.identity(judgement.document)) if before else None
         if old is not None:
             made = _with_update(webhook, judgement.document, old, made)
         yield from made
-    yield from _unknown_names([*members, *others], chosen)
+    yield from unknown_names([*members, *others], chosen)
     yield from map(of_problem, problems)
 
 
-def _for_any_author(cluster: Snapshot, passed_over: list[PassedOver]) -> RulesFor | None:
+def for_any_author(cluster: Snapshot, passed_over: list[PassedOver]) -> RulesFor | None:
     """Return the function that makes the rules for an unknown author; None if no rule can be about authors."""
     if cluster.policies is NO_POLICIES and not cluster.has_levels():
         return None
@@ -132,7 +132,8 @@ def of_problem(problem: Problem) -> Finding:
     return Finding(problem.position, ERROR, problem.rule, problem.text, is_unreadable=is_unreadable)
 
 
-def _findings(judgement: Judgement, broken: Mapping[str, str]) -> Iterator[Finding]:
+def findings_of(judgement: Judgement, broken: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the findings about an object. `broken`: policies with mistakes, as `broken_policies` returns them."""
     request, decision = judgement.request, judgement.decision
     subject = who(request)
     if not decision.is_allowed:
@@ -148,7 +149,7 @@ def _findings(judgement: Judgement, broken: Mapping[str, str]) -> Iterator[Findi
             yield Finding(place, WARNING, warning.rule, str(warning), subject)
 
 
-def _unknown_names(documents: Sequence[Document], judged: Sequence[Document]) -> Iterator[Finding]:
+def unknown_names(documents: Sequence[Document], judged: Sequence[Document]) -> Iterator[Finding]:
     """Yield the names in judged policies that no document has."""
     own = set(map(id, judged))
     for found in unknownnames.find(documents):
@@ -167,7 +168,7 @@ def _with_update(webhook: Webhook, document: Document, old: Document, made: list
     if kind not in {NETWORK, NAMESPACE} or document.object == old.object:
         return made
     try:
-        changed = list(_findings(webhook.judge(document, old=old.object), {}))
+        changed = list(findings_of(webhook.judge(document, old=old.object), {}))
     except RequestError:  # the old object is of a shape that no API server stores
         return made
     return changed if kind == NAMESPACE else [*made, *(one for one in changed if one.rule == IN_USE)]
@@ -180,7 +181,7 @@ _ALL = ""
 """In place of a policy: all refusals by the default posture may follow from a mistake."""
 
 
-def _broken_policies(cluster: Snapshot) -> dict[str, str]:
+def broken_policies(cluster: Snapshot) -> dict[str, str]:
     """Return the policies with mistakes, by name, as subjects of findings; _ALL if a mistake may concern any pod."""
     policies = cluster.policies
     broken = {one.name: f"networkattachmentpolicy {one.name}" for one in policies.policies if one.problems}

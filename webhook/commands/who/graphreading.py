@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from webhook.commands.check.clusterobjects import ROUNDS_MAX, pages
 from webhook.kube.apierrors import ForbiddenError, GoneError, NotFoundError
@@ -26,6 +27,8 @@ def _optional(group: str, version: str, plural: str) -> Resource:
 
 RUNNING_PODS = PODS._replace(is_metadata_only=False)
 Kinds = tuple[tuple[Resource, str], ...]
+Take = Callable[[dict[str, Any]], None]
+"""Takes an object, with apiVersion and kind. One may come again."""
 
 NETWORK_KINDS: Kinds = ((NETWORKS, "NetworkAttachmentDefinition"),)
 CLAIM_KINDS: Kinds = (
@@ -48,10 +51,10 @@ def read(
     connection.open()
     unread: dict[str, str] = {}
     try:
-        _read_kind(connection, RUNNING_PODS._replace(is_single=bool(namespace)), "Pod", graph, tell, namespace)
+        read_kind(connection, RUNNING_PODS._replace(is_single=bool(namespace)), "Pod", graph.add, tell, namespace)
         for resource, kind in kinds:
             try:
-                _read_kind(connection, resource, kind, graph, tell)
+                read_kind(connection, resource, kind, graph.add, tell)
             except ForbiddenError as error:
                 unread[kind] = str(error)
     finally:
@@ -59,18 +62,18 @@ def read(
     return unread
 
 
-def _read_kind(
+def read_kind(
     connection: Connection,
     resource: Resource,
     kind: str,
-    graph: Graph,
+    take: Take,
     tell: Callable[[str], None],
     namespace: str = "",
 ) -> None:
-    """Add the objects of a kind; a kind that is not installed has none."""
+    """Take the objects of a kind; a kind that is not installed has none. Raises ClusterError."""
     for _ in range(len(resource.older) + 1):
         try:
-            _read_again(connection, resource, kind, graph, tell, namespace)
+            _read_again(connection, resource, kind, take, tell, namespace)
         except NotFoundError:
             resource = resource.in_next_version()
         else:
@@ -82,7 +85,7 @@ def _read_again(
     connection: Connection,
     resource: Resource,
     kind: str,
-    graph: Graph,
+    take: Take,
     tell: Callable[[str], None],
     namespace: str,
 ) -> None:
@@ -91,11 +94,11 @@ def _read_again(
         count = 0
         try:
             for count, item in enumerate(pages(connection, resource, namespace=namespace), 1):
-                graph.add({**item, "apiVersion": version, "kind": kind})
+                take({**item, "apiVersion": version, "kind": kind})
                 if count % TELL_EACH == 0:
                     tell(f"{resource.kind}: {count} so far")
         except GoneError as error:
-            gone = error  # NB: the graph takes an object again
+            gone = error  # NB: objects come again
         else:
             tell(f"{resource.kind}: {count}")
             return

@@ -269,7 +269,7 @@ class _Pod:
         return self.answer("no-attacher")
 
     def _ignored(self) -> Diagnosis | None:
-        found = podstatus.ignored(self.pod, self.selections)
+        found = podstatus.ignored(podstatus.status_of(self.pod) or [], self.selections)
         if found is None:
             return None
         network, how = found

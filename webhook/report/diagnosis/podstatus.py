@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
@@ -82,8 +82,13 @@ def _device_texts(info: Json) -> Iterator[str]:
 
 
 def match(pod: Json, selections: PodSelections) -> tuple[Attachment, ...]:
+    """Return each selected network of a pod with its entry of network-status; see `match_entries`."""
+    return match_entries(status_of(pod) or (), selections)
+
+
+def match_entries(entries: Iterable[Has], selections: PodSelections) -> tuple[Attachment, ...]:
     """Return each selected network with its entry of network-status, if it has one. An entry counts once."""
-    rest = status_of(pod) or []
+    rest = list(entries)
     found = []
     for position, element in selections.elements:
         reference, item = reference_of(element), 0 if position is None else position + 1
@@ -98,10 +103,10 @@ def match(pod: Json, selections: PodSelections) -> tuple[Attachment, ...]:
     return tuple(found)
 
 
-def ignored(pod: Json, selections: PodSelections) -> tuple[str, str] | None:
-    """Return the first network that the pod has in another way than it asks, and how; None if there is none."""
-    attached = match(pod, selections)
-    macs = {(one.name, one.interface): one.mac for one in status_of(pod) or ()}
+def ignored(entries: Sequence[Has], selections: PodSelections) -> tuple[str, str] | None:
+    """Return the first network that a pod has in another way than it asks, and how; None if there is none."""
+    attached = match_entries(entries, selections)
+    macs = {(one.name, one.interface): one.mac for one in entries}
     for (_, element), has in zip(selections.elements, attached, strict=True):
         if not has.is_attached:
             continue

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from webhook.report.plaintext import counted, fact_lines
+from webhook.report.plaintext import counted, fact_lines, printable
 
 from .freeaddresses import Free, Span
 from .graph import Claim
@@ -57,8 +57,7 @@ _UNKNOWN_NODE = "a node that is not known"
 
 
 def _facts(head: str, text: str) -> Iterator[str]:
-    """NB: whoever creates a pod can write what its status has; control characters do not reach the terminal."""
-    return fact_lines(head, "".join(letter if letter.isprintable() else "?" for letter in text))
+    return fact_lines(head, printable(text))
 
 
 def _nobody(answer: Answer) -> str:

@@ -117,6 +117,11 @@ def _put(found: dict[Address, str], addresses: tuple[str, ...], by: str) -> None
             found.setdefault(address, by)
 
 
+def handed_out(one: Range, ipam: str) -> Iterator[Span]:
+    """Yield the addresses of a range that an IPAM plugin gives to pods."""
+    yield from _without(Span(one.first, one.last), list(_never(one, ipam)))
+
+
 def _never(one: Range, ipam: str) -> Iterator[Span]:
     """Yield what a range has and no pod gets."""
     if one.gateway is not None:

@@ -20,7 +20,7 @@ from webhook.admission.templates.podtemplates import find_by_shape
 from webhook.admission.view.addressclaims import claims_of, mac_key
 from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
-from webhook.report.diagnosis.podstatus import reference_of, status_of
+from webhook.report.diagnosis.podstatus import Has, reference_of, status_of
 
 from .segments import DEFINITION, Segment, segment_of
 
@@ -134,7 +134,7 @@ class Graph:
         kind = text(one, "kind")
         group = text(one, "apiVersion").rpartition("/")[0]
         if kind == "Pod" and not group:
-            self._add_pod(one)
+            self.add_pod(one, status_of(one) or ())
         elif kind == netattachdef.KIND and group == netattachdef.GROUP:
             self._add_network(one)
         elif kind == "IPPool" and group == POOL_GROUP:
@@ -165,12 +165,13 @@ class Graph:
         self._networks[definition.reference] = Network(definition, segment_of(definition))
         self._keep_claims("network", definition.namespace, definition.name, _claims_of_network(definition))
 
-    def _add_pod(self, one: Json) -> None:
+    def add_pod(self, one: Json, status: Iterable[Has]) -> None:
+        """Take a pod whose network-status was read."""
         metadata = part(one, "metadata")
         if text(one, "status", "phase") in ENDED:
             return
-        pod = _pod(one)
-        self._pods[f"{pod.namespace}/{pod.name}"] = tuple(_attachments(pod, one))
+        pod = pod_of(one)
+        self._pods[f"{pod.namespace}/{pod.name}"] = tuple(_attachments(pod, one, status))
         self._keep_claims("pod", pod.namespace, pod.name, self._claims_of("pod", metadata, pod.namespace, pod.name))
 
     def _add_templates(self, kind: str, one: Json) -> None:
@@ -220,7 +221,8 @@ def _owners(one: Json) -> list[Json]:
     return items(one, "metadata", "ownerReferences")
 
 
-def _pod(one: Json) -> Pod:
+def pod_of(one: Json) -> Pod:
+    """Return what the topology keeps of a pod."""
     return Pod(
         namespace=text(one, "metadata", "namespace"),
         name=text(one, "metadata", "name"),
@@ -245,9 +247,9 @@ def _owner(one: Json) -> str:
     return f"{kind}/{name}"
 
 
-def _attachments(pod: Pod, one: Json) -> Iterator[Attachment]:
+def _attachments(pod: Pod, one: Json, status: Iterable[Has]) -> Iterator[Attachment]:
     seen: set[str] = set()
-    for entry in status_of(one) or ():
+    for entry in status:
         addresses = tuple(_address_key(written) for written in entry.addresses)
         seen.update(addresses)
         yield Attachment(pod, entry.name, entry.interface, addresses, entry.mac, entry.devices)

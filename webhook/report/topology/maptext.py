@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from webhook.report.plaintext import counted
+from webhook.report.plaintext import counted, printable
 
 from .outline import NetworkOutline, SegmentOutline, User, is_alone
 
@@ -31,7 +31,7 @@ def _segment_lines(one: SegmentOutline, paint: Paint) -> Iterator[str]:
         for network in one.networks:
             yield from _network_lines(network, "", paint)
         return
-    yield paint(_plain(one.segment.title), "note")
+    yield paint(printable(one.segment.title), "note")
     for network, (branch, stem) in _branches(one.networks):
         first, *rest = _network_lines(network, stem, paint)
         yield f"{branch}{first}"
@@ -41,7 +41,7 @@ def _segment_lines(one: SegmentOutline, paint: Paint) -> Iterator[str]:
 def _network_lines(one: NetworkOutline, stem: str, paint: Paint) -> Iterator[str]:
     what = ", ".join((*one.types, *one.ipam)) if one.is_defined else "no such definition"
     suffix = "" if one.users else ": no pod"
-    yield f"{paint(_plain(one.network), 'place')}{f' ({_plain(what)})' if what else ''}{suffix}"
+    yield f"{paint(printable(one.network), 'place')}{f' ({printable(what)})' if what else ''}{suffix}"
     lines = [_user(user) for user in one.users[:SHOWN_MAX]]
     if len(one.users) > SHOWN_MAX:
         lines.append(f"and {counted(len(one.users) - SHOWN_MAX, 'workload')} more; -o json has all")
@@ -56,14 +56,9 @@ def _branches(items: Sequence[_Item]) -> Iterator[tuple[_Item, tuple[str, str]]]
 
 def _user(one: User) -> str:
     if one.workload.startswith("pod/"):
-        return _plain(f"{one.namespace} {one.workload}")
+        return printable(f"{one.namespace} {one.workload}")
     nodes = f" on {counted(one.nodes, 'node')}" if one.nodes > 1 else ""
-    return _plain(f"{one.namespace} {one.workload}: {counted(one.pods, 'pod')}{nodes}")
-
-
-def _plain(text: str) -> str:
-    """NB: whoever creates a pod can write what its status has; control characters do not reach the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable(f"{one.namespace} {one.workload}: {counted(one.pods, 'pod')}{nodes}")
 
 
 def render_json(outline: Outline, notes: Sequence[str], unread: Sequence[str]) -> str:
@@ -138,7 +133,7 @@ def render_dot(outline: Outline) -> str:
 
 def _dot(text: str) -> str:
     """Return a quoted string: in one, a backslash and a quotation mark need a backslash."""
-    escaped = _plain(text).replace("\\", "\\\\").replace('"', '\\"')
+    escaped = printable(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
@@ -162,4 +157,4 @@ _MERMAID = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", 
 
 def _mermaid(text: str) -> str:
     """Return a quoted string: in one, letters that mean something are written as entities."""
-    return f'"{"".join(_MERMAID.get(letter, letter) for letter in _plain(text))}"'
+    return f'"{"".join(_MERMAID.get(letter, letter) for letter in printable(text))}"'

@@ -1,0 +1,1 @@
+"""`nadmit scan`."""

@@ -1,0 +1,250 @@
+"""`nadmit scan`: options, what is read, and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from webhook.commands import objectfiles
+from webhook.commands.options import (
+    EXIT_UNREADABLE,
+    Command,
+    add_options,
+    config_option,
+    configuration_of,
+    fail_unreadable,
+    installed_version,
+    name_check,
+    paint,
+    parse_codes,
+    rules_options,
+)
+from webhook.report.lint import Report
+from webhook.report.scan import scantext
+from webhook.report.scan.finding import ERROR, LEVELS, Finding
+from webhook.report.scan.scantext import DEFINITIONS, PODS, POLICIES, WORKLOADS, Scan
+from webhook.report.scan.stock import Stock
+from webhook.report.scan.stocktaking import order, take_stock
+from webhook.report.stockrules import STOCK_RULES
+from webhook.report.titles import TITLES
+
+if TYPE_CHECKING:
+    from webhook.admission.plugins.schema import PluginChecks
+    from webhook.admission.view.decisioncontext import Configuration
+
+    from .judgedobjects import Judged
+    from .scanreading import Read
+
+EXIT_FINE, EXIT_FOUND = 0, 1
+FORMS = ("text", "json", "sarif", "junit")
+VERDICT_KINDS = ("NetworkAttachmentDefinition", "Namespace", "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig")
+"""Without these the webhook's verdict cannot be known."""
+
+_OPTIONS = (
+    click.option(
+        "-n",
+        "--namespace",
+        metavar="NAME",
+        callback=name_check("a namespace"),
+        help="Only what concerns this namespace. Of a cluster, only its pods and workloads are read.",
+    ),
+    *objectfiles.source_options(", with pods, workloads, networks and namespaces", "networks, namespaces and policies"),
+    click.option(
+        "--fail-on",
+        type=click.Choice(LEVELS),
+        default=ERROR,
+        show_default=True,
+        help="Exit with 1 if there is a finding of this level, or a worse one.",
+    ),
+    click.option(
+        "--skip",
+        multiple=True,
+        metavar="RULE[,RULE...]",
+        callback=parse_codes,
+        help="Do not report these rules; may be repeated. `nadmit explain` lists them.",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Choice(FORMS),
+        default="text",
+        show_default=True,
+        help="json: one object; docs/scan.schema.json is its schema. sarif: SARIF 2.1.0. junit: JUnit XML, with a test "
+        "case for each object that has a finding, and for each rule that has none.",
+    ),
+)
+
+
+def _options(command: Command) -> Command:
+    return add_options(command, _OPTIONS)
+
+
+@click.command("scan", short_help="Find what is wrong with the networks of a cluster.")
+@_options
+@config_option
+@rules_options
+def scan(*, output: str, network_namespace: str, **options: Any) -> None:
+    """Find what is wrong with the networks of a cluster: everything that exists, judged as if it were created now, and
+    what only all objects together show.
+
+    That is: equal addresses and MAC addresses on a segment, ranges that overlap or are full, addresses outside of
+    them, IPAM host-local on several nodes, routes that take the DNS of the cluster away, pods without a network that
+    they ask for, policies that select nothing, pools that keep addresses for pods that are gone, and more. An error
+    does not work, or would be refused if it were created now. A warning may fail. Information is good to know.
+
+    It reads with your own rights and changes nothing. It needs the right to list pods, in all namespaces or with -n
+    in one. Each other right that is missing is named in a line "unread", and what follows from the rest is reported.
+
+    \b
+    Examples:
+      nadmit scan
+      nadmit scan -n blue
+      nadmit scan --skip network-unused,host-local-nodes
+      nadmit scan --fail-on warning -o junit > scan.xml      each night
+      nadmit scan -o json | jq '.findings[] | select(.level == "error")'
+      kubectl get pods,deploy,sts,ds,net-attach-def,ns -A -o yaml | nadmit scan -f -
+
+    \b
+    Exit codes:
+      0  no finding of the level of --fail-on, or worse
+      1  there is one
+      2  pods cannot be read, a file cannot be read, or an option is wrong
+    """  # noqa: D301, D205 - click reads the backspace: keep these lines as they are
+    from .judgedobjects import without_repeats  # noqa: PLC0415 - it loads what judges, and --help needs none
+
+    configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
+    is_copy = objectfiles.is_copy(options)
+    stock = Stock(network_namespace, namespace="" if is_copy else options["namespace"] or "")
+    read = _read(stock, options, is_copy=is_copy)
+    judged = _judge(read, configuration, {**options, "network_namespace": network_namespace})
+    taken = take_stock(stock, _checks(configuration), judged.rules if judged is not None else None)
+    found = list(taken) if judged is None else [*judged.findings, *without_repeats(taken, judged.findings)]
+    result = _result(sorted(found, key=order), read, options, has_verdicts=judged is not None)
+    click.echo(_render(result, output, options["fail_on"]))
+    if output in ("sarif", "junit"):
+        for line in (*result.notes, *result.unread):
+            click.echo(f"nadmit: {line}", err=True)
+    sys.exit(EXIT_FOUND if result.has_at_least(options["fail_on"]) else EXIT_FINE)
+
+
+def _read(stock: Stock, options: Mapping[str, Any], *, is_copy: bool) -> Read:
+    from .scanreading import Read  # noqa: PLC0415 - files need it as well, --help does not
+
+    read = Read(stock)
+    if is_copy:
+        _read_files(read, options)
+        return read
+    from webhook.kube.apierrors import ClusterError, ForbiddenError  # noqa: PLC0415 - files do not pay for the client
+
+    from .scanreading import read_cluster  # noqa: PLC0415 - as above
+
+    try:
+        read_cluster(options["kubeconfig"], read, objectfiles.tell)
+    except ForbiddenError as error:
+        _fail(str(error) if stock.namespace else f"{error}, or read one namespace with -n")
+    except ClusterError as error:
+        _fail(str(error))
+    return read
+
+
+def _read_files(read: Read, options: Mapping[str, Any]) -> None:
+    for document in objectfiles.read(options["files"], options["directory"]):
+        read.add_object(objectfiles.placed(document))
+    for kind in ("Pod", "NetworkAttachmentDefinition", "Namespace"):
+        if kind not in read.counts:
+            read.stock.unread.add(kind)
+
+
+def _judge(read: Read, configuration: Configuration, options: Mapping[str, Any]) -> Judged | None:
+    """Return the judgement; None if what it needs cannot be read. Ends the command if objects are there twice."""
+    from .judgedobjects import Setting, judge_objects  # noqa: PLC0415 - it loads what judges
+
+    if any(kind in read.unread for kind in VERDICT_KINDS):
+        return None
+    setting = Setting(options, configuration, options["network_namespace"])
+    judged = judge_objects(read.documents.documents, setting, read.documents.others, objectfiles.tell)
+    if judged.problems:
+        fail_unreadable(judged.problems)
+    return judged
+
+
+def _checks(configuration: Configuration) -> PluginChecks:
+    """Return how ranges are read: as the configuration says, or as plugins do if it switches their checks off."""
+    from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415 - --help needs none
+    from webhook.plugindata.pluginfiles import load_schemas  # noqa: PLC0415 - as above
+
+    return configuration.plugins or PluginChecks(schemas=load_schemas())
+
+
+NO_VERDICTS = "what would be refused if it were created now is not known: a right is missing for it"
+
+
+def _result(found: list[Finding], read: Read, options: Mapping[str, Any], *, has_verdicts: bool) -> Scan:
+    namespace: str = options["namespace"] or ""
+    concerned = [one for one in found if not namespace or _concerns(one, namespace)]
+    kept = [one for one in concerned if one.rule not in options["skip"]]
+    own = read.stock.namespace
+    notes = [f"only pods and workloads of namespace {own} were read"] if own else []
+    if "Pod" in read.stock.unread:
+        notes.append("the files have no pod; add pods to kubectl get")
+    if not has_verdicts:
+        notes.append(NO_VERDICTS)
+    return Scan(
+        findings=tuple(kept),
+        objects=_counts(read.counts),
+        skipped=len(concerned) - len(kept),
+        notes=tuple(notes),
+        unread=tuple(read.unread.values()),
+    )
+
+
+def _concerns(one: Finding, namespace: str) -> bool:
+    return any(name.namespace == namespace for name in (one.subject, *one.others))
+
+
+_KINDS = {
+    "NetworkAttachmentDefinition": DEFINITIONS,
+    "Pod": PODS,
+    "NetworkAttachmentPolicy": POLICIES,
+    "NetworkAttachmentPolicyConfig": POLICIES,
+    **dict.fromkeys(
+        ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job", "ReplicationController"), WORKLOADS
+    ),
+    "VirtualMachine": WORKLOADS,
+}
+
+
+def _counts(counts: Mapping[str, int]) -> dict[str, int]:
+    found = dict.fromkeys((DEFINITIONS, PODS, WORKLOADS, POLICIES), 0)
+    for kind, number in counts.items():
+        if kind in _KINDS:
+            found[_KINDS[kind]] += number
+    return found
+
+
+def _render(result: Scan, output: str, fail_on: str) -> str:
+    if output == "json":
+        return scantext.render_json(result)
+    if output == "text":
+        from webhook.plugindata.codes import load_codes  # noqa: PLC0415 - texts of all codes
+
+        codes = {code: one.title for code, one in load_codes().items()}
+        return scantext.render_text(result, {**TITLES, **codes}, paint)
+    from . import scanreport  # noqa: PLC0415 - texts of all codes, and XML
+
+    report: Report = scanreport.report_of(result, STOCK_RULES)
+    if output == "sarif":
+        from webhook.report import sarif  # noqa: PLC0415 - as above
+
+        return sarif.render(report, version=installed_version())
+    from webhook.report import junit  # noqa: PLC0415 - as above
+
+    return junit.render(report, failing=scanreport.failing(fail_on), command="scan")
+
+
+def _fail(text: str) -> NoReturn:
+    click.echo(f"nadmit: {text}", err=True)
+    sys.exit(EXIT_UNREADABLE)

@@ -1,0 +1,346 @@
+"""Equal addresses and MACs on one segment: those that pods have, and those that objects ask for.
+
+Who counts as one: the two pods of a virtual machine that migrates, and a workload with its own pods. Who does not
+count: pods that are being deleted, and pods on the host network. A bridge or the link of ptp is on each node for
+itself, so on these segments only pods of one node collide for sure. Interfaces of ipvlan share a MAC on purpose.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from webhook.admission.plugins.goparsing import read_cidr
+from webhook.admission.view.addressclaims import claims_of, mac_key
+from webhook.report.diagnosis.objectset import part, text
+from webhook.report.plaintext import counted
+from webhook.report.stockrules import (
+    ADDRESS_ASKED_TWICE,
+    ADDRESS_TWICE,
+    FIXED_ADDRESS_REPLICAS,
+    HOST_LOCAL_NODES,
+    MAC_ASKED_TWICE,
+    MAC_TWICE,
+)
+from webhook.report.topology.freeaddresses import HOST_LOCAL
+from webhook.report.topology.graph import Attachment, Network, Topology
+from webhook.report.topology.segments import BRIDGE, Segment
+
+from .finding import ERROR, INFO, WARNING, Finding, ObjectName
+from .stock import ON_EACH_NODE, Asker, Stock, StockPod
+
+ADDRESS, MAC = "address", "MAC address"
+_RULES = {ADDRESS: (ADDRESS_TWICE, ADDRESS_ASKED_TWICE), MAC: (MAC_TWICE, MAC_ASKED_TWICE)}
+
+ON_ONE_NODE = frozenset({"bridge", "ptp", "dummy", "tap"})
+"""Plugins whose link is on each node for itself, as far as the configuration says."""
+
+SHARING_MAC = frozenset({"ipvlan"})
+
+NAMED_MAX = 4
+"""Objects that a message names; `Finding.others` has all."""
+
+
+class Key(NamedTuple):
+    """One address or MAC on one segment, in normal form. `kind`: ADDRESS or MAC."""
+
+    segment: Segment
+    kind: str
+    value: str
+
+
+class Holding(NamedTuple):
+    """A pod that has it, by one of its attachments."""
+
+    stock: StockPod
+    attachment: Attachment
+    workload: str
+
+
+class Asking(NamedTuple):
+    """What asks for it, with the item, from 1."""
+
+    asker: Asker
+    workload: str
+    item: int
+    network: str
+
+
+Holdings = Mapping[Key, Sequence[Holding]]
+Askings = Mapping[Key, Sequence[Asking]]
+
+
+def find_collisions(stock: Stock, topology: Topology) -> Iterator[Finding]:
+    """Yield what is equal on one segment and must not be."""
+    holdings, askings = _holdings(stock, topology), _askings(stock, topology)
+    asked = {(key, one.workload) for key, of in askings.items() for one in of}
+    replicas = _replicas(askings, topology)
+    several = {key for of in (holdings, askings) for key, some in of.items() if len(some) > 1}
+    for key in sorted(several | replicas.keys()):
+        if key in replicas:
+            yield replicas[key]
+        held = list(_colliding(holdings.get(key, ()), topology))
+        held = [of for of in held if not _is_per_node(key, of, asked, topology)]
+        workloads = {one.workload for of in held for one in of}
+        if held and not (key in replicas and len(workloads) == 1):
+            yield from (_held_twice(key, of) for of in held)
+        elif not held and key not in replicas:
+            yield from _asked_twice(key, askings.get(key, ()), topology)
+    yield from _host_local(stock, topology, holdings, asked)
+
+
+# What pods have
+
+
+def _holdings(stock: Stock, topology: Topology) -> Holdings:
+    found: defaultdict[Key, list[Holding]] = defaultdict(list)
+    for one in topology.attachments:
+        if "/" not in one.network or one.pod.leaving or one.pod.is_on_host:
+            continue
+        holder = stock.pods[f"{one.pod.namespace}/{one.pod.name}"]
+        holding = Holding(holder, one, stock.workload_of(holder.asker))
+        segment = topology.segment(one.network)
+        for address in one.addresses:
+            found[Key(segment, ADDRESS, address)].append(holding)
+        mac = mac_key(one.mac)
+        if mac.strip("0") and first_type(topology, one.network) not in SHARING_MAC:
+            found[Key(segment, MAC, mac)].append(holding)
+    return found
+
+
+def first_type(topology: Topology, reference: str) -> str:
+    """Return the plugin that makes the interface of a network, "" if that is not known."""
+    known = topology.networks.get(reference)
+    config = known.definition.config if known is not None else None
+    return config.plugins[0].type if config is not None else ""
+
+
+def _colliding(holdings: Sequence[Holding], topology: Topology) -> Iterator[list[Holding]]:
+    """Yield the pods that have one address, of one node if the segment is on each node for itself."""
+    if len(holdings) < 2:
+        return
+    places: defaultdict[str, dict[str, Holding]] = defaultdict(dict)
+    is_local = any(first_type(topology, one.attachment.network) in ON_ONE_NODE for one in holdings)
+    for one in holdings:
+        pod = one.stock.pod
+        places[pod.node if is_local else ""][f"{pod.namespace}/{pod.name}"] = one
+    for pods in places.values():
+        of = [pods[name] for name in sorted(pods)]
+        if len(of) > 1 and not (len({one.workload for one in of}) == 1 and " virtualmachine/" in of[0].workload):
+            yield of
+
+
+def _is_per_node(key: Key, of: Sequence[Holding], asked: set[tuple[Key, str]], topology: Topology) -> bool:
+    """Say whether host-local has given an address of one network on several nodes; a rule of its own says that."""
+    networks = {one.attachment.network for one in of}
+    nodes = {one.stock.pod.node for one in of}
+    return (
+        key.kind == ADDRESS
+        and len(networks) == 1
+        and len(nodes) == len(of)
+        and is_host_local(topology.networks.get(of[0].attachment.network))
+        and not any((key, one.workload) in asked for one in of)
+    )
+
+
+def is_host_local(network: Network | None) -> bool:
+    """Say whether the addresses of a network come from host-local."""
+    config = network.definition.config if network is not None else None
+    return config is not None and any(plugin.ipam_type == HOST_LOCAL for plugin in config.plugins)
+
+
+def _held_twice(key: Key, of: Sequence[Holding]) -> Finding:
+    first, *others = of
+    names = [one.stock.asker.subject for one in others]
+    networks = sorted({one.attachment.network for one in of})
+    message = f"has {key.kind} {_shown(key, first)} on {key.segment.title}, and so {_have(names)}"
+    return Finding(
+        _RULES[key.kind][0],
+        ERROR,
+        first.stock.asker.subject,
+        message,
+        fix=f"ask for another {key.kind} in one of them, and create it again",
+        others=tuple(names),
+        properties=(
+            (_PROPERTY[key.kind], _shown(key, first)), ("segment", key.segment.title), ("networks", " ".join(networks)),
+        ),
+    )  # fmt: skip
+
+
+_PROPERTY = {ADDRESS: "address", MAC: "mac"}
+
+
+def _shown(key: Key, one: Holding) -> str:
+    return key.value if key.kind == ADDRESS else one.attachment.mac
+
+
+def _have(names: Sequence[ObjectName]) -> str:
+    return f"{'has' if len(names) == 1 else 'have'} {named(names)}"
+
+
+def named(names: Sequence[ObjectName]) -> str:
+    """Return the titles of some objects, and how many more there are."""
+    shown = ", ".join(one.title for one in names[:NAMED_MAX])
+    return f"{shown} and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else shown
+
+
+# What objects ask for
+
+
+def _askings(stock: Stock, topology: Topology) -> Askings:
+    """Return what asks for each address: in an annotation, or by a definition with addresses of its own."""
+    found: defaultdict[Key, list[Asking]] = defaultdict(list)
+    static = {reference: tuple(_static(network)) for reference, network in topology.networks.items()}
+    for asker, workload in askers(stock):
+        for item, element in asker.elements:
+            network = f"{element.namespace}/{element.name}"
+            segment = topology.segment(network)
+            asking = Asking(asker, workload, item, network)
+            for claim in claims_of(element):
+                found[Key(segment, MAC if claim.is_mac else ADDRESS, claim.address)].append(asking)
+            for address in static.get(network, ()) if not element.ips else ():
+                found[Key(segment, ADDRESS, address)].append(asking)
+    return found
+
+
+def askers(stock: Stock) -> Iterator[tuple[Asker, str]]:
+    """Yield everything that asks for networks, with its workload: templates first."""
+    for templates in stock.templates.values():
+        yield from ((one, one.workload) for one in templates)
+    for pod in stock.pods.values():
+        if not pod.pod.leaving and not pod.pod.is_on_host:
+            yield pod.asker, stock.workload_of(pod.asker)
+
+
+def _static(network: Network) -> Iterator[str]:
+    """Yield the addresses in the configuration of IPAM static."""
+    config = network.definition.config
+    for plugin in config.plugins if config is not None else ():
+        written = part(plugin.conf, "ipam").get("addresses") if plugin.ipam_type == "static" else None
+        for one in written if isinstance(written, list) else ():
+            address = read_cidr(text(one, "address"))
+            if address is not None:
+                yield str(address.ip)
+
+
+def _replicas(askings: Askings, topology: Topology) -> dict[Key, Finding]:
+    """Return what each of several pods of a workload asks for. A pod on each node may, on a link of its node."""
+    found = {}
+    for key, of in askings.items():
+        for one in of:
+            many = one.asker.replicas != 1
+            on_each = one.asker.replicas == ON_EACH_NODE
+            if many and not (on_each and first_type(topology, one.network) in ON_ONE_NODE):
+                found[key] = _of_replicas(key, one)
+                break
+    return found
+
+
+def _of_replicas(key: Key, one: Asking) -> Finding:
+    who = "the pod of each node" if one.asker.replicas == ON_EACH_NODE else f"each of {one.asker.replicas} pods"
+    return Finding(
+        FIXED_ADDRESS_REPLICAS,
+        WARNING,
+        one.asker.subject,
+        f"{_item(one.item)} of its pods: {who} asks for {key.kind} {key.value} on {key.segment.title}",
+        fix="make one pod, or let the IPAM plugin choose",
+        properties=((_PROPERTY[key.kind], key.value), ("segment", key.segment.title), ("networks", one.network)),
+    )
+
+
+def _item(item: int) -> str:
+    return f"item {item}" if item else "the default network"
+
+
+def _asked_twice(key: Key, askings: Sequence[Asking], topology: Topology) -> Iterator[Finding]:
+    """Yield a finding if different workloads ask for one address."""
+    by_workload: dict[str, Asking] = {}
+    for one in askings:
+        by_workload.setdefault(one.workload, one)
+    if len(by_workload) < 2:
+        return
+    first, *others = (by_workload[name] for name in sorted(by_workload))
+    names = [one.asker.subject for one in others]
+    local = any(first_type(topology, one.network) in ON_ONE_NODE for one in by_workload.values())
+    when = ": they collide on one node, or if these links are connected" if local else ""
+    verb = "asks" if len(names) == 1 else "ask"
+    what = f"{key.kind} {key.value} on {key.segment.title}"
+    yield Finding(
+        _RULES[key.kind][1],
+        WARNING,
+        first.asker.subject,
+        f"{_item(first.item)} asks for {what}, and so {verb} {named(names)}{when}",
+        fix=f"ask for another {key.kind} in one of them",
+        others=tuple(names),
+        properties=((_PROPERTY[key.kind], key.value), ("segment", key.segment.title), ("networks", first.network)),
+    )
+
+
+# host-local
+
+
+class _Nodes:
+    """The nodes on which a network has pods, the addresses that are on several, and whether IPAM chose any."""
+
+    def __init__(self) -> None:
+        self.nodes: set[str] = set()
+        self.equal: list[str] = []
+        self.is_chosen = False
+
+
+def _host_local(stock: Stock, topology: Topology, holdings: Holdings, asked: set[tuple[Key, str]]) -> Iterator[Finding]:
+    """Yield the networks of host-local whose pods run on several nodes.
+
+    On a bridge this is how most people use it, and the addresses meet only if the bridges are connected.
+    """
+    found: defaultdict[str, _Nodes] = defaultdict(_Nodes)
+    local = {reference for reference, one in topology.networks.items() if is_host_local(one)}
+    for key, of in holdings.items():
+        if key.kind != ADDRESS:
+            continue
+        nodes: defaultdict[str, set[str]] = defaultdict(set)
+        for one in of:
+            if one.attachment.network in local and (key, one.workload) not in asked:
+                nodes[one.attachment.network].add(one.stock.pod.node)
+        for reference, names in nodes.items():
+            network = found[reference]
+            network.nodes |= names - {""}
+            network.is_chosen = True
+            if len(names) > 1:
+                network.equal.append(key.value)
+    for reference, network in sorted(found.items()):
+        kind = topology.segment(reference).kind
+        is_link = first_type(topology, reference) in ON_ONE_NODE
+        if len(network.nodes) > 1 and (kind == BRIDGE or not is_link):
+            yield _of_host_local(stock, reference, network, topology, is_link=is_link)
+
+
+def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topology, *, is_link: bool) -> Finding:
+    equal = sorted(network.equal)
+    level = INFO if is_link else ERROR if equal else WARNING
+    where = f"pods on {counted(len(network.nodes), 'node')}"
+    if equal:
+        verb = "is" if len(equal) == 1 else "are"
+        what = f"{counted_equal(equal)} {verb} on several of them"
+    else:
+        what = "two nodes may give one address"
+    when = ", which collide only if the bridges of the nodes are connected" if is_link else ""
+    return Finding(
+        HOST_LOCAL_NODES,
+        level,
+        stock.name_of_network(reference),
+        f"its IPAM host-local counts on each node for itself, and it has {where}: {what}{when}",
+        field="spec.config",
+        fix="use an IPAM plugin for the whole cluster, such as whereabouts, or a range for each node",
+        properties=(
+            ("segment", topology.segment(reference).title), ("nodes", str(len(network.nodes))),
+            ("equal", " ".join(equal[:NAMED_MAX])),
+        ),
+    )  # fmt: skip
+
+
+def counted_equal(equal: Sequence[str]) -> str:
+    """Return the equal addresses as text: the first ones, and how many more there are."""
+    shown = ", ".join(equal[:NAMED_MAX])
+    return f"{shown} and {len(equal) - NAMED_MAX} more" if len(equal) > NAMED_MAX else shown

@@ -1,0 +1,78 @@
+"""Stock-taking: what only all objects of a cluster together show. `nadmit scan` and reports in the cluster show it.
+
+An object is judged as if it were created now by admission, and not here. What admission finds, no rule here says again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cniplugin.access.model.decision import Rules
+from cniplugin.netspec import netattachdef
+from webhook.admission.plugins.schema import PluginChecks
+from webhook.report.stockrules import NETWORK_UNUSED, STOCK_RULES
+from webhook.report.topology.graph import Topology
+
+from . import attachedpods, dnsroutes, policyreach, rangefindings
+from .collisions import askers, find_collisions
+from .finding import INFO, LEVELS, Finding
+from .stock import Stock
+
+TEMPLATE_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "VirtualMachine"})
+"""Kinds without which nobody knows whether a network is used."""
+
+
+_PLACES = {rule: number for number, rule in enumerate(STOCK_RULES)}
+
+
+def take_stock(stock: Stock, checks: PluginChecks, rules: Rules | None = None) -> tuple[Finding, ...]:
+    """Return the findings, the worst first, then by rule and object.
+
+    `checks`: how ranges are read. `rules`: those of the cluster's policies; None if they could not be read, so that
+    nothing is said of what pods may use.
+    """
+    topology = stock.finish()
+    found = sorted(_find(stock, topology, checks, rules), key=order)
+    return tuple(found)
+
+
+def order(one: Finding) -> tuple[int, int, str, str, str, str, str]:
+    """Return the key by which findings are sorted: level, rule, object."""
+    subject, place = one.subject, _PLACES.get(one.rule, len(_PLACES))
+    return LEVELS.index(one.level), place, one.rule, subject.namespace, subject.kind, subject.name, one.message
+
+
+def _find(stock: Stock, topology: Topology, checks: PluginChecks, rules: Rules | None) -> Iterator[Finding]:
+    if netattachdef.KIND not in stock.unread:  # else nobody knows which networks share a segment
+        supports = rangefindings.read_supports(topology, checks)
+        yield from find_collisions(stock, topology)
+        yield from rangefindings.find_overlaps(stock, topology, supports)
+        yield from rangefindings.find_full(stock, topology, supports)
+        yield from rangefindings.find_outside(stock, topology, supports)
+        yield from dnsroutes.find_default_routes(stock, topology, checks.attached_by)
+        yield from dnsroutes.find_routes(stock, topology, supports)
+    yield from rangefindings.find_orphans(stock, topology)
+    yield from attachedpods.find_lost(stock, topology)
+    yield from attachedpods.find_otherwise(stock)
+    if rules is not None:
+        yield from attachedpods.find_forbidden(stock, topology, rules)
+    yield from policyreach.find_empty(stock, topology)
+    yield from _unused(stock, topology)
+
+
+def _unused(stock: Stock, topology: Topology) -> Iterator[Finding]:
+    """Yield the definitions that no pod has and nothing asks for.
+
+    A definition that another object controls may be used in ways of its own, as the primary network of a namespace is.
+    """
+    if stock.namespace or stock.unread & {"Pod", *TEMPLATE_KINDS}:
+        return
+    used = {one.network for one in topology.attachments}
+    selections = [asker.selections for asker, _ in askers(stock)] + list(stock.default_networks.values())
+    used |= {f"{element.namespace}/{element.name}" for one in selections for _, element in one.elements}
+    for reference, name in sorted(stock.names.items()):
+        if reference not in used and reference not in stock.managed:
+            yield Finding(
+                NETWORK_UNUSED, INFO, name, "no pod has it, and no pod, template or namespace asks for it",
+                fix="delete it if nobody needs it",
+            )  # fmt: skip
