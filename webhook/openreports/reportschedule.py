@@ -76,8 +76,8 @@ class ScheduleTiming:
 
     every_s: float
     look_s: float = 1.0
-    first_s: float = 15.0
-    rest_s: float = 30.0
+    first_s: float = 5.0
+    rest_s: float = 5.0
     longest_s: float = 3600.0
 
 

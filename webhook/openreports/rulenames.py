@@ -14,10 +14,11 @@ _CATEGORIES = {
     "docs/configuration.md": "limits",
     "docs/conformance.md": "annotations and definitions",
     "docs/injection.md": "injection into pods",
+    "docs/scan.md": "stock-taking",
     "docs/webhook.md": "networks in use",
 }
 """Page of the manual -> category of its rules."""
-OTHERS = "stock-taking"
+OTHERS = "objects"
 
 
 def name_rule(rule: str) -> RuleName:

@@ -150,7 +150,7 @@ def test_a_pass_becomes_metrics_and_lines(
 def test_passes_come_in_intervals(programs: Path, scheduled: Scheduled) -> None:
     write_program(programs, GOOD)
     scheduled.look()
-    scheduled.look(14)
+    scheduled.look(4)
     assert not scheduled.is_running
     scheduled.look(1)
     assert scheduled.is_running
@@ -166,7 +166,7 @@ def test_a_slow_pass_is_followed_by_a_rest(programs: Path, scheduled: Scheduled)
     scheduled.begin()
     scheduled.clock.now += 2 * EVERY_S
     scheduled.finish()
-    scheduled.look(29)
+    scheduled.look(4)
     assert not scheduled.is_running
     scheduled.look(1)
     assert scheduled.is_running
@@ -209,7 +209,7 @@ def test_a_program_that_cannot_be_started_is_a_line(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     scheduled.look()
-    scheduled.look(15)
+    scheduled.look(5)
     assert caplog.messages == ["reports: the pass failed: it cannot be started: no such file or directory"]
     assert scheduled.metrics()['passes_total{result="error"}'] == 1
 
