@@ -77,4 +77,4 @@ def test_the_name_of_a_command_is_completed_without_its_modules(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert "webhook.commands.serve" not in done.stderr
     assert "webhook.commands.commandgroup" in done.stderr
-    assert done.stdout.split() == ["plain,serve", "plain,schema"]
+    assert done.stdout.split() == ["plain,serve", "plain,scan", "plain,schema"]

@@ -1,7 +1,7 @@
 """The texts about rules without a code, from `_rules.yaml`: `nadmit explain`, SARIF and docs/messages.md show them.
 
-An example is a file of objects in which `nadmit check` finds the rule, or `nadmit scan` if it says so. Most are about the pod `web` in namespace `blue`
-and its network `net`, so that the file has only what differs:
+An example is a file of objects in which `nadmit check` finds the rule, or `nadmit scan` if it says so. Most are about
+the pod `web` in namespace `blue` and its network `net`, so that the file has only what differs:
 
 | key | meaning |
 | --- | --- |

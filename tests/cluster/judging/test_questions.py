@@ -1,4 +1,4 @@
-"""`nadmit why`, `who` and `map` at a real API server: lists, field selectors, RBAC. The events are of a real kubelet."""
+"""`nadmit why`, `who`, `map` and `scan` at a real API server: lists, field selectors, RBAC. The events are of a real kubelet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
 from tests.webhook.report.diagnosis.cases import CASES, Object, objects_of
 from webhook.cli import nadmit
+from webhook.commands.scanning.scancommand import NO_VERDICTS
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
 
@@ -187,6 +188,38 @@ def test_the_map_has_the_networks_and_their_pods(api: RealApiServer) -> None:
     assert (code, answer["unread"]) == (0, [])
     networks = {network["network"]: network for one in answer["segments"] for network in one["networks"]}
     assert [user["workload"] for user in networks["shop/lan"]["users"]] == ["pod/fine"]
+
+
+def test_a_scan_finds_what_is_wrong(api: RealApiServer) -> None:
+    api.put(POOL_KIND)
+    wait_until(partial(has_put, api, POOL))
+    code, answer, _ = run(api.admin_kubeconfig, "scan")
+    assert (code, answer["unread"], answer["notes"]) == (1, [], [])
+    found = {(one["rule"], one["object"]["kind"], one["object"]["name"]) for one in answer["findings"]}
+    assert found >= {
+        ("PostureIsolated", "Deployment", "isolated"),
+        ("allocation-orphan", "IPPool", "10.8.0.0-24"),
+    }
+    assert {kind for rule, kind, name in found if name == "fine"} == set()
+    assert all(one["object"]["uid"] for one in answer["findings"])
+
+
+def test_a_scan_names_each_right_that_is_missing(api: RealApiServer) -> None:
+    api.put(POOL_KIND)
+    wait_until(partial(has_put, api, POOL))
+    kubeconfig = api.kubeconfig_of_user("frank")
+    code, _, error = run(kubeconfig, "scan", "-n", "shop")
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith("nadmit: pods shop: list is forbidden: ")
+    assert error.endswith("; grant list and watch on pods to this account in a Role\n")
+    grant(api, "shop", "frank", [("", "pods", ["list"])])
+    wait_until(lambda: run(kubeconfig, "scan", "-n", "shop")[0] != 2)
+    code, answer, error = run(kubeconfig, "scan", "-n", "shop")
+    assert (code, error) == (0, "")
+    kinds = [right.partition(":")[0].partition(".")[0].partition(" ")[0] for right in answer["unread"]]
+    assert len(kinds) == len(set(kinds)), "one line for each"
+    assert {"ippools", "network-attachment-definitions", "namespaces", "deployments", "services"} <= set(kinds)
+    assert answer["notes"] == ["only pods and workloads of namespace shop were read", NO_VERDICTS]
 
 
 @pytest.mark.parametrize("words", [("who", "10.9.0.5"), ("map",)])

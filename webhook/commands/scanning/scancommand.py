@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -32,6 +33,8 @@ from webhook.report.stockrules import STOCK_RULES
 from webhook.report.titles import TITLES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from webhook.admission.plugins.schema import PluginChecks
     from webhook.admission.view.decisioncontext import Configuration
 
@@ -122,19 +125,14 @@ def scan(*, output: str, network_namespace: str, **options: Any) -> None:
       1  there is one; with --write-reports: the API server refused some reports
       2  pods cannot be read, a file cannot be read, or an option is wrong; no report was written
     """  # noqa: D301, D205 - click reads the backspace: keep these lines as they are
-    from .judgedobjects import without_repeats  # noqa: PLC0415 - it loads what judges, and --help needs none
-
     _check_reports(options, output)
-    configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
-    is_copy = objectfiles.is_copy(options)
-    stock = Stock(network_namespace, namespace="" if is_copy else options["namespace"] or "")
-    read = _read(stock, options, is_copy=is_copy)
-    judged = _judge(read, configuration, {**options, "network_namespace": network_namespace})
-    taken = take_stock(stock, _checks(configuration), judged.rules if judged is not None else None)
-    found = list(taken) if judged is None else [*judged.findings, *without_repeats(taken, judged.findings)]
-    result = _result(sorted(found, key=order), read, options, has_verdicts=judged is not None)
+    gc.disable()  # objects are trees; looking for cycles in all of them takes a quarter of the time
+    try:
+        result, unread = _scan({**options, "network_namespace": network_namespace})
+    finally:
+        gc.enable()
     if options["write_reports"]:
-        sys.exit(_write_reports(result, read, options, output))
+        sys.exit(_write_reports(result, unread, options["kubeconfig"], output))
     click.echo(_render(result, output, options["fail_on"]))
     if output in ("sarif", "junit"):
         for line in (*result.notes, *result.unread):
@@ -160,20 +158,34 @@ def _check_reports(options: Mapping[str, Any], output: str) -> None:
         _fail(str(error))
 
 
-def _write_reports(result: Scan, read: Read, options: Mapping[str, Any], output: str) -> int:
+def _write_reports(result: Scan, unread: Mapping[str, str], kubeconfig: Path | None, output: str) -> int:
     """Write the reports and return the exit code. NB: without verdicts all reports about refusals would go away."""
     from webhook.kube.apierrors import ClusterError  # noqa: PLC0415 - as above
 
     from . import reportwriting  # noqa: PLC0415 - as above
 
-    lost = next((read.unread[kind] for kind in VERDICT_KINDS if kind in read.unread), None)
+    lost = next((unread[kind] for kind in VERDICT_KINDS if kind in unread), None)
     if lost is not None:
         _fail(f"no report is written: {lost}")
     try:
-        written = reportwriting.write(options["kubeconfig"], result.findings, read.unread)
+        written = reportwriting.write(kubeconfig, result.findings, unread)
     except ClusterError as error:
         _fail(str(error))
     return reportwriting.show(written, output)
+
+
+def _scan(options: Mapping[str, Any]) -> tuple[Scan, Mapping[str, str]]:
+    """Return what was found, and the missing rights by kind."""
+    from .judgedobjects import without_repeats  # noqa: PLC0415 - it loads what judges, and --help needs none
+
+    configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
+    is_copy = objectfiles.is_copy(options)
+    stock = Stock(options["network_namespace"], namespace="" if is_copy else options["namespace"] or "")
+    read = _read(stock, options, is_copy=is_copy)
+    judged = _judge(read, configuration, options)
+    taken = take_stock(stock, _checks(configuration), judged.rules if judged is not None else None)
+    found = list(taken) if judged is None else [*judged.findings, *without_repeats(taken, judged.findings)]
+    return _result(sorted(found, key=order), read, options, has_verdicts=judged is not None), read.unread
 
 
 def _read(stock: Stock, options: Mapping[str, Any], *, is_copy: bool) -> Read:

@@ -28,10 +28,10 @@ from webhook.report.scan.stock import DNS_SERVICES, Stock
 from webhook.snapshot.pods import ENDED
 from webhook.snapshot.source import CLASSES, CONFIGS, NAMESPACES, NETWORKS, POLICIES
 
-CLUSTER_WIDE = frozenset({one.plural for one in (NAMESPACES, NETWORKS, POLICIES, CONFIGS, CLASSES)})
-"""Kinds that are read for all namespaces, even if one is asked about: its pods name them, or they decide about pods."""
-
 POOLS = next((resource, kind) for resource, kind in CLAIM_KINDS if kind == "IPPool")
+
+CLUSTER_WIDE = frozenset({one.plural for one in (NAMESPACES, NETWORKS, POLICIES, CONFIGS, CLASSES, POOLS[0])})
+"""Kinds that are read for all namespaces, even if one is asked about: its pods name them, or they decide about pods."""
 
 SERVICE = Resource("services", "", "v1", "services", is_single=True)
 
@@ -81,7 +81,7 @@ def read_cluster(kubeconfig: Path | None, read: Read, tell: Callable[[str], None
 
 
 def _without_status(one: dict[str, Any]) -> dict[str, Any]:
-    """Return a pod of a file without network-status, if a node has taken it. Copies need not have the uid of the pod."""
+    """Return a pod of a file without network-status, if a node has taken it. A copy need not have the uid."""
     metadata = one["metadata"]
     if one["kind"] != POD.kind or not part(one, "spec").get("nodeName") or not metadata.get("annotations"):
         return one

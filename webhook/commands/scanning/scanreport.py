@@ -16,9 +16,13 @@ _LEVELS = {INFO: lint.NOTE}
 
 
 def report_of(scan: Scan, rules: Mapping[str, StockRule]) -> lint.Report:
-    """Return the report. Its subjects are the rules that have found nothing, so that a clean cluster has cases too."""
+    """Return the report. Its subjects are the rules that have found nothing, so that a clean cluster has cases too.
+
+    There are none if not all was read, or something was skipped: then it is not known that a rule would find nothing.
+    """
     found = {one.rule for one in scan.findings}
-    clean = tuple((PLACE, f"{rule}: {one.title}") for rule, one in rules.items() if rule not in found)
+    is_whole = not (scan.unread or scan.notes or scan.skipped)
+    clean = tuple((PLACE, f"{rule}: {one.title}") for rule, one in rules.items() if is_whole and rule not in found)
     findings = tuple(map(_finding, scan.findings))
     number = sum(scan.objects.values())
     return lint.Report(findings, files=0, objects=number, judged=number, by_rule=True, subjects=clean)

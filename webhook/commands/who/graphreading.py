@@ -25,7 +25,7 @@ def _optional(group: str, version: str, plural: str) -> Resource:
     return Resource(plural, group, version, plural, is_optional=True)
 
 
-RUNNING_PODS = PODS._replace(is_metadata_only=False)
+RUNNING_PODS = PODS._replace(is_metadata_only=False, otherwise="")
 Kinds = tuple[tuple[Resource, str], ...]
 Take = Callable[[dict[str, Any]], None]
 """Takes an object, with apiVersion and kind. One may come again."""

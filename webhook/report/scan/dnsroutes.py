@@ -41,12 +41,13 @@ def find_default_routes(stock: Stock, topology: Topology, attached_by: str) -> I
                 continue
             reported.add(workload)
             gateways = ", ".join(element.default_route)
+            where = f"to {gateways} on {network}"
             dns = f" ({', '.join(stock.cluster_dns)})" if stock.cluster_dns else ""
             yield Finding(
                 DEFAULT_ROUTE_DNS,
                 WARNING if moves else INFO,
                 asker.subject,
-                f"item {item} moves the default route to {gateways} on {network}, and with it the way to DNS{dns}{when}",
+                f"item {item} moves the default route {where}, and with it the way to DNS{dns}{when}",
                 fix='set "dnsPolicy: None" and name servers that this network reaches, or remove "default-route"',
                 others=(stock.name_of_network(network),),
                 properties=(("networks", network), ("gateways", gateways)),

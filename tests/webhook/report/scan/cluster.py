@@ -94,8 +94,7 @@ def whereabouts(subnet: str, **more: Any) -> Object:
 
 
 def macvlan(master: str, ipam: Object, **more: Any) -> Object:
-    plugin = {"type": "macvlan", "master": master, "mode": "bridge", "ipam": ipam, **more}
-    return plugin
+    return {"type": "macvlan", "master": master, "mode": "bridge", "ipam": ipam, **more}
 
 
 def namespace(name: str, **labels: str) -> Object:

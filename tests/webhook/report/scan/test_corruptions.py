@@ -36,13 +36,13 @@ Finding = dict[str, Any]
 
 
 class Corruption(NamedTuple):
-    """A change of the cluster, and what is found then. `count`: how many findings of the rule."""
+    """A change of the cluster, and what is found then. `number`: how many findings of the rule."""
 
     rule: str
     level: str
     subject: str
     change: Callable[[Cluster], object]
-    count: int = 1
+    number: int = 1
     why: str = ""
     words: tuple[str, ...] = ()
 
@@ -98,6 +98,11 @@ def dns_route(cluster: Cluster) -> None:
 
 def dns_subnet(cluster: Cluster) -> None:
     cluster.get("Service", "kube-system", "kube-dns")["spec"]["clusterIPs"] = ["10.40.0.200"]
+
+
+def asked_by_definition(cluster: Cluster) -> None:
+    ipam = {"type": "static", "addresses": [{"address": "10.60.0.6/24"}]}
+    cluster.put(network(T, "own", macvlan("eth2.10", ipam)), workload("Deployment", T, "own", "own", replicas=1))
 
 
 def forbidden(cluster: Cluster) -> None:
@@ -156,10 +161,7 @@ CORRUPTIONS = [
     ),
     Corruption(
         "address-asked-twice", "warning", f"{T}/own",
-        lambda c: (
-            c.put(network(T, "own", macvlan("eth2.10", {"type": "static", "addresses": [{"address": "10.60.0.6/24"}]}))),
-            c.put(workload("Deployment", T, "own", "own", replicas=1)),
-        ),
+        asked_by_definition,
         why="by the definition",
     ),
     Corruption(
@@ -226,7 +228,7 @@ CORRUPTIONS = [
     Corruption("network-unused", "info", f"{T}/spare", lambda c: c.put(network(T, "spare", macvlan("eth6", {})))),
     # as if it were created now
     Corruption(
-        "PostureIsolated", "error", f"{T}/web", lambda c: c.drop("NetworkAttachmentPolicy", "", "shared"), count=6,
+        "PostureIsolated", "error", f"{T}/web", lambda c: c.drop("NetworkAttachmentPolicy", "", "shared"), number=6,
         why="both teams: the Deployment, its pods, and the one that is being deleted",
     ),
     Corruption(
@@ -273,7 +275,7 @@ def test_a_corruption_is_found_with_its_rule_and_no_other(one: Corruption, basel
     cluster = clean()
     one.change(cluster)
     found = new_in(cluster, baseline, *one.words)
-    assert [(item["rule"], item["level"]) for item in found] == [(one.rule, one.level)] * one.count, found
+    assert [(item["rule"], item["level"]) for item in found] == [(one.rule, one.level)] * one.number, found
     first = found[0]["object"]
     assert f"{first['namespace']}/{first['name']}" == one.subject
 
