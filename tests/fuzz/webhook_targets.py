@@ -41,6 +41,10 @@ from webhook.observing import tally
 from webhook.plugindata.adminschemas import read_schemas
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report.lint import Finding
+from webhook.report.scan import scantext
+from webhook.report.scan.scantext import Scan
+from webhook.report.scan.stock import Stock
+from webhook.report.scan.stocktaking import take_stock
 from webhook.report.topology import answertext, freeaddresses, lookup, maptext
 from webhook.report.topology.graph import Graph
 from webhook.report.topology.outline import outline
@@ -240,9 +244,11 @@ def _api_event(data: bytes) -> object:
 def _topology(data: bytes) -> object:
     """Objects of a cluster, which their authors wrote: what one of them says must not stop the answer about others."""
     value = json_of(data)
-    graph = Graph()
+    graph, stock = Graph(), Stock()
     for one in value if isinstance(value, list) else [value]:
         graph.add(one if isinstance(one, dict) else {})
+        stock.add(one if isinstance(one, dict) else {})
+    scantext.render_text(Scan(take_stock(stock, _checks(), Rules()), {}), {}, lambda text, _role: text)
     found = graph.finish()
     texts = [*(one.key for one in found.claims), *(key for one in found.attachments for key in one.addresses)]
     for asked in filter(None, map(lookup.parse, ["10.1.0.5", "02:00:00:00:00:0a", "18:02.5", *texts[:4]])):

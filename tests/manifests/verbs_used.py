@@ -108,6 +108,7 @@ LISTED = (
     ("", "replicationcontrollers"),
     ("", "podtemplates"),
     ("kubevirt.io", "virtualmachines"),
+    (NETWORKS, "multi-networkpolicies"),
     ("whereabouts.cni.cncf.io", "ippools"),
 )
 

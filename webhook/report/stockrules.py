@@ -37,6 +37,8 @@ ATTACHMENT_FORBIDDEN = "attachment-forbidden"
 SELECTS_NO_NAMESPACE = "selects-no-namespace"
 SELECTS_NO_NETWORK = "selects-no-network"
 SELECTS_NO_POD = "selects-no-pod"
+MULTI_POLICY_NO_NETWORK = "multi-policy-no-network"
+MTU_DIFFERS = "mtu-differs"
 NETWORK_UNUSED = "network-unused"
 
 STOCK_RULES: Mapping[str, StockRule] = {
@@ -60,5 +62,7 @@ STOCK_RULES: Mapping[str, StockRule] = {
     SELECTS_NO_NAMESPACE: StockRule((WARNING,), "an access policy selects no namespace"),
     SELECTS_NO_NETWORK: StockRule((WARNING,), "an access policy selects no network"),
     SELECTS_NO_POD: StockRule((INFO,), "an access policy selects no pod"),
+    MULTI_POLICY_NO_NETWORK: StockRule((WARNING,), "a MultiNetworkPolicy is for no network that exists"),
+    MTU_DIFFERS: StockRule((INFO,), "networks of a segment have different MTUs"),
     NETWORK_UNUSED: StockRule((INFO,), "nothing uses a network"),
 }

@@ -108,6 +108,7 @@ _COUNTED = {
     "batch": ("cronjobs", "jobs"),
     "": ("replicationcontrollers", "podtemplates"),
     KUBEVIRT: ("virtualmachines",),
+    NETWORKS: ("multi-networkpolicies",),
     POOL_GROUP: ("ippools",),
 }
 """What `nadmit scan` lists besides the kinds that are watched."""

@@ -24,7 +24,7 @@ from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.responses import decode
 from webhook.report.diagnosis.objectset import part
-from webhook.report.scan.stock import DNS_SERVICES, Stock
+from webhook.report.scan.stock import DNS_SERVICES, MULTI_POLICY_KIND, Stock
 from webhook.snapshot.pods import ENDED
 from webhook.snapshot.source import CLASSES, CONFIGS, NAMESPACES, NETWORKS, POLICIES
 
@@ -32,6 +32,11 @@ POOLS = next((resource, kind) for resource, kind in CLAIM_KINDS if kind == "IPPo
 
 CLUSTER_WIDE = frozenset({one.plural for one in (NAMESPACES, NETWORKS, POLICIES, CONFIGS, CLASSES, POOLS[0])})
 """Kinds that are read for all namespaces, even if one is asked about: its pods name them, or they decide about pods."""
+
+MULTI_POLICIES = Resource(
+    "multi-networkpolicies", NETWORKS.group, "v1beta2", "multi-networkpolicies", is_optional=True, older=("v1beta1",)
+)
+NOT_JUDGED = frozenset({"IPPool", MULTI_POLICY_KIND})
 
 SERVICE = Resource("services", "", "v1", "services", is_single=True)
 
@@ -53,7 +58,8 @@ class Read:
         if kind == POD.kind and part(one, "status").get("phase") in ENDED:
             return
         self.stock.add(one)
-        self.documents.add({**slim(_without_status(one)), "apiVersion": one["apiVersion"], "kind": kind})
+        if not _is_leaving(one):
+            self.documents.add({**slim(_without_status(one)), "apiVersion": one["apiVersion"], "kind": kind})
         self.counts[kind] = self.counts.get(kind, 0) + 1
 
     def has_lost(self, kind: str, right: str) -> None:
@@ -75,9 +81,15 @@ def read_cluster(kubeconfig: Path | None, read: Read, tell: Callable[[str], None
                 reader.add_all(resource, kind.kind)
         if "IPPool" not in read.unread:
             reader.add_all(*POOLS)
+        reader.add_all(MULTI_POLICIES, MULTI_POLICY_KIND)
         reader.add_dns()
     finally:
         connection.close()
+
+
+def _is_leaving(one: dict[str, Any]) -> bool:
+    """Say whether a pod is being deleted: whether it could be created again does not matter."""
+    return one["kind"] == POD.kind and bool(one["metadata"].get("deletionTimestamp"))
 
 
 def _without_status(one: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +128,7 @@ class _Reader:
         def take(one: dict[str, Any]) -> None:
             key = (one["metadata"].get("namespace", ""), one["metadata"]["name"])
             self.read.stock.add(one)
-            if key not in counted and one["kind"] != "IPPool":
+            if key not in counted and one["kind"] not in NOT_JUDGED and not _is_leaving(one):
                 documents.add({**slim(one), "apiVersion": one["apiVersion"], "kind": one["kind"]})
             counted.add(key)
 

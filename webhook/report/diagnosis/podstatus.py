@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
 from cniplugin.netspec.selection import NETWORK_STATUS_KEYS, NetworkSelectionElement
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.plugins.goparsing import read_address
+from webhook.admission.view.addressclaims import mac_key
 
 from .causes import Attachment
 from .objectset import Json, part, text, texts
@@ -118,15 +120,21 @@ def ignored(entries: Sequence[Has], selections: PodSelections) -> tuple[str, str
 
 def _differences(element: NetworkSelectionElement, has: Attachment, mac: str) -> Sequence[str]:
     asked = [address.partition("/")[0] for address in element.ips]
-    lacking = [address for address in asked if address not in has.addresses]
+    having = {_normal(address) for address in has.addresses}
+    lacking = [address for address in asked if _normal(address) not in having]
     found = []
     if lacking and has.addresses:
         found.append(f"it asks for address {', '.join(lacking)} and has {', '.join(has.addresses)}")
-    if element.mac and mac and element.mac.lower() != mac.lower():
+    if element.mac and mac and mac_key(element.mac) != mac_key(mac):
         found.append(f"it asks for MAC address {element.mac} and has {mac}")
     if element.interface and has.interface and element.interface != has.interface:
         found.append(f"it asks for interface {element.interface} and has {has.interface}")
     return found
+
+
+def _normal(written: str) -> str:
+    address = read_address(written.partition("/")[0])
+    return written if address is None else str(address)
 
 
 def definition_of(written: Json | None) -> Definition:

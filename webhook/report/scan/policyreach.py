@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from cniplugin.access.compile import read_policies
 from cniplugin.access.content.facts import facts_of
 from cniplugin.access.model.matchers import Names
 from cniplugin.access.model.policyrules import (
-    GROUP,
     POLICY_KIND,
-    VERSION,
     AttachmentRule,
     DefinitionRule,
     NetworkMatch,
@@ -23,6 +20,7 @@ from cniplugin.access.model.policyrules import (
     Policy,
     WrittenRule,
 )
+from cniplugin.access.reading.policies import read_policy
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from webhook.report.stockrules import SELECTS_NO_NAMESPACE, SELECTS_NO_NETWORK, SELECTS_NO_POD
 from webhook.report.topology.graph import Topology
@@ -50,10 +48,9 @@ def find_empty(stock: Stock, topology: Topology) -> Iterator[Finding]:
     if not stock.policies or "Namespace" in stock.unread or not stock.namespaces:
         return
     world = _world(stock, topology)
-    for policy in read_policies(stock.policies.values()).policies:
-        written = stock.policies[POLICY_KIND, policy.name]
-        name = name_of(written)._replace(api_version=f"{GROUP}/{VERSION}")
-        yield from _of_policy(policy, name, world)
+    for (kind, _), written in sorted(stock.policies.items()):
+        if kind == POLICY_KIND:
+            yield from _of_policy(read_policy(written), name_of(written), world)
 
 
 def _world(stock: Stock, topology: Topology) -> _World:

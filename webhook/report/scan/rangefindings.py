@@ -198,7 +198,7 @@ def _outside(stock: Stock, one: Attachment, text: str, ipam: Ipam) -> Finding:
 
 def find_full(stock: Stock, topology: Topology, supports: Supports) -> Iterator[Finding]:
     """Yield the networks that cannot give the next pod an address: of host-local, on a node."""
-    used: defaultdict[tuple[Segment, str], set[Address]] = defaultdict(set)
+    used: defaultdict[tuple[Segment | str, str], set[Address]] = defaultdict(set)
     nodes: defaultdict[str, set[str]] = defaultdict(set)
     for one in topology.attachments:
         support = supports.get(one.network)
@@ -207,13 +207,19 @@ def find_full(stock: Stock, topology: Topology, supports: Supports) -> Iterator[
                 node = one.pod.node if ipam.type == HOST_LOCAL else ""
                 nodes[one.network].add(node)
                 found = (read_address(text) for text in one.addresses)
-                used[topology.segment(one.network), node].update(filter(None, found))
+                used[_records(topology.networks[one.network], ipam), node].update(filter(None, found))
     for reference, places in sorted(nodes.items()):
-        segment = topology.segment(reference)
         for ipam in supports[reference].ipams:
-            full = [node for node in sorted(places) if _is_full(ipam, used[segment, node])]
+            records = _records(topology.networks[reference], ipam)
+            full = [node for node in sorted(places) if _is_full(ipam, used[records, node])]
             if full:
                 yield _full(stock, reference, ipam, full)
+
+
+def _records(network: Network, ipam: Ipam) -> Segment | str:
+    """Return who sees which addresses are in use: host-local by the name of the network, others on the segment."""
+    config = network.definition.config
+    return config.name if ipam.type == HOST_LOCAL and config is not None else network.segment
 
 
 def _is_full(ipam: Ipam, used: set[Address]) -> bool:

@@ -16,6 +16,7 @@ from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.plugins.goparsing import read_address
 from webhook.admission.templates.podtemplates import FoundPod, find_by_shape
 from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
@@ -26,6 +27,9 @@ from .finding import ObjectName
 
 DNS_SERVICES = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
 """The Services of the cluster's DNS, by the names that installers give them."""
+
+MULTI_POLICY_KIND, POLICY_FOR = "MultiNetworkPolicy", "k8s.v1.cni.cncf.io/policy-for"
+"""k8snetworkplumbingwg/multi-networkpolicy: NetworkPolicy for the networks that the annotation names."""
 
 OWN_SERVICE_ROUTES = frozenset({"ovn-kubernetes"})
 """Default networks, as network-status names them, that keep routes to Services beside another default route."""
@@ -100,6 +104,8 @@ class Stock:
         self.namespaces: dict[str, Labels] = {}
         self.default_networks: dict[str, PodSelections] = {}
         self.policies: dict[tuple[str, str], Json] = {}
+        self.multi_policies: dict[ObjectName, tuple[str, ...]] = {}
+        """MultiNetworkPolicies with the networks that they are for."""
         self.pools: dict[ObjectName, frozenset[Orphan]] = {}
         self.cluster_dns: tuple[str, ...] = ()
         self._network_namespace = network_namespace
@@ -123,6 +129,8 @@ class Stock:
             self._add_namespace(one)
         elif group == ACCESS_GROUP:
             self.policies[kind, text(one, "metadata", "name")] = one
+        elif kind == MULTI_POLICY_KIND and group == netattachdef.GROUP:
+            self.multi_policies[name_of(one)] = _policy_for(one)
         elif kind == "IPPool" and group == POOL_GROUP:
             self._add_pool(one)
         elif kind == "Service" and not group:
@@ -172,7 +180,7 @@ class Stock:
         if (name.namespace, name.name) in DNS_SERVICES:
             written = part(one, "spec").get("clusterIPs")
             addresses = written if isinstance(written, list) else [text(one, "spec", "clusterIP")]
-            self.cluster_dns = tuple(str(address) for address in addresses if address not in {"", "None"})
+            self.cluster_dns = tuple(one for one in addresses if isinstance(one, str) and read_address(one) is not None)
 
     def _add_pool(self, one: Json) -> None:
         pool = Graph()
@@ -255,6 +263,13 @@ def name_of(one: Json) -> ObjectName:
         text(one, "apiVersion"), text(one, "kind"), text(metadata, "namespace"), text(metadata, "name"),
         text(metadata, "uid"),
     )  # fmt: skip
+
+
+def _policy_for(one: Json) -> tuple[str, ...]:
+    """Return the networks of a MultiNetworkPolicy: a list with commas, of names with or without a namespace."""
+    written = texts(one, "metadata", "annotations").get(POLICY_FOR, "")
+    names = filter(None, written.replace(" ", "").split(","))
+    return tuple(name if "/" in name else f"{text(one, 'metadata', 'namespace')}/{name}" for name in names)
 
 
 def _replicas(one: Json, kind: str) -> int:

@@ -10,17 +10,13 @@ from collections.abc import Iterator
 from cniplugin.access.model.decision import Rules
 from cniplugin.netspec import netattachdef
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.report.stockrules import NETWORK_UNUSED, STOCK_RULES
+from webhook.report.stockrules import STOCK_RULES
 from webhook.report.topology.graph import Topology
 
-from . import attachedpods, dnsroutes, policyreach, rangefindings
-from .collisions import askers, find_collisions
-from .finding import INFO, LEVELS, Finding
+from . import attachedpods, definitionfindings, dnsroutes, policyreach, rangefindings
+from .collisions import find_collisions
+from .finding import LEVELS, Finding
 from .stock import Stock
-
-TEMPLATE_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "VirtualMachine"})
-"""Kinds without which nobody knows whether a network is used."""
-
 
 _PLACES = {rule: number for number, rule in enumerate(STOCK_RULES)}
 
@@ -57,22 +53,6 @@ def _find(stock: Stock, topology: Topology, checks: PluginChecks, rules: Rules |
     if rules is not None:
         yield from attachedpods.find_forbidden(stock, topology, rules)
     yield from policyreach.find_empty(stock, topology)
-    yield from _unused(stock, topology)
-
-
-def _unused(stock: Stock, topology: Topology) -> Iterator[Finding]:
-    """Yield the definitions that no pod has and nothing asks for.
-
-    A definition that another object controls may be used in ways of its own, as the primary network of a namespace is.
-    """
-    if stock.namespace or stock.unread & {"Pod", *TEMPLATE_KINDS}:
-        return
-    used = {one.network for one in topology.attachments}
-    selections = [asker.selections for asker, _ in askers(stock)] + list(stock.default_networks.values())
-    used |= {f"{element.namespace}/{element.name}" for one in selections for _, element in one.elements}
-    for reference, name in sorted(stock.names.items()):
-        if reference not in used and reference not in stock.managed:
-            yield Finding(
-                NETWORK_UNUSED, INFO, name, "no pod has it, and no pod, template or namespace asks for it",
-                fix="delete it if nobody needs it",
-            )  # fmt: skip
+    yield from definitionfindings.find_unprotected(stock, topology)
+    yield from definitionfindings.find_mtus(stock, topology)
+    yield from definitionfindings.find_unused(stock, topology)

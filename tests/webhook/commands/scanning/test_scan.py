@@ -24,6 +24,7 @@ from webhook.report.stockrules import STOCK_RULES
 
 POOLS = "/apis/whereabouts.cni.cncf.io/v1alpha1/ippools"
 SERVICES = "/api/v1/services"
+MULTI_POLICIES = "/apis/k8s.cni.cncf.io/v1beta1/multi-networkpolicies"
 WORKLOADS = {
     "Deployment": "/apis/apps/v1/deployments",
     "StatefulSet": "/apis/apps/v1/statefulsets",
@@ -38,6 +39,7 @@ COLLECTIONS = {
     "NetworkAttachmentPolicy": POLICIES,
     "IPPool": POOLS,
     "Service": SERVICES,
+    "MultiNetworkPolicy": MULTI_POLICIES,
     **WORKLOADS,
 }
 FORBIDDEN = (403, status(403, "no"))
@@ -56,7 +58,7 @@ def corrupted() -> Cluster:
 
 def fill(api: ApiServer, cluster: Cluster) -> None:
     api.has_whole_pods = True
-    api.serve(POOLS, SERVICES, *WORKLOADS.values())
+    api.serve(POOLS, SERVICES, MULTI_POLICIES, *WORKLOADS.values())
     for one in cluster.objects.values():
         api.put(COLLECTIONS[one["kind"]], one)
 

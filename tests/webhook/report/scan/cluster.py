@@ -191,6 +191,9 @@ def _team(team: int, pods: int) -> Iterator[Object]:
     yield network(space, "node", {"type": "bridge", "bridge": f"br{team}", "ipam": local})
     vlan = {"type": "ipvlan", "master": "eth3", "mode": "l2", "ipam": whereabouts(f"{ip('10.40.0.0', team * 256)}/24")}
     yield network(space, "vlan", vlan)
+    shield = {"name": "lan", "namespace": space, "annotations": {"k8s.v1.cni.cncf.io/policy-for": f"lan,{space}/vlan"}}
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"]}
+    yield {"apiVersion": "k8s.cni.cncf.io/v1beta1", "kind": "MultiNetworkPolicy", "metadata": shield, "spec": spec}
     yield from _deployment(space, team, pods, subnet)
     yield from _stateful_set(space, team, pods)
     yield from _others(space, team)

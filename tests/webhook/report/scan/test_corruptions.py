@@ -105,6 +105,21 @@ def asked_by_definition(cluster: Cluster) -> None:
     cluster.put(network(T, "own", macvlan("eth2.10", ipam)), workload("Deployment", T, "own", "own", replicas=1))
 
 
+def shield(name: str, networks: str) -> Object:
+    annotations = {"k8s.v1.cni.cncf.io/policy-for": networks} if networks else {}
+    return {
+        "apiVersion": "k8s.cni.cncf.io/v1beta1",
+        "kind": "MultiNetworkPolicy",
+        "metadata": {"name": name, "namespace": T, "annotations": annotations},
+        "spec": {"podSelector": {}},
+    }
+
+
+def different_mtus(cluster: Cluster) -> None:
+    cluster.reconfigure(T, "lan", lambda config: config.update(mtu=1400))
+    cluster.reconfigure(T, "lan-two", lambda config: config.update(mtu=1500))
+
+
 def forbidden(cluster: Cluster) -> None:
     cluster.put(network("infra", "private", macvlan("eth8", {"type": "static"})))
     cluster.restatus(T, "plain", lambda status: status.append(entry("infra/private")))
@@ -226,10 +241,17 @@ CORRUPTIONS = [
     ),
     Corruption("unknown-name", "warning", "/tema", lambda c: c.put(allow("tema", {"namespaces": ["tema-0"]}))),
     Corruption("network-unused", "info", f"{T}/spare", lambda c: c.put(network(T, "spare", macvlan("eth6", {})))),
+    Corruption(
+        "multi-policy-no-network", "warning", f"{T}/shield", lambda c: c.put(shield("shield", f"lan, {T}/lam"))
+    ),
+    Corruption(
+        "multi-policy-no-network", "warning", f"{T}/bare", lambda c: c.put(shield("bare", "")), why="without annotation"
+    ),
+    Corruption("mtu-differs", "info", f"{T}/lan", different_mtus),
     # as if it were created now
     Corruption(
-        "PostureIsolated", "error", f"{T}/web", lambda c: c.drop("NetworkAttachmentPolicy", "", "shared"), number=6,
-        why="both teams: the Deployment, its pods, and the one that is being deleted",
+        "PostureIsolated", "error", f"{T}/web", lambda c: c.drop("NetworkAttachmentPolicy", "", "shared"), number=4,
+        why="the Deployment and the pods of both teams",
     ),
     Corruption(
         "network-not-found", "error", f"{T}/virt-launcher-vm-0",
@@ -316,7 +338,7 @@ ALONE = {
     ("ranges-overlap", "pools that do not see each other"),
     ("ranges-overlap", "two IPAM plugins"),
     ("route-dns", "a subnet"),
-    ("PostureIsolated", "both teams: the Deployment, its pods, and the one that is being deleted"),
+    ("PostureIsolated", "the Deployment and the pods of both teams"),
     ("network-not-found", ""),
     ("policy-field", ""),
 }
