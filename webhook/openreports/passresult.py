@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from webhook.report.plaintext import counted
+
 
 class PassResult(msgspec.Struct, rename="camel"):
     """What a pass did.
@@ -37,7 +39,7 @@ class PassResult(msgspec.Struct, rename="camel"):
         refused = f", {self.refused} refused" if self.refused else ""
         return (
             f"{self.created} created, {self.changed} changed, {self.deleted} deleted{refused}; "
-            f"{self.reports} objects have findings"
+            f"{counted(self.reports, 'object')} with findings"
         )
 
 

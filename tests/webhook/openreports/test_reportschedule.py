@@ -135,7 +135,7 @@ def test_a_pass_becomes_metrics_and_lines(
         scheduled.finish()
     assert caplog.messages == [
         "reports: reports.openreports.io: create is forbidden",
-        "reports: 2 created, 0 changed, 1 deleted, 1 refused; 3 objects have findings",
+        "reports: 2 created, 0 changed, 1 deleted, 1 refused; 3 objects with findings",
     ]
     assert scheduled.metrics() == {
         'passes_total{result="ok"}': 1, 'passes_total{result="error"}': 0, 'passes_total{result="ended"}': 0,
