@@ -36,6 +36,7 @@ from typing import IO, NamedTuple
 import webhook
 from cniplugin.access.judging.reasons import cut
 from webhook.kube.retry import OnceLog
+from webhook.report.plaintext import printable
 from webhook.telemetry.metrics import ReportMetrics
 
 from .passresult import parse_result
@@ -187,7 +188,7 @@ class ReportSchedule:
             self.counts.passes[outcome] += 1
 
     def _say(self, level: int, text: str) -> None:
-        self._log.log(level, f"reports: {text}")
+        self._log.log(level, f"reports: {printable(text)}")
 
 
 def _ended_as(code: int, last_line: str) -> str:
