@@ -96,9 +96,9 @@ class ClusterDocuments:
 
     def add(self, written: dict[str, Any]) -> None:
         """Take an object of the cluster."""
-        if not _is_wanted(written):
+        if not is_wanted(written):
             return
-        key = None if self._is_every_pod else _key_of(written)
+        key = None if self._is_every_pod else key_of(written)
         if key is not None and key in self._alike:
             self._alike[key] += 1
             return
@@ -216,7 +216,7 @@ def slim(item: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "metadata": metadata, **({"status": {"phase": phase}} if phase else {})}
 
 
-def _is_wanted(written: Mapping[str, Any]) -> bool:
+def is_wanted(written: Mapping[str, Any]) -> bool:
     """Say whether an object is judged for itself: no ended pod, and no workload that another one makes."""
     if written["kind"] == POD.kind:
         return (written.get("status") or {}).get("phase") not in ENDED
@@ -229,7 +229,7 @@ def _controller_of(written: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((owner for owner in owners if owner.get("controller")), None)
 
 
-def _key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
+def key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
     """Return what pods have in common that are judged alike; None for everything else.
 
     NB: whoever creates a pod writes its controller into it, so the controller alone must not hide a pod.

@@ -5,13 +5,14 @@ Pods do not count as neighbours here: that two of them have one address is found
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cniplugin.access.model.decision import Rules
-from webhook.admission.model.kinds import CLUSTER_SCOPED, POD, GroupKind
+from webhook.admission.model.kinds import CLUSTER_SCOPED, GroupKind
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
+from webhook.commands.check.clusterobjects import PLACE, Unplaced, key_of, slim
 from webhook.commands.check.judgedtree import broken_policies, findings_of, for_any_author, leave_out_consequences
+from webhook.commands.check.runningpods import as_created
 from webhook.commands.judging import Webhook, is_judged
 from webhook.commands.options import rules_in_force
 from webhook.report import lint
@@ -23,8 +24,6 @@ from webhook.trees import builder, unknownnames
 from webhook.trees.documents import Document
 from webhook.trees.problems import Problem
 
-TELL_EACH = 10_000
-
 
 class Setting(NamedTuple):
     """How objects are judged. `given`: the options about rules."""
@@ -34,70 +33,77 @@ class Setting(NamedTuple):
     network_namespace: str
 
 
-class Judged(NamedTuple):
-    """The findings, and the rules of the cluster. `problems`: objects that are there twice."""
+class Judge:
+    """Judges the objects of one cluster: first all that decides, then pods, one by one, which are not kept.
 
-    findings: tuple[Finding, ...]
-    rules: Rules
-    problems: tuple[Problem, ...]
+    `problems`: objects of the context that are there twice. `rules`: those of the cluster's policies.
+    """
+
+    def __init__(self, context: Sequence[Document], setting: Setting) -> None:
+        self.problems: list[Problem] = []
+        cluster = builder.build(context, self.problems, network_namespace=setting.network_namespace)
+        self.rules = rules_in_force(setting.given, cluster)
+        self._webhook = Webhook(
+            context=DecisionContext(cluster, self.rules, setting.configuration, setting.network_namespace),
+            rules_for=for_any_author(cluster, []),
+        )
+        self._broken = broken_policies(cluster)
+        self._found: list[lint.Finding] = []
+        self._names: dict[str, ObjectName] = {}
+        self._alike: dict[Hashable, int] = {}
+        self._keys: dict[str, Hashable] = {}
+        self._unknown = tuple(_unknown(context))
+        for document in context:
+            self._take(document)
+
+    def take_pod(self, one: dict[str, Any]) -> None:
+        """Judge a pod, or count it, if one that is alike was judged before."""
+        key = key_of(one)
+        if key is not None and key in self._alike:
+            self._alike[key] += 1
+            return
+        subject = self._take(document_of(one))
+        if key is not None:
+            self._alike[key] = 0
+            if subject:
+                self._keys[subject] = key
+
+    def finish(self) -> tuple[Finding, ...]:
+        """Return the findings about all objects."""
+        kept, _ = leave_out_consequences(self._found)
+        return (*map(self._finding, kept), *self._unknown)
+
+    def _take(self, document: Document) -> str:
+        """Judge an object, and return its name in findings, "" if there is none about it."""
+        if not is_judged(document, self._webhook.context.configuration.workloads):
+            return ""
+        try:
+            found = list(findings_of(self._webhook.judge(document), self._broken))
+        except RequestError as error:
+            subject = name_of_document(document).title
+            found = [lint.Finding(document.locate(), lint.ERROR, "unreadable-object", error.text, subject)]
+        self._found += found
+        for one in found:
+            self._names[one.subject] = name_of_document(document)
+        return found[0].subject if found else ""
+
+    def _finding(self, one: lint.Finding) -> Finding:
+        more = self._alike.get(self._keys.get(one.subject), 0)
+        alike = f" (and {counted(more, 'pod')} more of its controller)" if more else ""
+        return Finding(
+            one.rule,
+            ERROR if one.level == lint.ERROR else WARNING,
+            self._names[one.subject],
+            f"{_one_line(one.text)}{alike}",
+            field=one.field,
+            properties=(("alike", str(more)),) if more else (),
+        )
 
 
-Others = Callable[[Document], int]
-"""Returns for how many more pods a document stands."""
-
-
-def judge_objects(
-    documents: Sequence[Document], setting: Setting, others: Others, tell: Callable[[str], None]
-) -> Judged:
-    """Return the findings about all objects."""
-    problems: list[Problem] = []
-    context = [one for one in documents if GroupKind(one.group, one.kind) != POD]
-    cluster = builder.build(context, problems, network_namespace=setting.network_namespace)
-    rules = rules_in_force(setting.given, cluster)
-    webhook = Webhook(
-        context=DecisionContext(cluster, rules, setting.configuration, setting.network_namespace),
-        rules_for=for_any_author(cluster, []),
-    )
-    broken = broken_policies(cluster)
-    found: list[lint.Finding] = []
-    of: dict[str, Document] = {}
-    for number, document in enumerate(documents, 1):
-        found += _of_document(document, webhook, broken, of)
-        if number % TELL_EACH == 0:
-            tell(f"{number} of {len(documents)} objects judged")
-    kept, _ = leave_out_consequences(found)
-    findings = (_finding(one, of[one.subject], others) for one in kept)
-    return Judged((*findings, *_unknown(context)), rules, tuple(problems))
-
-
-def _of_document(
-    document: Document, webhook: Webhook, broken: Mapping[str, str], of: dict[str, Document]
-) -> Iterator[lint.Finding]:
-    if not is_judged(document, webhook.context.configuration.workloads):
-        return
-    try:
-        judgement = webhook.judge(document)
-    except RequestError as error:
-        subject = name_of_document(document).title
-        of[subject] = document
-        yield lint.Finding(document.locate(), lint.ERROR, "unreadable-object", error.text, subject)
-        return
-    for one in findings_of(judgement, broken):
-        of[one.subject] = document
-        yield one
-
-
-def _finding(one: lint.Finding, document: Document, others: Others) -> Finding:
-    more = others(document)
-    alike = f" (and {counted(more, 'pod')} more of its controller)" if more else ""
-    return Finding(
-        one.rule,
-        ERROR if one.level == lint.ERROR else WARNING,
-        name_of_document(document),
-        f"{_one_line(one.text)}{alike}",
-        field=one.field,
-        properties=(("alike", str(more)),) if more else (),
-    )
+def document_of(one: dict[str, Any]) -> Document:
+    """Return an object of the cluster as a document, a pod as when it was created."""
+    written = {**slim(one), "apiVersion": one["apiVersion"], "kind": one["kind"]}
+    return as_created(Document(Unplaced(PLACE, ""), written, 0, 0))
 
 
 def _one_line(text: str) -> str:

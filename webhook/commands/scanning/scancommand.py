@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -37,14 +37,16 @@ if TYPE_CHECKING:
 
     from webhook.admission.plugins.schema import PluginChecks
     from webhook.admission.view.decisioncontext import Configuration
+    from webhook.trees.documents import Document
 
-    from .judgedobjects import Judged
-    from .scanreading import Read
+    from .scanreading import JudgeOf, Read
 
 EXIT_FINE, EXIT_FOUND = 0, 1
 FORMS = ("text", "json", "sarif", "junit")
 REPORT_FORMS = ("text", "json")
-VERDICT_KINDS = ("NetworkAttachmentDefinition", "Namespace", "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig")
+VERDICT_KINDS = frozenset(
+    {"NetworkAttachmentDefinition", "Namespace", "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig"}
+)
 """Without these the webhook's verdict cannot be known."""
 
 _OPTIONS = (
@@ -140,93 +142,46 @@ def scan(*, output: str, network_namespace: str, **options: Any) -> None:
     sys.exit(EXIT_FOUND if result.has_at_least(options["fail_on"]) else EXIT_FINE)
 
 
-def _check_reports(options: Mapping[str, Any], output: str) -> None:
-    """End the command if reports are asked for and cannot be written."""
-    if not options["write_reports"]:
-        return
-    if objectfiles.is_copy(options) or options["namespace"]:
-        raise click.UsageError("--write-reports is for a whole cluster: leave out -n, -f and --manifests.")
-    if output not in REPORT_FORMS:
-        raise click.UsageError(f"--write-reports prints what it has written: give -o {' or -o '.join(REPORT_FORMS)}.")
-    from webhook.kube.apierrors import ClusterError  # noqa: PLC0415 - files do not pay for the client
-
-    from . import reportwriting  # noqa: PLC0415 - as above
-
-    try:
-        reportwriting.check(options["kubeconfig"])
-    except ClusterError as error:
-        _fail(str(error))
-
-
-def _write_reports(result: Scan, unread: Mapping[str, str], kubeconfig: Path | None, output: str) -> int:
-    """Write the reports and return the exit code. NB: without verdicts all reports about refusals would go away."""
-    from webhook.kube.apierrors import ClusterError  # noqa: PLC0415 - as above
-
-    from . import reportwriting  # noqa: PLC0415 - as above
-
-    lost = next((unread[kind] for kind in VERDICT_KINDS if kind in unread), None)
-    if lost is not None:
-        _fail(f"no report is written: {lost}")
-    try:
-        written = reportwriting.write(kubeconfig, result.findings, unread)
-    except ClusterError as error:
-        _fail(str(error))
-    return reportwriting.show(written, output)
-
-
 def _scan(options: Mapping[str, Any]) -> tuple[Scan, Mapping[str, str]]:
     """Return what was found, and the missing rights by kind."""
-    from .judgedobjects import without_repeats  # noqa: PLC0415 - it loads what judges, and --help needs none
+    from .judgedobjects import Judge, Setting, without_repeats  # noqa: PLC0415 - it loads what judges, unlike --help
 
     configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
-    is_copy = objectfiles.is_copy(options)
-    stock = Stock(options["network_namespace"], namespace="" if is_copy else options["namespace"] or "")
-    read = _read(stock, options, is_copy=is_copy)
-    judged = _judge(read, configuration, options)
-    taken = take_stock(stock, _checks(configuration), judged.rules if judged is not None else None)
-    found = list(taken) if judged is None else [*judged.findings, *without_repeats(taken, judged.findings)]
-    return _result(sorted(found, key=order), read, options, has_verdicts=judged is not None), read.unread
+    setting = Setting(options, configuration, options["network_namespace"])
+
+    def judge_of(context: Sequence[Document], unread: Mapping[str, str]) -> Judge | None:
+        judge = None if unread.keys() & VERDICT_KINDS else Judge(context, setting)
+        if judge is not None and judge.problems:
+            fail_unreadable(judge.problems)
+        return judge
+
+    read = _read(options, judge_of)
+    judge = read.judge
+    taken = take_stock(read.stock, _checks(configuration), judge.rules if judge is not None else None)
+    judged = judge.finish() if judge is not None else ()
+    found = [*judged, *without_repeats(taken, judged)]
+    return _result(sorted(found, key=order), read, options), read.unread
 
 
-def _read(stock: Stock, options: Mapping[str, Any], *, is_copy: bool) -> Read:
-    from .scanreading import Read  # noqa: PLC0415 - files need it as well, --help does not
+def _read(options: Mapping[str, Any], judge_of: JudgeOf) -> Read:
+    from . import scanreading  # noqa: PLC0415 - it loads the client
 
-    read = Read(stock)
-    if is_copy:
-        _read_files(read, options)
+    if objectfiles.is_copy(options):
+        read = scanreading.Read(Stock(options["network_namespace"]), judge_of)
+        documents = objectfiles.read(options["files"], options["directory"])
+        scanreading.read_files(map(objectfiles.placed, documents), read)
         return read
-    from webhook.kube.apierrors import ClusterError, ForbiddenError  # noqa: PLC0415 - files do not pay for the client
+    from webhook.kube.apierrors import ClusterError, ForbiddenError  # noqa: PLC0415 - files do not need them
 
-    from .scanreading import read_cluster  # noqa: PLC0415 - as above
-
+    namespace: str = options["namespace"] or ""
+    read = scanreading.Read(Stock(options["network_namespace"], namespace=namespace), judge_of)
     try:
-        read_cluster(options["kubeconfig"], read, objectfiles.tell)
+        scanreading.read_cluster(options["kubeconfig"], read, objectfiles.tell)
     except ForbiddenError as error:
-        _fail(str(error) if stock.namespace else f"{error}, or read one namespace with -n")
+        _fail(str(error) if namespace else f"{error}, or read one namespace with -n")
     except ClusterError as error:
         _fail(str(error))
     return read
-
-
-def _read_files(read: Read, options: Mapping[str, Any]) -> None:
-    for document in objectfiles.read(options["files"], options["directory"]):
-        read.add_object(objectfiles.placed(document))
-    for kind in ("Pod", "NetworkAttachmentDefinition", "Namespace"):
-        if kind not in read.counts:
-            read.stock.unread.add(kind)
-
-
-def _judge(read: Read, configuration: Configuration, options: Mapping[str, Any]) -> Judged | None:
-    """Return the judgement; None if what it needs cannot be read. Ends the command if objects are there twice."""
-    from .judgedobjects import Setting, judge_objects  # noqa: PLC0415 - it loads what judges
-
-    if any(kind in read.unread for kind in VERDICT_KINDS):
-        return None
-    setting = Setting(options, configuration, options["network_namespace"])
-    judged = judge_objects(read.documents.documents, setting, read.documents.others, objectfiles.tell)
-    if judged.problems:
-        fail_unreadable(judged.problems)
-    return judged
 
 
 def _checks(configuration: Configuration) -> PluginChecks:
@@ -240,7 +195,7 @@ def _checks(configuration: Configuration) -> PluginChecks:
 NO_VERDICTS = "what would be refused if it were created now is not known: a right is missing for it"
 
 
-def _result(found: list[Finding], read: Read, options: Mapping[str, Any], *, has_verdicts: bool) -> Scan:
+def _result(found: list[Finding], read: Read, options: Mapping[str, Any]) -> Scan:
     namespace: str = options["namespace"] or ""
     concerned = [one for one in found if not namespace or _concerns(one, namespace)]
     kept = [one for one in concerned if one.rule not in options["skip"]]
@@ -248,7 +203,7 @@ def _result(found: list[Finding], read: Read, options: Mapping[str, Any], *, has
     notes = [f"only pods and workloads of namespace {own} were read"] if own else []
     if "Pod" in read.stock.unread:
         notes.append("the files have no pod; add pods to kubectl get")
-    if not has_verdicts:
+    if read.judge is None:
         notes.append(NO_VERDICTS)
     return Scan(
         findings=tuple(kept),
@@ -301,6 +256,40 @@ def _render(result: Scan, output: str, fail_on: str) -> str:
     from webhook.report import junit  # noqa: PLC0415 - as above
 
     return junit.render(report, failing=scanreport.failing(fail_on), command="scan")
+
+
+def _check_reports(options: Mapping[str, Any], output: str) -> None:
+    """End the command if reports are asked for and cannot be written."""
+    if not options["write_reports"]:
+        return
+    if objectfiles.is_copy(options) or options["namespace"]:
+        raise click.UsageError("--write-reports is for a whole cluster: leave out -n, -f and --manifests.")
+    if output not in REPORT_FORMS:
+        raise click.UsageError(f"--write-reports prints what it has written: give -o {' or -o '.join(REPORT_FORMS)}.")
+    from webhook.kube.apierrors import ClusterError  # noqa: PLC0415 - files do not pay for the client
+
+    from . import reportwriting  # noqa: PLC0415 - as above
+
+    try:
+        reportwriting.check(options["kubeconfig"])
+    except ClusterError as error:
+        _fail(str(error))
+
+
+def _write_reports(result: Scan, unread: Mapping[str, str], kubeconfig: Path | None, output: str) -> int:
+    """Write the reports and return the exit code. NB: without verdicts all reports about refusals would go away."""
+    from webhook.kube.apierrors import ClusterError  # noqa: PLC0415 - as above
+
+    from . import reportwriting  # noqa: PLC0415 - as above
+
+    lost = next((right for kind, right in unread.items() if kind in VERDICT_KINDS), None)
+    if lost is not None:
+        _fail(f"no report is written: {lost}")
+    try:
+        written = reportwriting.write(kubeconfig, result.findings, unread)
+    except ClusterError as error:
+        _fail(str(error))
+    return reportwriting.show(written, output)
 
 
 def _fail(text: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Reads a cluster for `nadmit scan`: what `nadmit check --cluster` judges, pools of whereabouts, the Service of DNS.
 
-Each object goes to the stock, which reduces it at once, and to the documents that are judged, of which pods of one
-controller that are alike are one. Pods must be readable; for everything else a missing right becomes a sentence.
+Each object goes to the stock, which reduces it at once. Pods come last, and each is judged when it comes, so that none
+is kept. They must be readable; for everything else a missing right becomes a sentence.
 
 Pools are read before and after the pods. A pod that comes or goes meanwhile is in one of both readings only.
 """
@@ -9,16 +9,16 @@ Pools are read before and after the pods. A pod that comes or goes meanwhile is 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from webhook.admission.model.kinds import POD
-from webhook.commands.check.clusterobjects import KINDS, PAGE_TIMEOUT_S, ClusterDocuments, slim
+from webhook.commands.check.clusterobjects import KINDS, PAGE_TIMEOUT_S, is_wanted, pages
 from webhook.commands.check.runningpods import without_status
-from webhook.commands.who.graphreading import CLAIM_KINDS, RUNNING_PODS, Take, read_kind
+from webhook.commands.who.graphreading import CLAIM_KINDS, RUNNING_PODS, read_kind
 from webhook.kube.apierrors import ForbiddenError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
@@ -27,6 +27,9 @@ from webhook.report.diagnosis.objectset import part
 from webhook.report.scan.stock import DNS_SERVICES, MULTI_POLICY_KIND, Stock
 from webhook.snapshot.pods import ENDED
 from webhook.snapshot.source import CLASSES, CONFIGS, NAMESPACES, NETWORKS, POLICIES
+from webhook.trees.documents import Document
+
+from .judgedobjects import Judge, document_of
 
 POOLS = next((resource, kind) for resource, kind in CLAIM_KINDS if kind == "IPPool")
 
@@ -43,29 +46,71 @@ SERVICE = Resource("services", "", "v1", "services", is_single=True)
 _OBJECT: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
-class Read:
-    """What is read: the stock, the documents to judge, the number of objects and the missing rights by kind."""
+JudgeOf = Callable[[Sequence[Document], Mapping[str, str]], Judge | None]
+"""(all objects but pods, missing rights by kind) -> what judges pods; None if too much is missing for that."""
 
-    def __init__(self, stock: Stock) -> None:
+
+class Read:
+    """Takes what is read, first everything but pods.
+
+    `counts`: the number of objects, `unread`: the missing rights, both by kind. `judge`: once pods are read.
+    """
+
+    def __init__(self, stock: Stock, judge_of: JudgeOf) -> None:
         self.stock = stock
-        self.documents = ClusterDocuments()
         self.counts: dict[str, int] = {}
         self.unread: dict[str, str] = {}
+        self.judge: Judge | None = None
+        self._judge_of = judge_of
+        self._context: list[Document] = []
 
-    def add_object(self, one: dict[str, Any]) -> None:
-        """Take an object of a file."""
-        kind = one["kind"]
-        if kind == POD.kind and part(one, "status").get("phase") in ENDED:
-            return
+    def add(self, one: dict[str, Any]) -> None:
+        """Take an object, of which there may be a newer one."""
         self.stock.add(one)
-        if not _is_leaving(one):
-            self.documents.add({**slim(_without_status(one)), "apiVersion": one["apiVersion"], "kind": kind})
+
+    def add_first(self, one: dict[str, Any]) -> None:
+        """Take an object that was not taken before."""
+        kind = one["kind"]
         self.counts[kind] = self.counts.get(kind, 0) + 1
+        if kind == POD.kind:
+            if self.judge is not None and not one["metadata"].get("deletionTimestamp"):
+                self.judge.take_pod(one)
+        elif kind not in NOT_JUDGED and is_wanted(one):
+            self._context.append(document_of(one))
+
+    def begin_pods(self) -> None:
+        """Judge what was taken; pods follow."""
+        self.judge = self._judge_of(self._context, self.unread)
 
     def has_lost(self, kind: str, right: str) -> None:
         """Note that not all objects of a kind could be read."""
         self.unread[kind] = right
         self.stock.unread.add(kind)
+
+
+def read_files(objects: Iterable[dict[str, Any]], read: Read) -> None:
+    """Take copies of objects. A pod that has ended does not count."""
+    every = list(objects)
+    pods = [one for one in every if one["kind"] == POD.kind and part(one, "status").get("phase") not in ENDED]
+    for one in every:
+        if one["kind"] != POD.kind:
+            read.add(one)
+            read.add_first(one)
+    read.begin_pods()
+    for one in pods:
+        read.add(one)
+        read.add_first(_without_status(one))
+    for kind in (POD.kind, "NetworkAttachmentDefinition", "Namespace"):
+        if kind not in read.counts:
+            read.stock.unread.add(kind)
+
+
+def _without_status(one: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod without network-status, if a node has taken it. A copy need not have the uid."""
+    metadata = one["metadata"]
+    if not part(one, "spec").get("nodeName") or not metadata.get("annotations"):
+        return one
+    return {**one, "metadata": {**metadata, "annotations": without_status(metadata["annotations"])}}
 
 
 def read_cluster(kubeconfig: Path | None, read: Read, tell: Callable[[str], None]) -> None:
@@ -74,30 +119,19 @@ def read_cluster(kubeconfig: Path | None, read: Read, tell: Callable[[str], None
     connection.open()
     reader = _Reader(connection, read, tell)
     try:
+        reader.try_pods()
         reader.add_all(*POOLS)
-        reader.add_all(RUNNING_PODS, POD.kind)
         for resource, kind in KINDS:
             if kind != POD:
                 reader.add_all(resource, kind.kind)
-        if "IPPool" not in read.unread:
-            reader.add_all(*POOLS)
         reader.add_all(MULTI_POLICIES, MULTI_POLICY_KIND)
         reader.add_dns()
+        read.begin_pods()
+        reader.add_all(RUNNING_PODS, POD.kind)
+        if "IPPool" not in read.unread:
+            reader.add_all(*POOLS)
     finally:
         connection.close()
-
-
-def _is_leaving(one: dict[str, Any]) -> bool:
-    """Say whether a pod is being deleted: whether it could be created again does not matter."""
-    return one["kind"] == POD.kind and bool(one["metadata"].get("deletionTimestamp"))
-
-
-def _without_status(one: dict[str, Any]) -> dict[str, Any]:
-    """Return a pod of a file without network-status, if a node has taken it. A copy need not have the uid."""
-    metadata = one["metadata"]
-    if one["kind"] != POD.kind or not part(one, "spec").get("nodeName") or not metadata.get("annotations"):
-        return one
-    return {**one, "metadata": {**metadata, "annotations": without_status(metadata["annotations"])}}
 
 
 class _Reader:
@@ -106,33 +140,30 @@ class _Reader:
         self.read = read
         self.tell = tell
 
+    def try_pods(self) -> None:
+        """Read one pod, so that a missing right is known before everything else is read."""
+        namespace = self.read.stock.namespace
+        next(pages(self.connection, _placed(RUNNING_PODS, namespace), namespace=namespace, query={"limit": "1"}), None)
+
     def add_all(self, resource: Resource, kind: str) -> None:
         """Add the objects of a kind, of all namespaces or of one."""
         namespace = "" if resource.plural in CLUSTER_WIDE else self.read.stock.namespace
-        place = resource._replace(is_single=bool(namespace))
-        counted: set[tuple[str, str]] = set()
-        documents = ClusterDocuments()
+        seen: set[tuple[str, str]] = set()
+
+        def take(one: dict[str, Any]) -> None:
+            """NB: a list that expires begins anew, and brings objects again."""
+            key = (one["metadata"].get("namespace", ""), one["metadata"]["name"])
+            self.read.add(one)
+            if key not in seen:
+                seen.add(key)
+                self.read.add_first(one)
+
         try:
-            read_kind(self.connection, place, kind, self._taker(documents, counted), self.tell, namespace)
+            read_kind(self.connection, _placed(resource, namespace), kind, take, self.tell, namespace)
         except ForbiddenError as error:
             if kind == POD.kind:
                 raise
             self.read.has_lost(kind, str(error))
-            return
-        self.read.counts[kind] = len(counted)
-        self.read.documents.join(documents)
-
-    def _taker(self, documents: ClusterDocuments, counted: set[tuple[str, str]]) -> Take:
-        """Return what takes an object. NB: a list that begins anew brings objects again."""
-
-        def take(one: dict[str, Any]) -> None:
-            key = (one["metadata"].get("namespace", ""), one["metadata"]["name"])
-            self.read.stock.add(one)
-            if key not in counted and one["kind"] not in NOT_JUDGED and not _is_leaving(one):
-                documents.add({**slim(one), "apiVersion": one["apiVersion"], "kind": one["kind"]})
-            counted.add(key)
-
-        return take
 
     def add_dns(self) -> None:
         """Add the Service of the cluster's DNS; a cluster may have none."""
@@ -148,3 +179,8 @@ class _Reader:
             stored: dict[str, Any] = decode(_OBJECT, content, path.described)
             self.read.stock.add({**stored, "apiVersion": "v1", "kind": "Service"})
             return
+
+
+def _placed(resource: Resource, namespace: str) -> Resource:
+    """Return a resource of one namespace, for which a Role suffices, or of all."""
+    return resource._replace(is_single=bool(namespace))

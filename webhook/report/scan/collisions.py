@@ -1,8 +1,9 @@
 """Equal addresses and MACs on one segment: those that pods have, and those that objects ask for.
 
 Who counts as one: the two pods of a virtual machine that migrates, and a workload with its own pods. Who does not
-count: pods that are being deleted, and pods on the host network. A bridge or the link of ptp is on each node for
-itself, so on these segments only pods of one node collide for sure. Interfaces of ipvlan share a MAC on purpose.
+count: pods that are being deleted, pods on the host network, and networks whose plugin is not known. A bridge or the
+link of ptp is on each node for itself, so on these segments only pods of one node collide for sure. Interfaces of
+ipvlan share a MAC on purpose.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from webhook.admission.plugins.goparsing import read_cidr
+from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.view.addressclaims import claims_of, mac_key
 from webhook.report.diagnosis.objectset import part, text
 from webhook.report.plaintext import counted
@@ -80,13 +81,13 @@ def find_collisions(stock: Stock, topology: Topology) -> Iterator[Finding]:
     for key in sorted(several | replicas.keys()):
         if key in replicas:
             yield replicas[key]
-        held = list(_colliding(holdings.get(key, ()), topology))
+        held = list(_colliding(key, holdings.get(key, ()), topology))
         held = [of for of in held if not _is_per_node(key, of, asked, topology)]
-        workloads = {one.workload for of in held for one in of}
-        if held and not (key in replicas and len(workloads) == 1):
-            yield from (_held_twice(key, of) for of in held)
-        elif not held and key not in replicas:
+        is_own = key in replicas and len({one.workload for of in held for one in of}) == 1
+        if not held:
             yield from _asked_twice(key, askings.get(key, ()), topology)
+        elif not is_own:
+            yield from (_held_twice(key, of) for of in held)
     yield from _host_local(stock, topology, holdings, asked)
 
 
@@ -96,7 +97,8 @@ def find_collisions(stock: Stock, topology: Topology) -> Iterator[Finding]:
 def _holdings(stock: Stock, topology: Topology) -> Holdings:
     found: defaultdict[Key, list[Holding]] = defaultdict(list)
     for one in topology.attachments:
-        if "/" not in one.network or one.pod.leaving or one.pod.is_on_host:
+        kind = first_type(topology, one.network)
+        if not kind or one.pod.leaving or one.pod.is_on_host:
             continue
         holder = stock.pods[f"{one.pod.namespace}/{one.pod.name}"]
         holding = Holding(holder, one, stock.workload_of(holder.asker))
@@ -104,7 +106,7 @@ def _holdings(stock: Stock, topology: Topology) -> Holdings:
         for address in one.addresses:
             found[Key(segment, ADDRESS, address)].append(holding)
         mac = mac_key(one.mac)
-        if mac.strip("0") and first_type(topology, one.network) not in SHARING_MAC:
+        if mac.strip("0") and kind not in SHARING_MAC:
             found[Key(segment, MAC, mac)].append(holding)
     return found
 
@@ -116,9 +118,9 @@ def first_type(topology: Topology, reference: str) -> str:
     return config.plugins[0].type if config is not None else ""
 
 
-def _colliding(holdings: Sequence[Holding], topology: Topology) -> Iterator[list[Holding]]:
+def _colliding(key: Key, holdings: Sequence[Holding], topology: Topology) -> Iterator[list[Holding]]:
     """Yield the pods that have one address, of one node if the segment is on each node for itself."""
-    if len(holdings) < 2:
+    if len(holdings) < 2 or (key.kind == ADDRESS and read_address(key.value) is None):
         return
     places: defaultdict[str, dict[str, Holding]] = defaultdict(dict)
     is_local = any(first_type(topology, one.attachment.network) in ON_ONE_NODE for one in holdings)
@@ -127,8 +129,12 @@ def _colliding(holdings: Sequence[Holding], topology: Topology) -> Iterator[list
         places[pod.node if is_local else ""][f"{pod.namespace}/{pod.name}"] = one
     for pods in places.values():
         of = [pods[name] for name in sorted(pods)]
-        if len(of) > 1 and not (len({one.workload for one in of}) == 1 and " virtualmachine/" in of[0].workload):
+        if len(of) > 1 and not _migrates(of):
             yield of
+
+
+def _migrates(of: Sequence[Holding]) -> bool:
+    return len(of) == 2 and of[0].workload == of[1].workload and " virtualmachine/" in of[0].workload
 
 
 def _is_per_node(key: Key, of: Sequence[Holding], asked: set[tuple[Key, str]], topology: Topology) -> bool:
@@ -195,6 +201,8 @@ def _askings(stock: Stock, topology: Topology) -> Askings:
     for asker, workload in askers(stock):
         for item, element in asker.elements:
             network = f"{element.namespace}/{element.name}"
+            if not first_type(topology, network):
+                continue
             segment = topology.segment(network)
             asking = Asking(asker, workload, item, network)
             for claim in claims_of(element):
@@ -281,12 +289,11 @@ def _asked_twice(key: Key, askings: Sequence[Asking], topology: Topology) -> Ite
 
 
 class _Nodes:
-    """The nodes on which a network has pods, the addresses that are on several, and whether IPAM chose any."""
+    """The nodes on which IPAM has chosen addresses of a network, and the addresses that are on several."""
 
     def __init__(self) -> None:
         self.nodes: set[str] = set()
         self.equal: list[str] = []
-        self.is_chosen = False
 
 
 def _host_local(stock: Stock, topology: Topology, holdings: Holdings, asked: set[tuple[Key, str]]) -> Iterator[Finding]:
@@ -306,7 +313,6 @@ def _host_local(stock: Stock, topology: Topology, holdings: Holdings, asked: set
         for reference, names in nodes.items():
             network = found[reference]
             network.nodes |= names - {""}
-            network.is_chosen = True
             if len(names) > 1:
                 network.equal.append(key.value)
     for reference, network in sorted(found.items()):
@@ -322,7 +328,7 @@ def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topo
     where = f"pods on {counted(len(network.nodes), 'node')}"
     if equal:
         verb = "is" if len(equal) == 1 else "are"
-        what = f"{counted_equal(equal)} {verb} on several of them"
+        what = f"{_listed(equal)} {verb} on several of them"
     else:
         what = "two nodes may give one address"
     when = ", which collide only if the bridges of the nodes are connected" if is_link else ""
@@ -340,7 +346,6 @@ def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topo
     )  # fmt: skip
 
 
-def counted_equal(equal: Sequence[str]) -> str:
-    """Return the equal addresses as text: the first ones, and how many more there are."""
+def _listed(equal: Sequence[str]) -> str:
     shown = ", ".join(equal[:NAMED_MAX])
     return f"{shown} and {len(equal) - NAMED_MAX} more" if len(equal) > NAMED_MAX else shown

@@ -106,7 +106,7 @@ def _pool(one: Range, owner: _Owner) -> str:
 
 
 def _overlaps(stock: Stock, segment: Segment, ranges: Sequence[_Handed]) -> Iterator[Finding]:
-    """Sweep the ranges, sorted by their first address; of those that reach far enough, two owners suffice.
+    """Sweep the ranges, sorted by their first address, with the one of each owner that reaches farthest.
 
     NB: a thousand equal ranges are a thousand findings, and not half a million pairs.
     """
@@ -120,13 +120,13 @@ def _overlaps(stock: Stock, segment: Segment, ranges: Sequence[_Handed]) -> Iter
             yield _overlap(stock, segment, one, other)
         same = next((index for index, other in enumerate(reaching) if other.owner == one.owner), None)
         if same is None:
-            reaching = [*reaching, one][-SWEPT_MAX:]
+            reaching = sorted([*reaching, one], key=lambda other: other.last)[-SWEPT_MAX:]
         elif one.last > reaching[same].last:
             reaching[same] = one
 
 
 SWEPT_MAX = 8
-"""Owners of ranges that one range is compared with."""
+"""Owners of ranges that one range is compared with: those that reach farthest."""
 
 
 def _conflict(one: _Handed, other: _Handed) -> bool:

@@ -7,12 +7,13 @@ what they had before: an allocation counts as left behind if each reading has it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from sys import intern
 from typing import NamedTuple
 
 from cniplugin.access.model.decision import NAME_LABEL
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from cniplugin.netspec import netattachdef
-from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
+from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
@@ -108,11 +109,9 @@ class Stock:
         """MultiNetworkPolicies with the networks that they are for."""
         self.pools: dict[ObjectName, frozenset[Orphan]] = {}
         self.cluster_dns: tuple[str, ...] = ()
-        self._network_namespace = network_namespace
         self._graph = Graph(network_namespace)
         self._controllers: dict[str, str] = {}
         self._labels: dict[tuple[tuple[str, str], ...], Labels] = {}
-        self._read: dict[tuple[str, str, str], PodSelections] = {}
 
     def add(self, one: Json) -> None:
         """Take an object with apiVersion and kind; kinds that have nothing to say are ignored."""
@@ -173,7 +172,7 @@ class Stock:
         self.namespaces[name] = {**texts(one, "metadata", "labels"), NAME_LABEL: name}
         written = texts(one, "metadata", "annotations").get(DEFAULT_NETWORKS)
         if written:
-            self.default_networks[name] = self._selections(written, "", name)
+            self.default_networks[name] = self._graph.selections(written, "", name)
 
     def _add_service(self, one: Json) -> None:
         name = name_of(one)
@@ -228,21 +227,12 @@ class Stock:
         return Asker(
             subject,
             workload,
-            self._selections(*texts_of(texts(pod, "metadata", "annotations")), namespace),
+            self._graph.selections(*texts_of(texts(pod, "metadata", "annotations")), namespace),
             self._labels.setdefault(tuple(sorted(labels.items())), labels),
-            text(spec, "serviceAccountName") or "default",
+            intern(text(spec, "serviceAccountName") or "default"),
             replicas,
             uses_cluster_dns=policy in _CLUSTER_DNS and spec.get("hostNetwork") is not True,
         )
-
-    def _selections(self, networks: str, default: str, namespace: str) -> PodSelections:
-        """Read annotations once for all pods of a workload."""
-        key = networks, default, namespace
-        if key not in self._read:
-            self._read[key] = read_pod(
-                networks, default, namespace=namespace, network_namespace=self._network_namespace
-            )
-        return self._read[key]
 
 
 _MACHINES = {"virtualmachineinstance": "virtualmachine"}
@@ -257,12 +247,10 @@ def _controller(pod: Pod) -> str:
 
 
 def name_of(one: Json) -> ObjectName:
-    """Return the name of an object."""
+    """Return the name of an object. Texts that many objects have are kept once."""
     metadata = part(one, "metadata")
-    return ObjectName(
-        text(one, "apiVersion"), text(one, "kind"), text(metadata, "namespace"), text(metadata, "name"),
-        text(metadata, "uid"),
-    )  # fmt: skip
+    kind = (intern(text(one, "apiVersion")), intern(text(one, "kind")), intern(text(metadata, "namespace")))
+    return ObjectName(*kind, text(metadata, "name"), text(metadata, "uid"))
 
 
 def _policy_for(one: Json) -> tuple[str, ...]:
@@ -301,4 +289,4 @@ def _unasked(asker: Asker, status: Iterable[Has]) -> Iterator[str]:
     asked = {reference_of(element) for _, element in asker.elements}
     for entry in status:
         if not entry.is_default and "/" in entry.name and entry.name not in asked:
-            yield entry.name
+            yield intern(entry.name)

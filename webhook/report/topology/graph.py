@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from sys import intern
 from typing import Any, NamedTuple
 
 from cniplugin.access.content.facts import ADDRESS, DEVICE, INTERFACE, MAC, facts_of, fold
@@ -193,7 +194,7 @@ class Graph:
 
     def _claims_of(self, kind: str, metadata: Json, namespace: str, name: str) -> Iterator[Claim]:
         annotations = texts(metadata, "annotations")
-        for position, element in self._selections(*texts_of(annotations), namespace).elements:
+        for position, element in self.selections(*texts_of(annotations), namespace).elements:
             network, item = reference_of(element), 0 if position is None else position + 1
             asked = [(one.path, one.value, one.address) for one in claims_of(element)]
             if element.infiniband_guid:
@@ -203,8 +204,8 @@ class Graph:
             for path, value, key in asked:
                 yield Claim(kind, namespace, name, network, item, path, value, key)
 
-    def _selections(self, networks: str, default: str, namespace: str) -> PodSelections:
-        """Read annotations once for all pods of a workload."""
+    def selections(self, networks: str, default: str, namespace: str) -> PodSelections:
+        """Return what two annotations ask for. They are read once for all pods of a workload."""
         key = networks, default, namespace
         if key not in self._read:
             self._read[key] = read_pod(
@@ -223,11 +224,11 @@ def _owners(one: Json) -> list[Json]:
 
 def pod_of(one: Json) -> Pod:
     """Return what the topology keeps of a pod."""
-    return Pod(
-        namespace=text(one, "metadata", "namespace"),
+    return Pod(  # NB: texts of many pods are kept once
+        namespace=intern(text(one, "metadata", "namespace")),
         name=text(one, "metadata", "name"),
-        phase=text(one, "status", "phase"),
-        node=text(one, "spec", "nodeName"),
+        phase=intern(text(one, "status", "phase")),
+        node=intern(text(one, "spec", "nodeName")),
         since=text(one, "status", "startTime") or text(one, "metadata", "creationTimestamp"),
         leaving=text(one, "metadata", "deletionTimestamp"),
         owner=_owner(one),
@@ -252,7 +253,7 @@ def _attachments(pod: Pod, one: Json, status: Iterable[Has]) -> Iterator[Attachm
     for entry in status:
         addresses = tuple(_address_key(written) for written in entry.addresses)
         seen.update(addresses)
-        yield Attachment(pod, entry.name, entry.interface, addresses, entry.mac, entry.devices)
+        yield Attachment(pod, intern(entry.name), intern(entry.interface), addresses, entry.mac, entry.devices)
     written = [text(item, "ip") for item in items(one, "status", "podIPs")] or [text(one, "status", "podIP")]
     rest = tuple(key for key in dict.fromkeys(map(_address_key, filter(None, written))) if key not in seen)
     if rest:

@@ -407,3 +407,115 @@ def test_namespace_is_used() -> None:
     one["metadata"]["annotations"] = {"nadmit.io/default-networks": "spare"}
     cluster.put(one)
     assert "network-unused" not in {item["rule"] for item in scan(cluster)[1]}
+
+
+# What looks wrong and is right, beside what the clean cluster has
+
+
+def equal_addresses_of(network: str) -> Callable[[Cluster], None]:
+    def change(cluster: Cluster) -> None:
+        for node in range(2):
+            cluster.put(pod(T, f"equal-{node}", f"node{node}", "", entry(network, "10.3.0.2", mac="02:00:00:00:ff:01")))
+
+    return change
+
+
+def undefined(cluster: Cluster) -> None:
+    """Whether a network whose definition is gone was a bridge is not known."""
+    equal_addresses_of(f"{T}/gone")(cluster)
+
+
+def on_disk(cluster: Cluster) -> None:
+    definition = network(T, "disk", {})
+    del definition["spec"]["config"]
+    cluster.put(definition)
+    equal_addresses_of(f"{T}/disk")(cluster)
+
+
+def links_of_nodes(cluster: Cluster) -> None:
+    local = {"type": "host-local", "subnet": "10.3.0.0/24"}
+    cluster.put(network(T, "link", {"type": "ptp", "ipam": local}))
+    equal_addresses_of(f"{T}/link")(cluster)
+
+
+def no_addresses(cluster: Cluster) -> None:
+    """A plugin may write anything into its result."""
+    for name in ("web-5d-0", "web-5d-1"):
+        cluster.restatus(T, name, gives("dhcp"))
+
+
+def zero_macs(cluster: Cluster) -> None:
+    """A device of vfio has none."""
+    for name in ("web-5d-0", "web-5d-1"):
+        cluster.restatus(T, name, lambda status: status[1].update(mac="00:00:00:00:00:00"))
+
+
+def shared_records(cluster: Cluster) -> None:
+    """Two definitions of host-local with one name of the network share their records on a node."""
+    for number, name in enumerate(("one", "two"), 2):
+        ipam = {"type": "host-local", "subnet": "10.4.0.0/24"}
+        one = pod(T, name, "node0", name, entry(f"{T}/{name}", f"10.4.0.{number}"))
+        cluster.put(network(T, name, {**macvlan("eth6", ipam), "name": "flat"}), one)
+
+
+def bridged_route(cluster: Cluster) -> None:
+    """The gateway is the node, which knows Services."""
+    asks = [{"name": "node", "default-route": ["10.77.0.1"]}]
+    cluster.put(pod(T, "router", "node3", asks, entry(f"{T}/node", "10.77.0.9")))
+
+
+def own_resolver(cluster: Cluster) -> None:
+    default_route(cluster)
+    cluster.get("Pod", T, "router")["spec"]["dnsPolicy"] = "None"
+
+
+def ovn_default(cluster: Cluster) -> None:
+    """OVN-Kubernetes keeps routes to Services."""
+    default_route(cluster)
+    cluster.restatus(T, "router", lambda status: status[0].update(name="ovn-kubernetes"))
+
+
+def old_multus(cluster: Cluster) -> None:
+    """It names no namespace."""
+    cluster.restatus(T, "web-5d-0", lambda status: status[1].update(name="lan"))
+
+
+def other_spelling(cluster: Cluster) -> None:
+    asks = [{"name": "fixed", "ips": ["fd00:0:0::5/64"], "mac": "02-00-00-00-EE-01"}]
+    cluster.put(pod(T, "six", "node0", asks, entry(f"{T}/fixed", "fd00::5", mac="02:00:00:00:ee:01")))
+    cluster.reconfigure(T, "fixed", lambda config: config["capabilities"].update(mac=True))
+
+
+def starting(cluster: Cluster) -> None:
+    """A pod that does not run yet lacks nothing."""
+    one = pod(T, "starting", "node0", "lan")
+    one["status"] = {"phase": "Pending"}
+    cluster.put(one)
+
+
+def managed(cluster: Cluster) -> None:
+    """A controller uses the network in its own way."""
+    definition = network(
+        T, "primary", {"type": "ovn-k8s-cni-overlay", "topology": "layer3", "netAttachDefName": f"{T}/primary"}
+    )
+    definition["metadata"]["ownerReferences"] = [{"kind": "UserDefinedNetwork", "name": "primary", "controller": True}]
+    cluster.put(definition)
+
+
+def guard(cluster: Cluster) -> None:
+    cluster.put(policy("guards", {"name": "no-paths", "action": "Deny", "networks": [{"pluginTypes": ["tap"]}]}))
+
+
+RIGHT = [
+    undefined, on_disk, links_of_nodes, no_addresses, zero_macs, shared_records, bridged_route, own_resolver, ovn_default,
+    old_multus, other_spelling, starting, managed, guard,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", RIGHT, ids=lambda change: change.__name__)
+def test_what_is_right_is_not_found(change: Callable[[Cluster], None], baseline: list[Finding]) -> None:
+    cluster = clean()
+    change(cluster)
+    found = new_in(cluster, baseline, "--attached-by", "nadmit")
+    stock = [one for one in found if one["rule"] in STOCK_RULES]
+    assert {one["rule"] for one in stock if one["level"] != "info" or one["rule"] == "network-unused"} == set(), stock
