@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from webhook.cli import nadmit
 from webhook.commands.scanning.scancommand import scan
-from webhook.commands.serve import _JUDGING_NAMES, judging_settings, serve
+from webhook.commands.serve import _JUDGING_NAMES, serve, settings_of
 from webhook.compose import ReportSettings
 from webhook.openreports.rulenames import name_rule
 from webhook.report.titles import TITLES
@@ -19,8 +21,15 @@ JUDGING = (
 )  # fmt: skip
 
 
+def context_of(command: click.Command, *words: str) -> click.Context:
+    """Parse the words of a command. NB: a command without a parent would keep the help option of click."""
+    name = command.name or ""
+    parent = nadmit.make_context("nadmit", [name], resilient_parsing=True)
+    return command.make_context(name, list(words), parent=parent)
+
+
 def settings(*words: str) -> ReportSettings:
-    made = judging_settings([*CLUSTER, *words]).cluster.reports
+    made = settings_of(context_of(serve, *CLUSTER, *words).params).cluster.reports
     assert made is not None
     return made
 
@@ -28,22 +37,18 @@ def settings(*words: str) -> ReportSettings:
 def test_a_pass_judges_as_the_server_does() -> None:
     """Each option about judging is an option of both commands, and has the same value in both."""
     words = settings("--reports", *JUDGING).words
-    with serve.make_context("serve", [*CLUSTER, *JUDGING]) as server:
-        expected = {name: server.params[name] for name in _JUDGING_NAMES}
+    server, a_pass = context_of(serve, *CLUSTER, *JUDGING).params, context_of(scan, *words[1:]).params
     assert words[0] == "scan"
-    with scan.make_context("scan", list(words[1:])) as context:
-        assert {name: context.params[name] for name in _JUDGING_NAMES} == expected
-        assert (context.params["write_reports"], context.params["output"]) == (True, "json")
+    assert {name: a_pass[name] for name in _JUDGING_NAMES} == {name: server[name] for name in _JUDGING_NAMES}
+    assert (a_pass["write_reports"], a_pass["output"]) == (True, "json")
     of_both = {one.name for one in serve.params} & {one.name for one in scan.params}
     assert of_both - set(_JUDGING_NAMES) == {"cluster", "config", "manifests", "namespace"} & of_both
     assert sum(word.startswith("--status-writer=") for word in words) == 2
 
 
 def test_the_defaults_are_those_of_the_server() -> None:
-    with scan.make_context("scan", list(settings("--reports").words[1:])) as context:
-        given = {name: context.params[name] for name in _JUDGING_NAMES}
-    with serve.make_context("serve", [*CLUSTER]) as server:
-        assert given == {name: server.params[name] for name in _JUDGING_NAMES}
+    server, a_pass = context_of(serve, *CLUSTER).params, context_of(scan, *settings("--reports").words[1:]).params
+    assert {name: a_pass[name] for name in _JUDGING_NAMES} == {name: server[name] for name in _JUDGING_NAMES}
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400)])
@@ -53,7 +58,7 @@ def test_how_often(text: str, seconds: float) -> None:
 
 def test_ten_minutes_are_the_default() -> None:
     assert settings("--reports").every_s == 600
-    assert judging_settings(CLUSTER).cluster.reports is None
+    assert settings_of(context_of(serve, *CLUSTER).params).cluster.reports is None
 
 
 @pytest.mark.parametrize(
@@ -67,9 +72,9 @@ def test_ten_minutes_are_the_default() -> None:
     ],
 )
 def test_wrong_options(words: tuple[str, ...], said: str) -> None:
-    with pytest.raises(click.UsageError) as caught:
-        judging_settings(words)
-    assert said in caught.value.format_message()
+    done = CliRunner().invoke(nadmit, ["serve", *words])
+    assert done.exit_code == 2
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize(
