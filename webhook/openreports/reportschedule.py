@@ -254,12 +254,22 @@ def _start(command: PassCommand, output: IO[bytes], errors: IO[bytes]) -> subpro
             pass_fds=(file.fileno(),),
             start_new_session=True,  # the signals of a terminal are for the server
         )
-    with suppress(ProcessLookupError):  # it may have ended
-        os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
-        limit = memory_share(command.memory_files)
-        if limit is not None:
-            resource.prlimit(process.pid, resource.RLIMIT_DATA, (limit, limit))
+    try:
+        _bound(process.pid, memory_share(command.memory_files))
+    except ProcessLookupError:  # it has ended
+        return process
+    except OSError:
+        process.kill()
+        process.wait()
+        raise
     return process
+
+
+def _bound(pid: int, memory: int | None) -> None:
+    """Give a process the lowest priority, and a bound on its memory in bytes. Raises OSError."""
+    os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
+    if memory is not None:
+        resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
 
 
 def _memory_file(name: str) -> IO[bytes]:

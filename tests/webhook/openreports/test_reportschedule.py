@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import resource
@@ -212,6 +213,28 @@ def test_a_program_that_cannot_be_started_is_a_line(
     scheduled.look(5)
     assert caplog.messages == ["reports: the pass failed: it cannot be started: no such file or directory"]
     assert scheduled.metrics()['passes_total{result="error"}'] == 1
+
+
+def test_a_pass_without_a_bound_on_its_memory_does_not_run(
+    programs: Path, scheduled: Scheduled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the bound the kernel would kill the server as well."""
+    (tmp_path / "memory.max").write_text("1073741824\n")
+    scheduled.memory_files = (tmp_path / "memory.max",)
+    sleeping(programs)
+    pids: list[int] = []
+
+    def refuse(pid: int, *_: object) -> None:
+        pids.append(pid)
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(resource, "prlimit", refuse)
+    scheduled.look()
+    scheduled.look(5)
+    assert not scheduled.is_running
+    assert scheduled.metrics()['passes_total{result="error"}'] == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
 
 
 def test_nothing_runs_on_a_replica_that_does_not_lead(programs: Path, scheduled: Scheduled) -> None:
