@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cniplugin.access.judging.reasons import cut
+from webhook.report.plaintext import printable
 from webhook.report.scan.finding import ERROR, INFO, LEVELS, WARNING, Finding, ObjectName
 
 Object = Mapping[str, Any]
@@ -193,7 +194,7 @@ def _render_result(finding: Finding, name_rule: NameRule) -> dict[str, Any]:
         "severity": severity,
         "result": result,
         **({"scored": True} if finding.level == ERROR else {}),
-        "message": cut(finding.message, MESSAGE_BYTES_MAX),
+        "message": cut(printable(finding.message), MESSAGE_BYTES_MAX),
         **({"properties": properties} if properties else {}),
     }
 
@@ -203,7 +204,7 @@ def _properties_of(finding: Finding) -> dict[str, str]:
     others = ", ".join(other.title for other in finding.others)
     own = {"field": finding.field, "fix": finding.fix, "others": others}
     given = {key: value for key, value in finding.properties if key != "resultID"}
-    facts = {key: cut(value, PROPERTY_BYTES_MAX) for key, value in {**given, **own}.items() if value}
+    facts = {key: cut(printable(value), PROPERTY_BYTES_MAX) for key, value in {**given, **own}.items() if value}
     return dict(sorted(facts.items())[:PROPERTIES_MAX])
 
 

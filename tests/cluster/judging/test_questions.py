@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from tests.cluster.rig.installation import apply, empty_server
 from tests.fakes.waiting import wait_until
+from tests.paths import ROOT
 from tests.realapi.server import RealApiServer
 from tests.webhook.report.diagnosis.cases import CASES, Object, objects_of
 from webhook.cli import nadmit
@@ -220,6 +222,30 @@ def test_a_scan_names_each_right_that_is_missing(api: RealApiServer) -> None:
     assert len(kinds) == len(set(kinds)), "one line for each"
     assert {"ippools", "network-attachment-definitions", "namespaces", "deployments", "services"} <= set(kinds)
     assert answer["notes"] == ["only pods and workloads of namespace shop were read", NO_VERDICTS]
+
+
+def test_the_role_of_the_page_suffices_for_a_scan(api: RealApiServer) -> None:
+    page = (ROOT / "docs" / "scan.md").read_text()
+    role = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    api.put(role)
+    api.put(
+        {
+            "apiVersion": role["apiVersion"],
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "grace"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": role["metadata"]["name"],
+            },
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "grace"}],
+        }
+    )
+    kubeconfig = api.kubeconfig_of_user("grace")
+    wait_until(lambda: run(kubeconfig, "scan")[0] != 2)
+    code, answer, error = run(kubeconfig, "scan")
+    assert (code, answer["unread"], error) == (1, [], "")
+    assert answer["findings"] == run(api.admin_kubeconfig, "scan")[1]["findings"]
 
 
 @pytest.mark.parametrize("words", [("who", "10.9.0.5"), ("map",)])

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 import yaml
 
@@ -144,6 +145,15 @@ def test_texts_are_bounded_in_bytes() -> None:
     assert len(made["results"][0]["message"].encode()) <= MESSAGE_BYTES_MAX
     assert len(made["results"][0]["properties"]) == PROPERTIES_MAX
     assert "more are left out" in made["results"][-1]["message"]
+
+
+def test_no_text_of_a_tenant_stops_a_pass() -> None:
+    """JSON in an annotation may escape half a character, which no UTF-8 has, and control characters of terminals."""
+    found = finding(message='a "\ud800" and \x1b[2J')._replace(properties=(("address", "\udfff"),), fix="x\ny")
+    (result,) = render(found)["results"]
+    assert result["message"] == 'a "?" and ?[2J'
+    assert (result["properties"]["address"], result["properties"]["fix"]) == ("?", "x?y")
+    assert msgspec.json.encode(result)
 
 
 def test_a_result_keeps_the_time_of_its_first_report() -> None:

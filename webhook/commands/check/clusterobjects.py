@@ -238,11 +238,22 @@ def key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
     if owner is None:
         return None
     metadata, spec = written["metadata"], written.get("spec") or {}
-    annotations = without_status(metadata.get("annotations") or {})
+    every = without_status(metadata.get("annotations") or {})
+    annotations = {key: value for key, value in every.items() if key not in WRITTEN_BY_NODES}
     labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in OF_ONE_POD}
     place = (metadata.get("namespace"), owner.get("uid"), spec.get("serviceAccountName"), spec.get("hostNetwork"))
     return (*place, *sorted(annotations.items()), *sorted(labels.items()))
 
+
+WRITTEN_BY_NODES = frozenset(
+    {
+        "cni.projectcalico.org/containerID",
+        "cni.projectcalico.org/podIP",
+        "cni.projectcalico.org/podIPs",
+        "k8s.ovn.org/pod-networks",
+    }
+)
+"""Annotations that a plugin of the default network writes with another value into each pod, and no decision reads."""
 
 OF_ONE_POD = frozenset(
     {

@@ -63,10 +63,16 @@ def status_of(pod: Json) -> list[Has] | None:
 
 def _entry(one: Mapping[str, Any]) -> Has:
     ips = one.get("ips")
-    addresses = tuple(map(str, ips)) if isinstance(ips, list) else ()
-    devices = tuple(_device_texts(part(one, "device-info")))
+    addresses = tuple(_whole(str(address)) for address in ips) if isinstance(ips, list) else ()
+    devices = tuple(map(_whole, _device_texts(part(one, "device-info"))))
     is_default = one.get("default") is True
-    return Has(text(one, "name"), text(one, "interface"), addresses, text(one, "mac"), is_default, devices)
+    name, interface, mac = (_whole(text(one, key)) for key in ("name", "interface", "mac"))
+    return Has(name, interface, addresses, mac, is_default, devices)
+
+
+def _whole(written: str) -> str:
+    """Return a text without half characters, which JSON can escape and no output can hold."""
+    return written if written.isascii() else written.encode(errors="replace").decode()
 
 
 _KINDS_OF_DEVICE = frozenset({"type", "version", "mode", "role", "driver"})

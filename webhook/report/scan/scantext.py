@@ -80,7 +80,7 @@ def _group(of: Sequence[Finding], titles: Mapping[str, str], paint: Paint) -> It
     yield f"{head} {titles.get(first.rule, first.rule)}{number} [{first.rule}]"
     fixes = dict.fromkeys(one.fix for one in of if one.fix)
     for one in of[:SHOWN_MAX]:
-        fix = f"; {one.fix}" if one.fix and len(fixes) > 1 else ""
+        fix = f"; {printable(one.fix)}" if one.fix and len(fixes) > 1 else ""
         yield f"  {paint(printable(one.subject.title), 'place')}: {printable(one.message)}{fix}"
     if len(of) > SHOWN_MAX:
         yield f"  and {len(of) - SHOWN_MAX} more; -o json has all"

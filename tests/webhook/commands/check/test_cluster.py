@@ -120,6 +120,17 @@ def test_pods_of_a_stateful_set_are_alike(world: World) -> None:
     assert "team-a/web-0 and 1 more of its controller" in world.check().stdout
 
 
+def test_what_the_default_network_writes_into_pods_does_not_tell_them_apart(world: World) -> None:
+    pods = [pod(f"web-{number}", "nowhere", owner="web") for number in range(3)]
+    for number, one in enumerate(pods):
+        one["metadata"]["annotations"] |= {
+            "cni.projectcalico.org/podIP": f"10.0.0.{number}/32",
+            "k8s.ovn.org/pod-networks": f'{{"default": {{"ip_address": "10.0.0.{number}/24"}}}}',
+        }
+    world.api.put(PODS, *pods)
+    assert "team-a/web-0 and 2 more of its controller" in world.check().stdout
+
+
 def test_nothing_to_refuse(world: World) -> None:
     world.api.put(PODS, pod("good", "data-plane"))
     done = world.check("-o", "json")

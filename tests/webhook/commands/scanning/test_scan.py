@@ -137,6 +137,15 @@ def test_what_a_pod_writes_does_not_reach_the_terminal_as_it_is() -> None:
     assert "MAC address 02:?[2J" in result.stdout
 
 
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "junit"])
+def test_half_a_character_in_a_status_stops_no_form(form: str) -> None:
+    cluster = clean()
+    for number in range(2):
+        cluster.put(pod("team-0", f"odd-{number}", "node0", "lan", entry("team-0/lan", mac="\ud800:02")))
+    result = run("-f", "-", "-o", form, stdin=cluster.text())
+    assert (result.exit_code, "mac-twice" in result.stdout) == (1, True)
+
+
 def test_two_fixes_of_one_rule_are_each_at_their_finding() -> None:
     cluster = clean()
     for name in ("db-0", "web-5d-0"):
@@ -259,6 +268,13 @@ def test_pods_that_may_not_be_listed_end_the_command(api: ApiServer, kubeconfig:
     result = run("--kubeconfig", kubeconfig, "-n", "team-0")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "in a Role" in result.stderr
+
+
+def test_a_server_that_does_not_answer_ends_the_command(api: ApiServer, kubeconfig: str) -> None:
+    api.answer_always[NAMESPACES] = failure(500, "etcd is gone")
+    result = run("--kubeconfig", kubeconfig)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("nadmit: namespaces: list failed with 500: etcd is gone")
 
 
 @pytest.mark.parametrize(

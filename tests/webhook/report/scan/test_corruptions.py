@@ -105,6 +105,17 @@ def asked_by_definition(cluster: Cluster) -> None:
     cluster.put(network(T, "own", macvlan("eth2.10", ipam)), workload("Deployment", T, "own", "own", replicas=1))
 
 
+def definition_rule(*namespaces: str) -> Object:
+    return {"name": "no-tap", "action": "Deny", "namespaces": list(namespaces), "config": {"pluginTypes": ["tap"]}}
+
+
+def shapeless(cluster: Cluster) -> None:
+    """No API server stores such a pod, but a file may have it."""
+    one = pod(T, "shapeless", "node0", "lan", entry(f"{T}/lan", "10.20.0.90"))
+    one["spec"]["serviceAccountName"] = 5
+    cluster.put(one)
+
+
 def shield(name: str, networks: str) -> Object:
     annotations = {"k8s.v1.cni.cncf.io/policy-for": networks} if networks else {}
     return {
@@ -232,6 +243,13 @@ CORRUPTIONS = [
         "selects-no-namespace", "warning", "/space", lambda c: c.put(allow("space", {"namespaces": ["tema-*"]}))
     ),
     Corruption(
+        "selects-no-namespace",
+        "warning",
+        "/writers",
+        lambda c: c.put(policy("writers", definitions=[definition_rule("tema-*")])),
+        why="of definitions",
+    ),
+    Corruption(
         "selects-no-network", "warning", "/share",
         lambda c: c.put(allow("share", {"namespaces": [T]}, namespaces=["infra"], names=["share-*"])),
     ),
@@ -261,6 +279,7 @@ CORRUPTIONS = [
     Corruption("json-syntax", "error", f"{T}/broken", broken_annotation),
     Corruption("host-network", "warning", f"{T}/host", on_the_host),
     Corruption("annotation-place", "warning", f"{T}/db", misplaced),
+    Corruption("unreadable-object", "error", f"{T}/shapeless", shapeless),
     Corruption("policy-field", "error", "/odd", unknown_field),
 ]  # fmt: skip
 
