@@ -108,10 +108,13 @@ def is_ip_or_prefix(text: str) -> bool:
     return is_ip(address) and _is_decimal(length) and int(length) <= longest
 
 
+_OCTETS = frozenset(map(str, range(256)))
+
+
 def _is_ipv4(text: str) -> bool:
     """Four decimal octets. NB: leading zeros are refused, as by Go since 1.17 (CVE-2021-29923)."""
     octets = text.split(".", 4)
-    return len(octets) == 4 and all(_is_decimal(octet) and int(octet) <= 255 for octet in octets)
+    return len(octets) == 4 and _OCTETS.issuperset(octets)
 
 
 def _is_ipv6(text: str) -> bool:

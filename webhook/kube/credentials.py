@@ -148,7 +148,13 @@ def _read_kubeconfigs(files: str, *, hint: str) -> list[tuple[PurePath, object]]
     present = [path for path in paths if _exists(path)]
     if not present:
         raise ClusterError(f"{files}: no such kubeconfig; {hint}")
-    return [(path, _parse(path)) for path in present]
+    parsed: list[tuple[PurePath, object]] = []
+    for path in present:
+        try:
+            parsed.append((path, _parse(path)))
+        except KubeconfigError as error:
+            raise ClusterError(f"{path}: the kubeconfig cannot be used: {error}; {hint}") from None
+    return parsed
 
 
 def _credential_of(

@@ -82,6 +82,14 @@ def test_a_line_that_is_not_yaml(tmp_path: Path) -> None:
     )
 
 
+def test_of_several_files_the_one_that_is_not_yaml_is_named(tmp_path: Path) -> None:
+    good = write_kubeconfig(tmp_path / "good", "https://127.0.0.1:1")
+    (tmp_path / "bad").write_text("a: [")
+    with pytest.raises(ClusterError) as caught:
+        load_access(None, environ={"KUBECONFIG": f"{good}:{tmp_path / 'bad'}"}, service_account=tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'bad'}: the kubeconfig cannot be used: it is not YAML at line ")
+
+
 def test_a_cluster_without_a_server(tmp_path: Path) -> None:
     file = write_kubeconfig(tmp_path / "kubeconfig", "x")
     config = json.loads(file.read_text())

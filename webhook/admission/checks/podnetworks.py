@@ -198,7 +198,9 @@ def _with_own_claims(
         return general
     everything = range(len(asked.elements))
     requests = podrequests.find(asked.elements, everything, Definitions(context.cluster), context)
-    return None if requests.has_findings else general._replace(claims=requests.claims)
+    if requests.has_findings:
+        return None
+    return _Decided(general.decision, requests.claims, general.is_general, general.needing)
 
 
 def _key_of(request: Request, new: Object, context: DecisionContext) -> Hashable | None:

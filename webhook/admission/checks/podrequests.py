@@ -81,7 +81,7 @@ def find(
     """
     errors: list[SpecError] = []
     claims: list[PodClaim] = []
-    holders: dict[tuple[str, str, str], str] = {}
+    holders: dict[tuple[str, str, str], int | None] = {}
     left = ADDRESSES_MAX
     for item, element in elements:
         if not asks_for_anything(element):
@@ -99,13 +99,13 @@ def find(
             network = definitions[element.namespace, element.name]
             offer = _offer(network.config if network is not None else None, context)
             findings = [*request_findings(element, offer)]
-            wrong = {finding.path for finding in findings}
-            findings += _asked_twice(element, [claim for claim in own if claim.path not in wrong], offer, holders)
+            if holders:
+                wrong = {finding.path for finding in findings}
+                findings += _asked_twice(element, [claim for claim in own if claim.path not in wrong], offer, holders)
             errors += [usetext.place(finding, item) for finding in findings]
             claims += [PodClaim(item, (element.namespace, element.name), claim) for claim in own]
         for claim in own:
-            key = (element.namespace, element.name, claim.address)
-            holders.setdefault(key, "the default network" if item is None else f"[{item}] of this pod")
+            holders.setdefault((element.namespace, element.name, claim.address), item)
     attacher = context.configuration.attached_by
     if not errors:
         return Requests(claims=tuple(claims)) if claims else NO_REQUESTS
@@ -135,14 +135,15 @@ def _asked_twice(
     element: NetworkSelectionElement,
     claims: Iterable[Claim],
     offer: Support,
-    holders: Mapping[tuple[str, str, str], str],
+    holders: Mapping[tuple[str, str, str], int | None],
 ) -> Iterator[PluginFinding]:
-    """Yield the claims that an earlier element makes of the same network; `holders`: that element, in words."""
+    """Yield the claims that an earlier element makes of the same network; `holders`: the position of that element."""
     is_reserved = any(ipam.type == "host-local" and ipam.gets_ips for ipam in offer.ipams)
     for claim in claims:
-        holder = holders.get((element.namespace, element.name, claim.address))
-        if holder is None:
+        key = (element.namespace, element.name, claim.address)
+        if key not in holders:
             continue
+        holder = "the default network" if holders[key] is None else f"[{holders[key]}] of this pod"
         if is_reserved and not claim.is_mac:
             detail = f"{holder} asks for this address, and IPAM host-local gives it once"
             refusal = f"requested IP address {claim.address} is not available in range set"

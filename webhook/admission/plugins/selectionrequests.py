@@ -55,23 +55,36 @@ def asks_for_anything(element: NetworkSelectionElement) -> bool:
 
 def request_findings(element: NetworkSelectionElement, support: Support) -> Findings:
     """Yield the findings about an element's requests; paths such as `ips[0]` begin at the element."""
+    yield from _address_findings(element, support)
+    if element.mac is not None and KERNEL_SETS_MAC & support.readers.get("mac", frozenset()):
+        yield from _mac_findings(element.mac)
+    if element.bandwidth is not None:
+        yield from _bandwidth_findings(element, support)
+    if support.unread:
+        yield from _unread_findings(element, support)
+    if element.port_mappings:
+        yield from _port_findings(element, support)
+    if element.default_route:
+        yield from _default_route_findings(element, support, element.default_route)
+
+
+def _address_findings(element: NetworkSelectionElement, support: Support) -> Findings:
     for ipam in support.ipams:
         if element.ips and ipam.gets_ips:
             yield from _IPS[ipam.type](element, ipam, support.attached_by)
         if ipam.route_gateways:
             yield from _route_findings(element, ipam, support)
-    yield from _controller_findings(element, support)
-    yield from _no_address_findings(element, support)
-    if element.mac is not None:
-        yield from _mac_findings(element, support)
-    if element.bandwidth is not None:
-        yield from _bandwidth_findings(element, support)
+    if element.ips and support.controller_ips is not None:
+        yield from _controller_findings(element, support)
+    if not element.ips and support.needs_ips and not _asks_elsewhere(element):
+        yield from _no_address_findings()
+
+
+def _unread_findings(element: NetworkSelectionElement, support: Support) -> Findings:
     for field, key, capability in _REQUESTS:
         if getattr(element, field) and capability in support.unread:
             detail = f'the network declares the capability "{capability}", and none of its plugins reads it'
             yield PluginFinding(code="NAD608", path=key, detail=detail, fix=f'remove "{key}", or use another network')
-    yield from _port_findings(element, support)
-    yield from _default_route_findings(element, support)
 
 
 def read_ip(text: str) -> Address | None:
@@ -166,31 +179,26 @@ def _without_prefix(element: NetworkSelectionElement, plugin: str, refusal: str)
 
 def _controller_findings(element: NetworkSelectionElement, support: Support) -> Findings:
     """Yield addresses that OVN-Kubernetes does not give: the pod waits for its annotation (pod_annotation.go)."""
-    if element.ips and support.controller_ips == "refused":
+    if support.controller_ips == "refused":
         detail = "OVN-Kubernetes hands out the addresses of this network itself, and takes none from a pod"
         fix = 'remove "ips", or use a network without "subnets"'
         refusal = "cannot allocate a static IP request with IPAM for pod"
         yield PluginFinding(code="NAD622", path="ips", detail=detail, fix=fix, refusal=refusal)
-    elif support.controller_ips == "with prefix":
+    else:
         yield from _without_prefix(element, "OVN-Kubernetes", "invalid CIDR address: {value}")
 
 
 _IPS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabouts}
 
 
-def _mac_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+def _mac_findings(mac: str) -> Findings:
     """Yield a MAC address that no interface can have: a group address, or zeros only."""
-    if element.mac is None or not KERNEL_SETS_MAC & support.readers.get("mac", frozenset()):
-        return
-    digits = "".join(char for char in element.mac if char.isalnum())
-    is_group = bool(int(digits[:2], 16) & 1)
-    if is_group or not int(digits, 16):
+    is_group = bool(int(mac[:2], 16) & 1)
+    if is_group or not mac.strip("0:-."):
         detail = f"{'a group address' if is_group else 'the address of zeros'} cannot be that of an interface"
         allowed = "an address whose first byte is even, such as 02:00:00:00:00:01"
         refusal = "cannot assign requested address"
-        yield PluginFinding(
-            code="NAD614", path="mac", detail=detail, value=element.mac, allowed=allowed, refusal=refusal
-        )
+        yield PluginFinding(code="NAD614", path="mac", detail=detail, value=mac, allowed=allowed, refusal=refusal)
 
 
 def _bandwidth_findings(element: NetworkSelectionElement, support: Support) -> Findings:
@@ -241,13 +249,12 @@ def _port_findings(element: NetworkSelectionElement, support: Support) -> Findin
             )
 
 
-def _no_address_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+def _no_address_findings() -> Findings:
     """Yield a network that gets no address: IPAM static has none of its own, and the pod asks for none."""
-    if support.needs_ips and not element.ips and not _asks_elsewhere(element):
-        detail = "IPAM static of this network has no addresses, and the pod asks for none"
-        fix = 'ask for one, such as "ips": ["192.0.2.7/24"]'
-        refusal = "IPAM plugin returned missing IP config"
-        yield PluginFinding(code="NAD617", path="", detail=detail, fix=fix, refusal=refusal)
+    detail = "IPAM static of this network has no addresses, and the pod asks for none"
+    fix = 'ask for one, such as "ips": ["192.0.2.7/24"]'
+    refusal = "IPAM plugin returned missing IP config"
+    yield PluginFinding(code="NAD617", path="", detail=detail, fix=fix, refusal=refusal)
 
 
 def _route_findings(element: NetworkSelectionElement, ipam: Ipam, support: Support) -> Findings:
@@ -267,12 +274,10 @@ def _route_findings(element: NetworkSelectionElement, ipam: Ipam, support: Suppo
             return
 
 
-def _default_route_findings(element: NetworkSelectionElement, support: Support) -> Findings:
+def _default_route_findings(element: NetworkSelectionElement, support: Support, gateways: Iterable[str]) -> Findings:
     """Yield gateways that cannot be reached; or, if there are none, that the route may not move."""
-    if not element.default_route:
-        return
     is_without = support.has_no_ipam and not _asks_elsewhere(element)
-    unreachable = [*(_without_ipam(element.default_route) if is_without else _gateway_findings(element, support))]
+    unreachable = [*(_without_ipam(gateways) if is_without else _gateway_findings(element, support))]
     yield from unreachable
     if not unreachable and value_of(ROUTE_MOVES, support.attached_by) != YES:
         detail = "Multus since 4.2.2 leaves the default route of the pod as it is, so this may have no effect"

@@ -46,6 +46,6 @@ def claims_of(element: NetworkSelectionElement) -> tuple[Claim, ...]:
         address = mac_key(element.mac)
         claims[address] = Claim("mac", element.mac, address)
     for path, text, ip in islice(read_ips(element.ips), CLAIMS_MAX):
-        address = str(ip)
+        address = str(ip) if ":" in text else text.partition("/")[0]  # NB: IPv4 has one form
         claims.setdefault(address, Claim(path, text, address))
     return tuple(islice(claims.values(), CLAIMS_MAX))

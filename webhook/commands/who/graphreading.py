@@ -16,7 +16,7 @@ from webhook.kube.apierrors import ForbiddenError, GoneError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import Resource
 from webhook.report.topology.graph import POOL_GROUP, Graph
-from webhook.snapshot.source import NETWORKS, PODS
+from webhook.snapshot.source import CLAIMS, NETWORKS, PODS
 
 TELL_EACH = 10_000
 
@@ -30,7 +30,7 @@ Kinds = tuple[tuple[Resource, str], ...]
 Take = Callable[[dict[str, Any]], None]
 """Takes an object, with apiVersion and kind. One may come again."""
 
-NETWORK_KINDS: Kinds = ((NETWORKS, "NetworkAttachmentDefinition"),)
+NETWORK_KINDS: Kinds = ((NETWORKS, "NetworkAttachmentDefinition"), (CLAIMS, "ResourceClaim"))
 CLAIM_KINDS: Kinds = (
     (_optional("apps", "v1", "deployments"), "Deployment"),
     (_optional("apps", "v1", "statefulsets"), "StatefulSet"),

@@ -57,10 +57,35 @@ CAUSES: Mapping[str, Cause] = {
         "free some of it, or ask for more: kubectl describe resourcequota -n {namespace}",
         False,
     ),
+    "quota-unspecified": Cause(
+        REFUSED,
+        "the quota {value} of its namespace wants requests or limits that its containers do not state",
+        "set resources in the pod template, or give the namespace a LimitRange with defaults",
+        False,
+    ),
+    "limit-range": Cause(
+        REFUSED,
+        "a LimitRange of its namespace does not allow what its containers ask for",
+        "change resources in the pod template, or the limits: kubectl describe limitrange -n {namespace}",
+        False,
+    ),
     "pod-security": Cause(
         REFUSED,
         "Pod Security of its namespace refuses its pods",
         "change the fields that the message names, or the label pod-security.kubernetes.io/enforce of the namespace",
+        False,
+    ),
+    "security-policy": Cause(
+        REFUSED,
+        "no SecurityContextConstraints or PodSecurityPolicy allows its pods",
+        "change the fields that the message names, or let its service account use one that allows them; in OpenShift: "
+        "oc adm policy who-can use scc",
+        False,
+    ),
+    "refused-by-policy": Cause(
+        REFUSED,
+        "the ValidatingAdmissionPolicy {value} refuses its pods",
+        "do what the message says, or ask the owners of the policy",
         False,
     ),
     "service-account-missing": Cause(
@@ -68,6 +93,30 @@ CAUSES: Mapping[str, Cause] = {
         "there is no service account {value} in its namespace",
         "create it, or correct serviceAccountName in the pod template",
         False,
+    ),
+    "reference-missing": Cause(
+        REFUSED,
+        "its pods name a thing that does not exist: {value}",
+        "create it, or correct the pod template",
+        False,
+    ),
+    "priority-class-refused": Cause(
+        REFUSED,
+        "its priority class may not be used in its namespace",
+        "use another priorityClassName; where quotas guard the class, a ResourceQuota with that scope allows it",
+        False,
+    ),
+    "namespace-ending": Cause(
+        REFUSED,
+        "its namespace is being deleted, so nothing new can be created in it",
+        "use another namespace, or see what keeps this one: kubectl get namespace {namespace} -o yaml",
+        False,
+    ),
+    "kubelet-refused": Cause(
+        REFUSED,
+        "the kubelet of {node} does not admit it: {value}",
+        "correct what the message names, such as a device, NUMA alignment or a sysctl; then delete the pod: the "
+        "kubelet does not try it again",
     ),
     # The scheduler found no node.
     "device-short": Cause(
@@ -88,9 +137,21 @@ CAUSES: Mapping[str, Cause] = {
     "resource-short": Cause(
         UNSCHEDULED, "no node has enough {value} left", "request less, or free or add nodes", False
     ),
+    "host-port": Cause(
+        UNSCHEDULED,
+        "no node has its host port free",
+        "use another hostPort or none, or fewer such pods than nodes",
+        False,
+    ),
+    "pod-affinity": Cause(
+        UNSCHEDULED,
+        "no node fits its rules about other pods, or those of other pods about it",
+        "correct podAffinity, podAntiAffinity or topologySpreadConstraints, or add nodes",
+        False,
+    ),
     "volume-unbound": Cause(
         UNSCHEDULED,
-        "a volume of it is missing or not bound",
+        "a volume of it is missing, not bound, or on another node",
         "look at its PersistentVolumeClaims: kubectl get pvc -n {namespace}",
         False,
     ),
@@ -159,6 +220,17 @@ CAUSES: Mapping[str, Cause] = {
         "{node} has no interface {value}",
         "correct the interface in {network}, create it on the node, or keep such pods on nodes that have it",
     ),
+    "master-busy": Cause(
+        UNATTACHED,
+        "the interface {value} of {node} is in use in a way that {plugin} cannot share",
+        "an interface serves macvlan, ipvlan, a bridge or a bond, and not two of them: name another one in {network}",
+    ),
+    "bridge-address": Cause(
+        UNATTACHED,
+        "the bridge {value} on {node} has another address than {network} gives it",
+        "correct the range in the definition; if the address is a remainder and no pod uses the bridge, delete the "
+        "bridge on the node",
+    ),
     "mtu-too-large": Cause(
         UNATTACHED,
         "the MTU of {network} is larger than that of its interface on {node}",
@@ -168,6 +240,22 @@ CAUSES: Mapping[str, Cause] = {
         UNATTACHED,
         "{node} does not have a sysctl that {network} sets",
         "correct the name in sysctl, or load the kernel module that brings it",
+    ),
+    "kernel-unable": Cause(
+        UNATTACHED,
+        "the kernel of {node} cannot do what {network} needs",
+        "load the kernel module that {plugin} needs, such as bridge, macvlan, 8021q or vrf, or use another kernel",
+    ),
+    "packet-filter": Cause(
+        UNATTACHED,
+        "{plugin} cannot write rules of iptables or nftables on {node}",
+        "compare iptables of the node with what else writes rules there (legacy or nf_tables), and load the kernel "
+        "modules that the message misses",
+    ),
+    "node-exhausted": Cause(
+        UNATTACHED,
+        "{node} has run out of something: {value}",
+        "free it on the node; the directories of CNI plugins below /var/lib/cni and /run are a place to look",
     ),
     "range-exhausted": Cause(
         UNATTACHED,
@@ -185,10 +273,27 @@ CAUSES: Mapping[str, Cause] = {
         "{network} does not hand out the address that the pod asks for",
         "ask for an address of the range in the definition",
     ),
+    "address-unset": Cause(
+        UNATTACHED,
+        "nobody gives the pod an address on {network}",
+        "write addresses in ipam; or let the pod ask with ips, and give {plugin} the capability ips",
+    ),
+    "pool-missing": Cause(
+        UNATTACHED,
+        "no pool of addresses fits the pod on {network}",
+        "create a pool of the network's IPAM that fits the pod's namespace and node, or name one in the annotations "
+        "that this IPAM reads",
+    ),
     "interface-taken": Cause(
         UNATTACHED,
         "the pod has an interface of the name {value} already",
         "ask for another name, or for none; eth0 is the default network's",
+    ),
+    "route-taken": Cause(
+        UNATTACHED,
+        "the pod has a route already that {network} would add",
+        "let one network only add it: correct routes or isDefaultGateway in the definition, or default-route in the "
+        "annotation",
     ),
     "dhcp-daemon-missing": Cause(
         UNATTACHED,
@@ -203,6 +308,16 @@ CAUSES: Mapping[str, Cause] = {
         "the kubelet gave the pod no device for {network}",
         "request the resource that the definition names, in resources.limits of a container; nadmit's webhook does "
         "that if resource injection is on",
+    ),
+    "pod-resources-away": Cause(
+        UNATTACHED,
+        "{attacher} on {node} cannot ask the kubelet which devices the pod has",
+        "give {attacher} the directory /var/lib/kubelet/pod-resources, and a version that speaks the kubelet's API",
+    ),
+    "claim-unprepared": Cause(
+        UNATTACHED,
+        "the driver of a ResourceClaim does not prepare its device on {node}",
+        "look at the pod of the driver on that node, and at the claim: kubectl get resourceclaims -n {namespace}",
     ),
     "device-unusable": Cause(
         UNATTACHED,
@@ -225,6 +340,11 @@ CAUSES: Mapping[str, Cause] = {
         "the API server refuses the credentials of {attacher} on {node}",
         "renew its kubeconfig: restart the pod of {attacher} on that node",
     ),
+    "kubeconfig-missing": Cause(
+        UNATTACHED,
+        "{attacher} has no kubeconfig on {node}",
+        "restart the pod of {attacher} on that node, which writes it, or correct its path",
+    ),
     "right-missing": Cause(
         UNATTACHED,
         "{attacher} on {node} may not read what it needs",
@@ -233,7 +353,8 @@ CAUSES: Mapping[str, Cause] = {
     "api-away": Cause(
         UNATTACHED,
         "{attacher} on {node} cannot reach the API server",
-        "check the server in its kubeconfig, and the way from that node",
+        "check the server in its kubeconfig, and the way from that node; if the runtime uses an HTTP proxy, NO_PROXY "
+        "needs the addresses of Services",
     ),
     "rules-on-node": Cause(
         UNATTACHED,
@@ -256,6 +377,30 @@ CAUSES: Mapping[str, Cause] = {
         "the daemon of {attacher} does not answer on {node}",
         "look at its pod on that node",
     ),
+    "attacher-loops": Cause(
+        UNATTACHED,
+        "Multus on {node} has itself as its default network",
+        "on that node, name the file of the real default network in Multus' configuration, and remove files of other "
+        "installations of Multus from the CNI directory",
+    ),
+    "plugin-daemon-away": Cause(
+        UNATTACHED,
+        "the daemon that {plugin} asks does not answer on {node}",
+        "look at the pods of that network on that node, such as its agent or Open vSwitch; a daemon that is starting "
+        "answers later",
+    ),
+    "controller-silent": Cause(
+        UNATTACHED,
+        "the controller of {network} has not set the pod up",
+        "read the events about the pod, and the log of that controller, such as ovnkube-control-plane, ovnkube-node or "
+        "kube-ovn-controller",
+    ),
+    "netns-unseen": Cause(
+        UNATTACHED,
+        "{plugin} does not find the pod's network namespace on {node}",
+        "give daemons that work on it (DHCP, Multus) /run/netns with mountPropagation HostToContainer; if it happens "
+        "once, the pod had ended meanwhile",
+    ),
     "node-without-cni": Cause(
         UNATTACHED,
         "{node} has no CNI configuration, so no pod starts there",
@@ -264,12 +409,23 @@ CAUSES: Mapping[str, Cause] = {
     "default-network-not-ready": Cause(
         UNATTACHED,
         "the default network is not ready on {node}",
-        "look at the pod of the default network on that node; {attacher} waits for its file",
+        "look at the pod of the default network on that node, which writes the file that is missing",
     ),
     "plugin-crashed": Cause(
         UNATTACHED,
         "{plugin} ended on {node} without an error message",
         "run the plugin's version on the node, look into its log and the runtime's: it crashed, or is not a CNI plugin",
+    ),
+    "attempt-hangs": Cause(
+        UNATTACHED,
+        "an attempt to set the pod up does not end on {node}",
+        "find the plugin that does not answer in the runtime's log on that node; earlier events may name it",
+    ),
+    "sandbox-failed": Cause(
+        UNATTACHED,
+        "the runtime on {node} cannot make the pod's sandbox; no network is the reason",
+        "read what the runtime says, and look at its log on that node",
+        False,
     ),
     "attachment-failed": Cause(
         UNKNOWN, "{plugin} fails for {network}, for a reason that nadmit does not know", "read what the plugin says"
@@ -356,7 +512,7 @@ FACTS: Mapping[str, str] = MappingProxyType(
         "namespace": "NAMESPACE",
         "node": "the node",
         "plugin": "a CNI plugin",
-        "attacher": "the delegating plugin",
+        "attacher": "the CNI plugin",
         "value": "(not named)",
     }
 )

@@ -4,14 +4,17 @@ The grammar, as kubelet 1.36, containerd 1.6 and 2, CRI-O 1.30, Multus 3.2 to 4.
 and the kubelet before 1.24 with Docker:
 
     message   = [ kubelet ] [ runtime ] *( "plugin type=" q [ "name=" q ] "failed (add): " ) said
+              / kubelet words                                        ; the runtime failed, and no plugin ran
     said      = multus / thick / nadmit / any
     multus    = "Multus: [" ns/pod/uid "]: " words
               / "[" ns/pod [ /uid ] ":" network "]: error adding container to network " q ": " words
               / "Multus: Err adding pod to network " q ": Multus: error in invoke Delegate add - " q ": " words
+              / "Multus: Err in loading K8s Delegates k8s args: " words
     thick     = "CmdAdd (shim): CNI request failed with status " n ": '" ... "ERRORED: " ... multus ": StdinData: ..."
     nadmit    = "pod " ns/pod ": " ( "annotation " key ": " [ "[" n "]" path ": " ] text
               / [ "item " n ": " ] "network " ref [ " (" ifname ")" ] ": " words )
-    words     = *( "plugin type=" q " failed (add): " ) text
+    words     = *( "plugin type=" q " failed (add): " ) [ asked ] text
+    asked     = "CNI request failed with status " n ": '" *( "[" pod "] " )     ; OVN-Kubernetes and OpenShift SDN
 """
 
 from __future__ import annotations
@@ -21,28 +24,33 @@ from typing import NamedTuple
 
 from .causes import Failure
 
+_KUBELET = re.compile(r"^(?:\(combined from similar events\): )?failed (?:to )?create pod sandbox: ", re.IGNORECASE)
 _RUNTIME = re.compile(
-    r"(?:failed to (?:set ?up) network for sandbox \"[^\"]*\""
+    r"(?:failed to (?:set ?up) network for sandbox (?:\"[^\"]*\"|'[^']*')"
     r"|network ?plugin cni failed to set up pod \"[^\"]*\" network"
     r"|failed to create pod network sandbox \S+?(?:: error adding pod \S+ to CNI network \"[^\"]*\")?"
     r"|error adding pod \S+ to CNI network \"[^\"]*\"): ",
     re.IGNORECASE,
 )
 _CLEANED = re.compile(r", failed to clean up sandbox container \"[^\"]*\" network for pod .*$", re.DOTALL)
-_PLUGIN = re.compile(r"plugin type=\"(?P<type>[^\"]+)\"(?: name=\"(?P<name>[^\"]*)\")? failed \(add\): ")
+_PLUGIN = re.compile(r"plugin type=[\"'](?P<type>[^\"']+)[\"'](?: name=[\"'](?P<name>[^\"']*)[\"'])? failed \(add\): ")
 _THICK = re.compile(
     r"^CmdAdd \(shim\): .*?(?:ERRORED: (?:error configuring pod \[[^\]]*\] networking: )?)(?P<rest>.*)$", re.DOTALL
 )
-_STDIN = re.compile(r"\s*'?:? ?StdinData: .*$", re.DOTALL)
+_STDIN = re.compile(r"\s*'?:? ?StdinData: .*$|\n'$", re.DOTALL)
+_ASKED = re.compile(r"^CNI request failed with status \d+: '?(?:\[[^\]]*\] )*(?P<rest>.*?)\s*'?$", re.DOTALL)
 _MULTUS = re.compile(r"^(?:Multus: )?\[(?P<pod>[^/\]:]+/[^/\]:]+)(?:/[^:\]]*)?(?::(?P<network>[^\]]*))?\]: ")
 _ADDING = re.compile(r"^error adding container to network \"(?P<network>[^\"]*)\": ")
 _OLD_MULTUS = re.compile(
-    r"^Multus: Err (?:adding pod to network \"(?P<network>[^\"]*)\"|in tearing down failed plugins): (?:Multus: )?"
+    r"^Multus: Err (?:adding pod to network \"(?P<network>[^\"]*)\"|in tearing down failed plugins"
+    r"|in loading K8s Delegates k8s args): (?:Multus: )?"
 )
 _INVOKING = re.compile(
-    r"^(?:delegateAdd: )?error (?:invoking|in invoke) (?:Delegate|Conflist) ?[aA]dd - \"(?P<plugin>[^\"]*)\": "
-    r"(?:error in getting result from AddNetwork(?:List)?: )?"
+    r"^(?:delegateAdd: )?error (?:invoking|in invoke) (?:(?:Delegate|conf) ?[aA]dd - \"(?P<plugin>[^\"]*)\""
+    r"|conflist ?[aA]dd - \"[^\"]*\"): (?:conflistAdd: )?(?:error in getting result from AddNetwork(?:List)?: )?",
+    re.IGNORECASE,
 )
+"""NB: a conflist is named by its own name, a configuration by the type of its plugin."""
 _NADMIT_POD = re.compile(r"^(?:pod (?P<pod>\S+)|container \S+): ")
 _NADMIT_ITEM = re.compile(r"^(?:item (?P<item>\d+): )?network (?P<network>\S+) \((?P<interface>[^)]+)\): ")
 _NADMIT_ANNOTATION = re.compile(r"^annotation (?P<key>\S+): (?:\[(?P<item>\d+)\](?P<path>\S*): )?")
@@ -51,27 +59,34 @@ _NADMIT_ITEM_ONLY = re.compile(r"^item (?P<item>\d+): network (?P<network>\S+): 
 _NADMIT_NETWORK = re.compile(r"^network (?P<network>\S+): ")
 _DENIED = re.compile(r"^network access denied: .*?(?:\n|; )- (?P<network>\S+) \(item (?P<item>\d+)\)", re.DOTALL)
 
-REASONS = frozenset({"FailedCreatePodSandBox", "FailedCreatePodSandbox"})
-"""Reasons of the kubelet's event about a sandbox that it could not make."""
+REASONS = frozenset({"FailedCreatePodSandBox", "FailedCreatePodSandbox", "NoNetworkFound"})
+"""Reasons of the events about a sandbox that could not be made: the kubelet's, and one of Multus."""
 
 DELEGATING = {"multus": "multus", "multus-shim": "multus", "nadmit": "nadmit"}
 """Types of the plugins that attach all networks of a pod, with their programs."""
 
 
 class Message(NamedTuple):
-    """A message taken apart. `kind`: the type of the runtime's own plugin; "" if the message does not say."""
+    """A message taken apart. `kind`: the type of the runtime's own plugin; "" if the message does not say.
+
+    `is_of_runtime`: the kubelet quotes its runtime, and no plugin.
+    """
 
     failure: Failure
     kind: str = ""
+    is_of_runtime: bool = False
 
 
 def split(message: str) -> Message:
     """Take a kubelet's message apart. A message of another form is the text of the failure."""
-    rest = message
-    if found := _RUNTIME.search(rest):
-        rest = _CLEANED.sub("", rest[found.end() :])
+    rest, runtime = message, _RUNTIME.search(message)
+    if runtime:
+        rest = _CLEANED.sub("", rest[runtime.end() :])
+    called = _PLUGIN.match(rest) if runtime else _PLUGIN.search(rest)
+    if not called and not runtime and (kubelet := _KUBELET.match(rest)):
+        return Message(Failure(rest[kubelet.end() :].strip()), is_of_runtime=True)
     kind = attacher = ""
-    if found := _PLUGIN.search(rest):
+    if found := called:
         kind, rest = found["type"], rest[found.end() :]
         attacher = DELEGATING.get(kind, "")
     if found := _THICK.match(rest):
@@ -101,7 +116,7 @@ def _of_multus(rest: str) -> Failure | None:
 def _invoked(failure: Failure) -> Failure:
     """Return a failure without the words of Multus before 4 about its call, which name the plugin."""
     found = _INVOKING.match(failure.text)
-    return failure._replace(text=failure.text[found.end() :], plugin=found["plugin"]) if found else failure
+    return failure._replace(text=failure.text[found.end() :], plugin=found["plugin"] or "") if found else failure
 
 
 def _of_nadmit(rest: str) -> Failure | None:
@@ -129,4 +144,6 @@ def _with_inner(failure: Failure) -> Failure:
     rest, plugin = failure.text, failure.plugin
     while found := _PLUGIN.match(rest):
         rest, plugin = rest[found.end() :], found["type"]
+    if asked := _ASKED.match(rest):
+        rest = asked["rest"]
     return failure._replace(text=rest, plugin=plugin)

@@ -23,13 +23,33 @@ _HEAD = re.compile(
 _DENIED = re.compile(
     r"admission webhook \"(?P<name>[^\"]+)\" denied the request(?:: (?P<text>.*)| without explanation)", re.DOTALL
 )
-_CALLING = re.compile(r"failed calling webhook \"(?P<name>[^\"]+)\"")
+_CALLING = re.compile(r"failed calling (?:admission )?webhook \"(?P<name>[^\"]+)\"")
 _MISSING = re.compile(
     r"there is no NetworkAttachmentDefinition \"(?P<name>[^\"]+)\" in namespace \"(?P<namespace>[^\"]+)\""
 )
+_UNLOCATED = re.compile(r"Failed to locate network attachment definition (?P<namespace>[^/\s]+)/(?P<name>[^\s\"]+)")
+"""KubeVirt, about a definition that a virtual machine names."""
+
 _ROWS = (
-    ("quota-exceeded", re.compile(r"(?:exceeded|failed) quota: (?P<value>[^,:]+)")),
+    ("quota-unspecified", re.compile(r"failed quota: (?P<value>[^,:]+): must specify", re.IGNORECASE)),
+    ("quota-exceeded", re.compile(r"exceeded quota: (?P<value>[^,:]+)", re.IGNORECASE)),
+    ("limit-range", re.compile(r"(?:maximum|minimum) \S+ usage per \w+ is|limit to request ratio per \w+ is")),
     ("pod-security", re.compile(r"violates PodSecurity")),
+    (
+        "security-policy",
+        re.compile(
+            r"unable to validate against any (?:security context constraint|pod security policy)"
+            r"|no providers available to validate pod"
+        ),
+    ),
+    ("refused-by-policy", re.compile(r"ValidatingAdmissionPolicy '(?P<value>[^']+)'.* denied request")),
+    ("reference-missing", re.compile(r"no (?P<value>PriorityClass with name \S+) was found")),
+    ("reference-missing", re.compile(r"(?P<value>RuntimeClass \"[^\"]+\") not found")),
+    (
+        "priority-class-refused",
+        re.compile(r"insufficient quota to match these scopes|priorityClass is not permitted in"),
+    ),
+    ("namespace-ending", re.compile(r"because it is being terminated")),
     ("service-account-missing", re.compile(r"error looking up service account \S+?/(?P<value>[^:\s]+)")),
     ("service-account-missing", re.compile(r"serviceaccount \"(?P<value>[^\"]+)\" not found")),
 )
@@ -51,6 +71,8 @@ def read(message: str) -> Answer:
         return _of_webhook(denied["name"], denied["text"] or "")
     if calling := _CALLING.search(words):
         return Answer("webhook-unreachable", calling["name"])
+    if lost := _UNLOCATED.search(words):
+        return Answer("network-missing", network=f"{lost['namespace']}/{lost['name']}")
     for cause, form in _ROWS:
         if found := form.search(words):
             return Answer(cause, found.groupdict().get("value") or "")

@@ -22,8 +22,23 @@ from .world import Recorded, World, evidence_of, explainable, meant, said, title
 KIND = "Pod"
 ENDED = ("Succeeded", "Failed")
 WAITING_FOR_SANDBOX = frozenset({"", "ContainerCreating", "PodInitializing"})
-MOUNTS = frozenset({"FailedMount", "FailedAttachVolume"})
-NOT_READY = "NetworkNotReady"
+_UNATTACHED = {
+    "FailedMount": "volume-missing",
+    "FailedAttachVolume": "volume-missing",
+    "FailedMapVolume": "volume-missing",
+    "NetworkNotReady": "node-without-cni",
+    "FailedPrepareDynamicResources": "claim-unprepared",
+    "FailedCreatePodContainer": "sandbox-failed",
+}
+"""Reasons of events of the kubelet about a pod without a sandbox, beside those of cnimessages, and their causes."""
+
+_OF_CONTROLLERS = frozenset({"ErrorAddingLogicalPort", "AcquireAddressFailed"})
+"""Reasons of events of OVN-Kubernetes and Kube-OVN, which say what their plugins only wait for."""
+
+_REJECTIONS = frozenset({"UnexpectedAdmissionError", "TopologyAffinityError", "SMTAlignmentError", "SysctlForbidden"})
+_REJECTED = ("OutOf", "Pod was rejected")
+"""How reason and message of a pod begin that the kubelet does not admit (kubernetes pkg/kubelet/lifecycle)."""
+
 STATUS_NOT_WRITTEN = "NetworkStatusNotWritten"
 ADDED = "AddedInterface"
 _WAITS = {
@@ -135,7 +150,13 @@ class _Pod:
     # The steps
 
     def ended(self) -> Diagnosis | None:
-        return self.answer("ended") if self.phase in ENDED else None
+        if self.phase not in ENDED:
+            return None
+        reason, message = text(self.pod, "status", "reason"), text(self.pod, "status", "message")
+        if reason in _REJECTIONS or reason.startswith(_REJECTED) or message.startswith(_REJECTED):
+            evidence = Evidence("status", message or reason, f"pod/{self.name}", reason, "kubelet")
+            return self.answer("kubelet-refused", evidence, value=reason)
+        return self.answer("ended")
 
     def unscheduled(self) -> Diagnosis | None:
         if self.node:
@@ -162,22 +183,19 @@ class _Pod:
     def unattached(self) -> Diagnosis | None:
         if self.has_sandbox or self.phase != "Pending":
             return None
-        note = self.latest(cnimessages.REASONS, MOUNTS, frozenset({NOT_READY}))
+        note = self.latest(cnimessages.REASONS, frozenset(_UNATTACHED))
         if note is None:
             return self._of_records() or self.answer("starting" if self.notes else without_evidence(self.world.objects))
-        if note.reason in MOUNTS:
-            return self.answer("volume-missing", evidence_of(note))
-        if note.reason == NOT_READY:
-            return self.answer("node-without-cni", evidence_of(note))
+        if note.reason in _UNATTACHED:
+            return self.answer(_UNATTACHED[note.reason], evidence_of(note))
         message = cnimessages.split(note.message)
-        failure = message.failure
-        if (
-            failure.is_default
-            and message.kind not in cnimessages.DELEGATING
-            and "failed to find plugin" in failure.text
-        ):
-            return self._failed(failure, evidence_of(note), cause="attacher-missing", value=message.kind)
-        return self._failed(failure, evidence_of(note))
+        if message.is_of_runtime and (cause := cnicauses.find_of_runtime(message.failure.text)):
+            return self.answer(cause, evidence_of(note))
+        found = self._failed(message.failure, evidence_of(note))
+        controller = self.latest(_OF_CONTROLLERS)
+        if found.cause == "controller-silent" and controller is not None:
+            return found._replace(evidence=(evidence_of(controller), *found.evidence))
+        return found
 
     def _of_records(self) -> Diagnosis | None:
         """Answer from the node's record when the events are gone."""
@@ -190,11 +208,10 @@ class _Pod:
         )
         return self._failed(failure)
 
-    def _failed(self, failure: Failure, *evidence: Evidence, cause: str = "", value: str = "") -> Diagnosis:
+    def _failed(self, failure: Failure, *evidence: Evidence) -> Diagnosis:
         failure = self.networks.placed(failure)
         parts = self.networks.parts_of(failure.network)
-        if not cause:
-            cause, value = cnicauses.find(failure, parts.ipam)
+        cause, value = cnicauses.find(failure, parts.ipam)
         if cause == "attachment-failed":
             types = (failure.plugin, parts.plugin, parts.ipam)
             cause = "config-refused" if self.world.is_refusal(types, failure.text) else cause
@@ -206,23 +223,21 @@ class _Pod:
             failure = self.networks.guessed(failure, cause)
             parts = self.networks.parts_of(failure.network)
         plugin = failure.plugin or ("" if cause in _BEFORE_PLUGINS else parts.plugin)
-        if cause == "master-missing":
+        if cause in _OF_AN_INTERFACE:
             value = value or parts.master
+        caller = f"the plugin {plugin}" if plugin else f"the plugin of {failure.network}" if failure.network else ""
         found = self.answer(
             cause,
             *evidence,
             value=value,
             network=failure.network,
-            plugin=f"the plugin {plugin}" if plugin else "",
-            attacher=_ATTACHERS.get(failure.attacher, ""),
+            plugin=caller,
+            attacher=caller or _ATTACHERS.get(failure.attacher, ""),
         )
         notes = meant(failure.network, self.world.objects) if cause == "network-missing" else ()
-        unknown = (
-            ("the failing network is the cluster's default one, not one that the pod asks for",)
-            if failure.is_default and CAUSES[cause].stage == UNKNOWN
-            else ()
-        )
-        return found._replace(failure=failure._replace(plugin=plugin), notes=(*notes, *unknown))
+        is_other = failure.is_default and (self.selections.size > 0 or CAUSES[cause].stage == UNKNOWN)
+        other = ("the failing network is the cluster's default one, not one that the pod asks for",) if is_other else ()
+        return found._replace(failure=failure._replace(plugin=plugin), notes=(*notes, *other))
 
     def without_attachment(self) -> Diagnosis | None:
         if self.is_host_network and self.selections.size:
@@ -314,6 +329,9 @@ class _Pod:
 
 _OF_A_DEFINITION = frozenset({"definition-unreadable", "file-missing", "device-missing"})
 """Causes of which Multus does not name the network."""
+
+_OF_AN_INTERFACE = frozenset({"master-missing", "master-busy", "interface-taken"})
+"""Causes about an interface that the definition may name, if the message does not."""
 
 _BEFORE_PLUGINS = frozenset(
     {

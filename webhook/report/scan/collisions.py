@@ -87,7 +87,7 @@ def find_collisions(stock: Stock, topology: Topology) -> Iterator[Finding]:
         if not held:
             yield from _asked_twice(key, askings.get(key, ()), topology)
         elif not is_own:
-            yield from (_held_twice(key, of) for of in held)
+            yield from (_held_twice(key, of, asked) for of in held)
     yield from _host_local(stock, topology, holdings, asked)
 
 
@@ -156,17 +156,21 @@ def is_host_local(network: Network | None) -> bool:
     return config is not None and any(plugin.ipam_type == HOST_LOCAL for plugin in config.plugins)
 
 
-def _held_twice(key: Key, of: Sequence[Holding]) -> Finding:
+def _held_twice(key: Key, of: Sequence[Holding], asked: set[tuple[Key, str]]) -> Finding:
     first, *others = of
     names = [one.stock.asker.subject for one in others]
     networks = sorted({one.attachment.network for one in of})
+    is_asked = any((key, one.workload) in asked for one in of)
+    again = (
+        f"ask for another {key.kind} in one of them, and create it again" if is_asked else "create one of them again"
+    )
     message = f"has {key.kind} {_shown(key, first)} on {key.segment.title}, and so {_have(names)}"
     return Finding(
         _RULES[key.kind][0],
         ERROR,
         first.stock.asker.subject,
         message,
-        fix=f"ask for another {key.kind} in one of them, and create it again",
+        fix=f"{again}; nadmit who {_shown(key, first)} says who has it since when",
         others=tuple(names),
         properties=(
             (_PROPERTY[key.kind], _shown(key, first)), ("segment", key.segment.title), ("networks", " ".join(networks)),

@@ -76,13 +76,16 @@ _PLURALS = {"asks for": "ask for", "names": "name"}
 def _holder(one: Holder) -> Iterator[str]:
     attachment, pod = one.attachment, one.attachment.pod
     parts = [
-        attachment.network or "the cluster's default network",
+        attachment.network or ("" if attachment.claimed else "the cluster's default network"),
         f"interface {attachment.interface}" if attachment.interface else "",
         f"addresses {' '.join(attachment.addresses)}" if attachment.addresses else "",
         f"MAC {attachment.mac}" if attachment.mac else "",
         f"device {' '.join(attachment.devices)}" if attachment.devices else "",
     ]
     yield from _facts("network", ", ".join(filter(None, parts)))
+    if attachment.claimed is not None:
+        device = attachment.claimed
+        yield from _facts("claim", f"{device.claim}, device {device.driver} {device.pool} {device.name}")
     if one.segment.kind != DEFINITION:
         yield from _facts("segment", one.segment.title)
     life = [
@@ -182,6 +185,7 @@ def _holder_json(one: Holder) -> dict[str, Any]:
         "addresses": list(attachment.addresses),
         "mac": attachment.mac,
         "devices": list(attachment.devices),
+        "claimed": attachment.claimed._asdict() if attachment.claimed is not None else None,
         "segment": _segment_json(one.segment),
         "pool": one.pool,
     }

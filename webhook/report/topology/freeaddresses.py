@@ -99,7 +99,7 @@ def _users(segment: Segment, ipams: list[Ipam], topology: Topology) -> Mapping[A
     """Return who has an address of a segment, keeps it or asks for it; who has it goes first."""
     found: dict[Address, str] = {}
     for one in topology.attachments:
-        if topology.segment(one.network) == segment:
+        if topology.segment_of(one) == segment:
             _put(found, one.addresses, f"pod {one.pod.namespace}/{one.pod.name}")
     if any(ipam.type == WHEREABOUTS for ipam in ipams):
         for allocation in topology.allocations:

@@ -2,6 +2,8 @@
 
 Objects come one by one, in any order, and one that comes again replaces itself. A pod counts until it has ended. What
 it has is its `network-status`; an address of `status.podIPs` that is not there counts as one of the default network.
+What a DRA driver attached is in the status of the ResourceClaim (`networkData`, KEP-4817), for each pod in
+`reservedFor`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from cniplugin.access.content.facts import ADDRESS, DEVICE, INTERFACE, MAC, fact
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission.model.kinds import NETWORK_NAMESPACE
+from webhook.admission.model.kinds import NETWORK_NAMESPACE, RESOURCE_CLAIM
 from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.templates.podtemplates import find_by_shape
 from webhook.admission.view.addressclaims import claims_of, mac_key
@@ -23,7 +25,7 @@ from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
 from webhook.report.diagnosis.podstatus import Has, reference_of, status_of
 
-from .segments import DEFINITION, Segment, segment_of
+from .segments import DEFINITION, DRIVER, Segment, segment_of
 
 TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells its ReplicaSets apart; their names end with it."""
@@ -49,10 +51,20 @@ class Pod(NamedTuple):
     is_on_host: bool
 
 
+class ClaimedDevice(NamedTuple):
+    """A device that a ResourceClaim has, as its status names it. `claim`: namespace/name."""
+
+    claim: str
+    driver: str
+    pool: str
+    name: str
+
+
 class Attachment(NamedTuple):
     """One interface of a pod. `network`: as network-status names it, "" if only the address of the pod is known.
 
     `addresses` are in normal form, `mac` is as written, and `devices` are the texts of its device information.
+    `claimed`: the device of a ResourceClaim that is this interface; then `network` may be "".
     """
 
     pod: Pod
@@ -61,6 +73,7 @@ class Attachment(NamedTuple):
     addresses: tuple[str, ...]
     mac: str
     devices: tuple[str, ...] = ()
+    claimed: ClaimedDevice | None = None
 
 
 class Claim(NamedTuple):
@@ -105,6 +118,12 @@ class Topology(NamedTuple):
     allocations: tuple[Allocation, ...]
     pods: frozenset[str]
 
+    def segment_of(self, one: Attachment) -> Segment:
+        """Return the segment of an attachment: that of its network, or of the driver of its device."""
+        if one.claimed is not None and not one.network:
+            return Segment(DRIVER, one.claimed.driver)
+        return self.segment(one.network)
+
     def segment(self, network: str) -> Segment:
         """Return the segment of a network; one of its own if there is no such definition."""
         known = self.networks.get(network)
@@ -128,6 +147,8 @@ class Graph:
         self._pods: dict[str, tuple[Attachment, ...]] = {}
         self._claims: dict[tuple[str, str, str], tuple[Claim, ...]] = {}
         self._pools: dict[str, tuple[Allocation, ...]] = {}
+        self._bare: dict[str, Pod] = {}
+        self._claimed: dict[str, tuple[_Claimed, ...]] = {}
         self._read: dict[tuple[str, str, str], PodSelections] = {}
 
     def add(self, one: Json) -> None:
@@ -140,6 +161,8 @@ class Graph:
             self._add_network(one)
         elif kind == "IPPool" and group == POOL_GROUP:
             self._pools[_name(one)] = tuple(_allocations(one))
+        elif kind == RESOURCE_CLAIM.kind and group == RESOURCE_CLAIM.group:
+            self._claimed[_name(one)] = tuple(_claimed(one))
         elif kind not in {"Event", "List"} and not any(owner.get("controller") for owner in _owners(one)):
             self._add_templates(kind, one)
 
@@ -147,11 +170,21 @@ class Graph:
         """Return the topology of what was taken."""
         return Topology(
             networks=dict(sorted(self._networks.items())),
-            attachments=tuple(one for _, of in sorted(self._pods.items()) for one in of),
+            attachments=tuple(one for _, of in sorted(self._with_claimed().items()) for one in of),
             claims=tuple(one for _, of in sorted(self._claims.items()) for one in of),
             allocations=tuple(one for _, of in sorted(self._pools.items()) for one in of),
             pods=frozenset(self._pods),
         )
+
+    def _with_claimed(self) -> Mapping[str, tuple[Attachment, ...]]:
+        """Return the attachments of all pods, with those that a driver made for a ResourceClaim."""
+        found = dict(self._pods)
+        for claimed in (one for of in self._claimed.values() for one in of):
+            before = found.get(claimed.pod)
+            if before is not None:
+                pod = before[0].pod if before else self._bare[claimed.pod]
+                found[claimed.pod] = _merge(pod, before, claimed)
+        return found
 
     def _add_network(self, one: Json) -> None:
         metadata = part(one, "metadata")
@@ -172,7 +205,10 @@ class Graph:
         if text(one, "status", "phase") in ENDED:
             return
         pod = pod_of(one)
-        self._pods[f"{pod.namespace}/{pod.name}"] = tuple(_attachments(pod, one, status))
+        reference = f"{pod.namespace}/{pod.name}"
+        self._pods[reference] = tuple(_attachments(pod, one, status))
+        if not self._pods[reference]:
+            self._bare[reference] = pod
         self._keep_claims("pod", pod.namespace, pod.name, self._claims_of("pod", metadata, pod.namespace, pod.name))
 
     def _add_templates(self, kind: str, one: Json) -> None:
@@ -258,6 +294,54 @@ def _attachments(pod: Pod, one: Json, status: Iterable[Has]) -> Iterator[Attachm
     rest = tuple(key for key in dict.fromkeys(map(_address_key, filter(None, written))) if key not in seen)
     if rest:
         yield Attachment(pod, "", "" if pod.is_on_host else "eth0", rest, "")
+
+
+class _Claimed(NamedTuple):
+    """A device of a claim that is an interface of a pod (`namespace/name`)."""
+
+    pod: str
+    device: ClaimedDevice
+    interface: str
+    addresses: tuple[str, ...]
+    mac: str
+
+
+def _claimed(claim: Json) -> Iterator[_Claimed]:
+    """Yield the interfaces of a ResourceClaim, for each pod that uses it (resource.k8s.io/v1 AllocatedDeviceStatus)."""
+    namespace = text(claim, "metadata", "namespace")
+    pods = [text(one, "name") for one in items(claim, "status", "reservedFor") if text(one, "resource") == "pods"]
+    for one in items(claim, "status", "devices"):
+        data = part(one, "networkData")
+        ips = data.get("ips")
+        addresses = tuple(map(_address_key, filter(_is_text, ips))) if isinstance(ips, list) else ()
+        interface, mac = text(data, "interfaceName"), text(data, "hardwareAddress")
+        if interface or addresses or mac:
+            device = ClaimedDevice(_name(claim), text(one, "driver"), text(one, "pool"), text(one, "device"))
+            for pod in pods:
+                yield _Claimed(f"{namespace}/{pod}", device, interface, addresses, mac)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _merge(pod: Pod, attachments: tuple[Attachment, ...], claimed: _Claimed) -> tuple[Attachment, ...]:
+    """Return the attachments of a pod with a claimed interface; one that network-status has as well is that one."""
+    known = [one for one in attachments if claimed.interface and one.interface == claimed.interface]
+    names = (claimed.device.name,) if claimed.device.name else ()
+    if known:
+        return tuple(
+            one._replace(
+                addresses=tuple(dict.fromkeys((*one.addresses, *claimed.addresses))),
+                mac=one.mac or claimed.mac,
+                devices=tuple(dict.fromkeys((*one.devices, *names))),
+                claimed=claimed.device,
+            )
+            if one is known[0]
+            else one
+            for one in attachments
+        )
+    return (*attachments, Attachment(pod, "", claimed.interface, claimed.addresses, claimed.mac, names, claimed.device))
 
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"

@@ -19,7 +19,7 @@ from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.addressclaims import mac_key
 
 from .graph import Allocation, Attachment, Claim, Network, Topology, device_key
-from .segments import BRIDGE, Segment
+from .segments import BRIDGE, DRIVER, Segment
 
 IP, HARDWARE, NAMED = "address", "mac", "device"
 ALLOWED = (
@@ -124,7 +124,7 @@ def _holders(asked: Asked, topology: Topology) -> Iterator[Holder]:
     pools = {one.pod: one.pool for one in topology.allocations if one.address == asked.key}
     for one in topology.attachments:
         if _has(one, asked):
-            yield Holder(one, topology.segment(one.network), pools.get(_reference(one), ""))
+            yield Holder(one, topology.segment_of(one), pools.get(_reference(one), ""))
 
 
 def _has(one: Attachment, asked: Asked) -> bool:
@@ -196,4 +196,6 @@ def _where(place: Segment | str, pods: Sequence[Holder]) -> str:
     nodes = {one.attachment.pod.node for one in pods}
     if place.kind == BRIDGE and len(nodes) == len(pods):
         return f"{place.title}, each on its own node: they collide if these bridges are connected"
+    if place.kind == DRIVER:
+        return f"interfaces of {place.title}: they collide if these are on one network"
     return f"{place.title}: they collide"

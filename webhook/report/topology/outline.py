@@ -1,7 +1,7 @@
 """The graph as an outline: segments, the networks on them, and the workloads whose pods are attached.
 
-Pods are grouped by namespace and controller, so the outline is as large as the number of workloads. The default network
-of the cluster, which has no definition, is left out.
+Pods are grouped by namespace and controller, so the outline is as large as the number of workloads. What a DRA driver
+attached stands under its pool of devices. The default network of the cluster, which has no definition, is left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .graph import Attachment, Topology
-from .segments import DEFINITION, KINDS, Segment
+from .segments import DEFINITION, DRIVER, KINDS, Segment
 
 
 class User(NamedTuple):
@@ -24,7 +24,10 @@ class User(NamedTuple):
 
 
 class NetworkOutline(NamedTuple):
-    """A network. `types`: its plugins; `ipam`: theirs. `is_defined`: whether there is such a definition."""
+    """A network, or a pool of a DRA driver. `types`: its plugins; `ipam`: theirs.
+
+    `is_defined`: whether there is such a definition, or a driver says that the pool exists.
+    """
 
     network: str
     types: tuple[str, ...]
@@ -49,10 +52,11 @@ def outline(topology: Topology, namespace: str = "") -> tuple[SegmentOutline, ..
     """Return the outline, of a namespace alone if it is named: its networks, and those that its pods have."""
     users = _users(topology)
     found: defaultdict[Segment, list[NetworkOutline]] = defaultdict(list)
-    for network in sorted({*topology.networks, *users}):
-        one = _network(network, topology, tuple(users.get(network, ())))
+    places = {*users, *((topology.segment(network), network) for network in topology.networks)}
+    for segment, network in sorted(places, key=lambda place: place[1]):
+        one = _network(segment, network, topology, tuple(users.get((segment, network), ())))
         if not namespace or _concerns(one, namespace):
-            found[topology.segment(network)].append(one)
+            found[segment].append(one)
     order = sorted(found, key=lambda segment: (KINDS.index(segment.kind), segment))
     return tuple(SegmentOutline(segment, tuple(found[segment])) for segment in order)
 
@@ -61,7 +65,9 @@ def _concerns(one: NetworkOutline, namespace: str) -> bool:
     return one.network.startswith(f"{namespace}/") or any(user.namespace == namespace for user in one.users)
 
 
-def _network(network: str, topology: Topology, users: tuple[User, ...]) -> NetworkOutline:
+def _network(segment: Segment, network: str, topology: Topology, users: tuple[User, ...]) -> NetworkOutline:
+    if segment.kind == DRIVER:
+        return NetworkOutline(network, (), (), is_defined=True, users=users)
     known = topology.networks.get(network)
     config = known.definition.config if known is not None else None
     plugins = config.plugins if config is not None else ()
@@ -70,14 +76,22 @@ def _network(network: str, topology: Topology, users: tuple[User, ...]) -> Netwo
     return NetworkOutline(network, types, ipam, known is not None, users)
 
 
-def _users(topology: Topology) -> dict[str, list[User]]:
+_Place = tuple[Segment, str]
+"""A segment, and a network or a pool of devices on it."""
+
+
+def _users(topology: Topology) -> dict[_Place, list[User]]:
     """Return the workloads on each network. A pod with two interfaces on a network counts once."""
-    groups: defaultdict[str, defaultdict[tuple[str, str], dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    groups: defaultdict[_Place, defaultdict[tuple[str, str], dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    segments: dict[str, Segment] = {}
     for one in topology.attachments:
-        if one.network in topology.networks or "/" in one.network:
-            pod = one.pod
-            groups[one.network][pod.namespace, _workload(one)][pod.name] = pod.node
-    return {network: list(_grouped(of)) for network, of in groups.items()}
+        pod, network = one.pod, one.network
+        if network in topology.networks or "/" in network:
+            segment = segments.get(network) or segments.setdefault(network, topology.segment(network))
+            groups[segment, network][pod.namespace, _workload(one)][pod.name] = pod.node
+        elif one.claimed is not None:
+            groups[topology.segment_of(one), one.claimed.pool][pod.namespace, _workload(one)][pod.name] = pod.node
+    return {place: list(_grouped(of)) for place, of in groups.items()}
 
 
 def _workload(one: Attachment) -> str:

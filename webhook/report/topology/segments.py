@@ -6,6 +6,7 @@
     device                    one device of the node
     resource + VLAN           the pool of devices that the annotation resourceName names
     OVN network               the name in the configuration
+    device driver             what a DRA driver attaches: nobody says which of its devices share a network
     definition                everything else: a segment of its own
 
 What a configuration touches is known from `cniplugin.access.content`; only the first plugin makes the interface. A
@@ -20,8 +21,8 @@ from cniplugin.access.content.facts import DEVICE, INTERFACE, NETWORK, VLAN, Tou
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 
 BRIDGE, PARENT, PHYSICAL = "bridge", "interface", "physical network"
-ONE_DEVICE, RESOURCE, OVN, DEFINITION = "device", "resource", "OVN network", "definition"
-KINDS = (BRIDGE, PARENT, PHYSICAL, ONE_DEVICE, RESOURCE, OVN, DEFINITION)
+ONE_DEVICE, RESOURCE, OVN, DRIVER, DEFINITION = "device", "resource", "OVN network", "device driver", "definition"
+KINDS = (BRIDGE, PARENT, PHYSICAL, ONE_DEVICE, RESOURCE, OVN, DRIVER, DEFINITION)
 
 OVN_TYPE = "ovn-k8s-cni-overlay"
 

@@ -250,6 +250,20 @@ def add_event(reason: str, text: str, component: str) -> Change:
     return change
 
 
+def event_only(reason: str, text: str, component: str = "kubelet") -> Change:
+    """Let one event be all that is said of the pod."""
+    return both(without_events(), add_event(reason, text, component))
+
+
+def rejected(reason: str, text: str) -> Change:
+    """Let the kubelet not admit the pod."""
+
+    def change(objects: list[Object]) -> None:
+        one(objects, "Pod")["status"] = {"phase": "Failed", "reason": reason, "message": text}
+
+    return both(event_only(reason, text), change)
+
+
 def gated(objects: list[Object]) -> None:
     one(objects, "Pod")["spec"]["schedulingGates"] = [{"name": "example.com/wait"}]
 
@@ -311,6 +325,137 @@ CASES: tuple[Case, ...] = (
         ),
         what="by Kyverno",
     ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "quota-unspecified",
+        namespace="full",
+        source="kubernetes/website#641",
+        change=message(
+            'Error creating: pods "web-0" is forbidden: failed quota: compute: must specify limits.cpu,limits.memory',
+            of="FailedCreate",
+        ),
+        what="quota wants limits",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "limit-range",
+        namespace="full",
+        source="harn3ss/open-infra#9",
+        change=message(
+            'Error creating: pods "web-0" is forbidden: maximum memory usage per Container is 4Gi, but limit is 8Gi',
+            of="FailedCreate",
+        ),
+        what="limit range",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "security-policy",
+        namespace="full",
+        source="pulp/pulp-operator#1319",
+        change=message(
+            'Error creating: pods "web-0" is forbidden: unable to validate against any security context constraint: [provider "anyuid": Forbidden: not usable by user or serviceaccount]',
+            of="FailedCreate",
+        ),
+        what="OpenShift",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "security-policy",
+        namespace="full",
+        source="kubernetes/minikube#7314",
+        change=message(
+            'Error creating: pods "web-0" is forbidden: no providers available to validate pod request',
+            of="FailedCreate",
+        ),
+        what="no PodSecurityPolicy",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "refused-by-policy",
+        namespace="full",
+        source="kubernetes apiserver, plugin/policy/validating",
+        change=message(
+            "Error creating: pods \"web-0\" is forbidden: ValidatingAdmissionPolicy 'replicas.example.com' with binding 'all' denied request: failed expression: object.spec.replicas <= 5",
+            of="FailedCreate",
+        ),
+        what="policy of the API server",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "reference-missing",
+        namespace="full",
+        source="openshift/hypershift#443",
+        change=message(
+            'Error creating: pods "web-0" is forbidden: no PriorityClass with name control-plane was found',
+            of="FailedCreate",
+        ),
+        what="priority class missing",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "reference-missing",
+        namespace="full",
+        source="kubernetes plugin/pkg/admission/runtimeclass",
+        change=message(
+            'Error creating: pods "web-0" is forbidden: pod rejected: RuntimeClass "kata" not found', of="FailedCreate"
+        ),
+        what="runtime class missing",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "priority-class-refused",
+        namespace="full",
+        source="openebs-archive/cstor-operators#196",
+        change=message(
+            "Error creating: insufficient quota to match these scopes: [{PriorityClass In [system-node-critical system-cluster-critical]}]",
+            of="FailedCreate",
+        ),
+        what="priority class guarded",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "namespace-ending",
+        namespace="full",
+        source="kubernetes plugin/pkg/admission/namespace/lifecycle",
+        change=message(
+            'Error creating: pods "web-0" is forbidden: unable to create new content in namespace full because it is being terminated',
+            of="FailedCreate",
+        ),
+        what="namespace ends",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "webhook-unreachable",
+        namespace="full",
+        source="istio/istio#16481",
+        change=message(
+            'Error creating: Internal error occurred: failed calling admission webhook "sidecar-injector.istio.io": Post https://x: service "istio-sidecar-injector" not found',
+            of="FailedCreate",
+        ),
+        what="old words",
+    ),
+    Case(
+        "any/overquota",
+        "deployment/overquota",
+        "service-account-missing",
+        namespace="full",
+        source="kubernetes/kubernetes#135831",
+        change=message(
+            'Error creating: pods "web-0" is forbidden: error looking up service account full/nope: serviceaccount "nope" not found',
+            of="FailedCreate",
+        ),
+        what="service account",
+    ),
     # Not scheduled
     Case("any/devicenone", "devicenone", "device-short"),
     Case("any/selector", "selector", "node-selector"),
@@ -337,6 +482,80 @@ CASES: tuple[Case, ...] = (
         what="claim",
     ),
     Case("any/selector", "selector", "scheduling-gate", source=_LATER_EVENTS, change=gated, what="gate"),
+    Case(
+        "any/selector",
+        "selector",
+        "host-port",
+        source="kubernetes-sigs/kind#1552",
+        change=message(
+            "0/3 nodes are available: 1 node(s) didn't match node selector, 2 node(s) didn't have free ports for the requested pod ports.",
+            of="FailedScheduling",
+        ),
+        what="host port",
+    ),
+    Case(
+        "any/selector",
+        "selector",
+        "pod-affinity",
+        source="red-hat-storage/ocs-operator#4163",
+        change=message(
+            "0/6 nodes are available: 1 node(s) had untolerated taint {unschedulable: true}, 2 node(s) didn't match pod topology spread constraints, 3 node(s) had untolerated taint {node-role.kubernetes.io/master: }.",
+            of="FailedScheduling",
+        ),
+        what="other pods",
+    ),
+    Case(
+        "any/selector",
+        "selector",
+        "device-short",
+        source="k8snetworkplumbingwg/sriov-network-operator#302",
+        change=message(
+            "0/5 nodes are available: 2 Insufficient openshift.io/vfs, 3 node(s) had taint {node-role.kubernetes.io/master: }, that the pod didn't tolerate.",
+            of="FailedScheduling",
+        ),
+        what="device beside other nodes",
+    ),
+    Case(
+        "any/selector",
+        "selector",
+        "node-selector",
+        source="kubevirt/kubevirt#7779",
+        change=message(
+            "0/3 nodes are available: 1 Insufficient devices.kubevirt.io/kvm, 1 node(s) had untolerated taint {node-role.kubernetes.io/master: }, 3 node(s) didn't match Pod's node affinity/selector. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
+            of="FailedScheduling",
+        ),
+        what="selector of all nodes",
+    ),
+    Case(
+        "any/selector",
+        "selector",
+        "resource-short",
+        source="kubernetes 1.7 plugin/pkg/scheduler",
+        change=message(
+            "No nodes are available that match all of the following predicates:: Insufficient cpu (3).",
+            of="FailedScheduling",
+        ),
+        what="old words with one reason",
+    ),
+    Case(
+        "any/selector",
+        "selector",
+        "resource-short",
+        source="pangeo-data/pangeo-cloud-federation#140",
+        change=message("0/3 nodes are available: 2 Insufficient cpu, 3 Insufficient memory.", of="FailedScheduling"),
+        what="of all nodes first",
+    ),
+    Case(
+        "any/selector",
+        "selector",
+        "volume-unbound",
+        source="kubernetes/kubernetes#119967",
+        change=message(
+            "0/12 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }, 3 node(s) had volume node affinity conflict, 8 node(s) didn't match Pod's node affinity/selector.",
+            of="FailedScheduling",
+        ),
+        what="volume elsewhere",
+    ),
     # Not attached, Multus
     Case("multus/missing", "missing", "network-missing", "shop/nope", 1, "", explain="network-not-found"),
     Case("multus/wrongns", "wrongns", "namespace-wrong", "shop/secret", 1, ""),
@@ -711,6 +930,317 @@ CASES: tuple[Case, ...] = (
         ),
         what="readiness file",
     ),
+    # Not attached, from public bug reports
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "master-busy",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="k8snetworkplumbingwg/multus-cni#715",
+        change=words("device or resource busy"),
+        what="interface busy",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "bridge-address",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="kubernetes/kubernetes#76070",
+        change=words('failed to set bridge addr: "cni0" already has an IP address different from 10.244.1.1/24'),
+        what="bridge with another address",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "kernel-unable",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="k8snetworkplumbingwg/multus-cni#884",
+        change=words('failed to create bridge "cni0": could not add "cni0": protocol not available'),
+        what="kernel",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "packet-filter",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="kubernetes-sigs/kind#550",
+        change=words(
+            "unable to setup DNAT: running [/sbin/iptables -t nat -A CNI-HOSTPORT-DNAT --wait]: exit status 1"
+        ),
+        what="iptables",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "node-exhausted",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="containernetworking/plugins plugins/ipam/host-local",
+        change=words("open /var/lib/cni/networks/nomaster/lock: no space left on device"),
+        what="disk full",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "address-unset",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="k8snetworkplumbingwg/multus-cni#278",
+        change=words("IPAM plugin returned missing IP config"),
+        what="no address",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "pool-missing",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="kubesphere/kubesphere#5036",
+        change=words("cannot find a qualified ippool"),
+        what="no pool",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "route-taken",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="k8snetworkplumbingwg/multus-cni#241",
+        change=words("failed to add IPv4 route for 0.0.0.0/0 via 169.254.1.1: file exists"),
+        what="route",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "kubeconfig-missing",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="k8snetworkplumbingwg/whereabouts#54",
+        change=words("stat /etc/cni/net.d/whereabouts.d/whereabouts.kubeconfig: no such file or directory"),
+        what="kubeconfig of the IPAM plugin",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "netns-unseen",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="networkop/meshnet-cni#19",
+        change=words('failed to Statfs "/proc/6702/ns/net": no such file or directory'),
+        what="network namespace",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "plugin-daemon-away",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="k8snetworkplumbingwg/ovs-cni#119",
+        change=words("failed to connect to ovsdb error: Invalid socket file"),
+        what="agent",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "token-refused",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="projectcalico/calico#9215",
+        change=words("error getting ClusterInformation: connection is unauthorized: Unauthorized"),
+        what="credentials of the plugin",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "pod-resources-away",
+        "",
+        None,
+        "",
+        source="k8snetworkplumbingwg/sriov-network-device-plugin#388",
+        change=at_runtime(
+            f'{_SANDBOX}failed to setup network for sandbox "7a": plugin type="multus" name="multus-cni-network" failed (add): [shop/nomaster/5d4c]: error loading k8s delegates k8s args: getKubernetesDelegate: failed to get a ResourceClient instance: getK8sResourceClient'
+        ),
+        what="devices of the kubelet",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "attacher-loops",
+        "multus-cni-network",
+        None,
+        "",
+        source="k8snetworkplumbingwg/ovs-cni#274",
+        change=at_runtime(
+            f'{_SANDBOX}failed to setup network for sandbox "7a": plugin type="multus" name="multus-cni-network" failed (add): [shop/nomaster/5d4c:multus-cni-network]: error adding container to network "multus-cni-network": CmdAdd (shim): failed to send CNI request: Post "http://dummy/cni": dial unix /run/multus/multus.sock: connect: connection refused'
+        ),
+        what="Multus in itself",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "controller-silent",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="ovn-kubernetes/ovn-kubernetes#3859",
+        change=at_runtime(
+            f'{_SANDBOX}failed to setup network for sandbox "7a": plugin type="multus" name="multus-cni-network" failed (add): [shop/nomaster/5d4c:nomaster]: error adding container to network "nomaster": CNI request failed with status 400: \'[shop/nomaster 7a network l2 NAD shop/l2] failed to get pod annotation: timed out waiting for annotations\''
+        ),
+        what="OVN-Kubernetes",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "plugin-daemon-away",
+        "",
+        None,
+        "azure-vnet",
+        source="Azure/AKS#4342",
+        change=at_runtime(
+            f"{_SANDBOX}failed to setup network for sandbox '7a': plugin type='azure-vnet' failed (add): Post 'http://localhost:10090/network/x': dial tcp 127.0.0.1:10090: connect: connection refused"
+        ),
+        what="quotes of another kind",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "default-network-not-ready",
+        "",
+        None,
+        "flannel",
+        source="flannel-io/flannel#2253",
+        change=at_runtime(
+            f'{_SANDBOX}failed to setup network for sandbox "7a": plugin type="flannel" failed (add): loadFlannelSubnetEnv failed: open /run/flannel/subnet.env: no such file or directory'
+        ),
+        what="default network",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "right-missing",
+        "",
+        None,
+        "",
+        source="projectcalico/calico#3776",
+        change=at_runtime(
+            f'{_SANDBOX}failed to create pod network sandbox k8s_nomaster_shop_5d4c_0(7a): ipamconfigs.crd.projectcalico.org "default" is forbidden: User "system:serviceaccount:kube-system:canal" cannot get resource "ipamconfigs" in API group "crd.projectcalico.org"'
+        ),
+        what="CRI-O without a plugin",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "master-missing",
+        "shop/nomaster",
+        1,
+        "macvlan",
+        source="crc-org/crc#1462",
+        change=at_runtime(
+            f'{_SANDBOX}failed to create pod network sandbox k8s_nomaster_shop_5d4c_0(7a): Multus: [shop/nomaster]: error adding container to network "nomaster": delegateAdd: error invoking confAdd - "macvlan": error in getting result from AddNetwork: failed to lookup master "eth9": Link not found'
+        ),
+        what="list of old Multus",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "api-away",
+        "",
+        None,
+        "",
+        source="k8snetworkplumbingwg/multus-cni#943",
+        change=at_runtime(
+            f'{_SANDBOX}failed to set up sandbox container "7a" network for pod "nomaster": networkPlugin cni failed to set up pod "nomaster_shop" network: Multus: Err in loading K8s Delegates k8s args: Multus: Get "https://10.96.0.1:443/api/v1/namespaces/shop/pods/nomaster": dial tcp 10.96.0.1:443: i/o timeout'
+        ),
+        what="Multus loading networks",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "sandbox-failed",
+        source="containerd/cri#239",
+        change=at_runtime(
+            f'{_SANDBOX}failed to get sandbox image "pause:3.0": failed to pull image "pause:3.0": locked: unavailable'
+        ),
+        what="image of the sandbox",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "attempt-hangs",
+        source="k8snetworkplumbingwg/whereabouts#19",
+        change=at_runtime(
+            "Failed create pod sandbox: rpc error: code = DeadlineExceeded desc = context deadline exceeded"
+        ),
+        what="deadline",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "claim-unprepared",
+        source="kubernetes-sigs/dra-driver-nvidia-gpu#814",
+        change=event_only(
+            "FailedPrepareDynamicResources",
+            "Failed to prepare dynamic resources: prepare dynamic resources: DRA driver x.example.com is not registered",
+        ),
+        what="claim",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "sandbox-failed",
+        source="kubernetes/kubernetes#103542",
+        change=event_only(
+            "FailedCreatePodContainer",
+            "unable to ensure pod container exists: failed to create container for [kubepods burstable pod5d4c]",
+        ),
+        what="cgroup",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "network-missing",
+        source="kumahq/kuma#4224",
+        change=event_only(
+            "NoNetworkFound",
+            "cannot find a network-attachment-definition (nope) in namespace (shop): not found",
+            "multus",
+        ),
+        what="event of Multus",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "kubelet-refused",
+        source="k8snetworkplumbingwg/multus-cni#413",
+        change=rejected("TopologyAffinityError", "Pod Resources cannot be allocated with Topology locality"),
+        what="topology",
+    ),
+    Case(
+        "multus/nomaster",
+        "nomaster",
+        "kubelet-refused",
+        source="kubernetes/kubernetes#97131",
+        change=rejected(
+            "UnexpectedAdmissionError", "Pod Allocate failed due to device plugin GetPreferredAllocation rpc failed"
+        ),
+        what="device plugin",
+    ),
     Case("any/nocni", "fine", "node-without-cni"),
     Case("any/noconfigmap", "noconfigmap", "volume-missing"),
     # Attached other than asked
@@ -877,6 +1407,18 @@ CASES: tuple[Case, ...] = (
         source="invented: a plugin of nobody",
         change=words("frobnication error 0x17 in the vendor fabric"),
         what="words that nobody knows",
+    ),
+    Case(
+        "any/selector",
+        "selector",
+        "unschedulable",
+        source="argoproj/argo-workflows#190",
+        change=message(
+            "No nodes are available that match all of the following predicates:: Insufficient cpu (9), Insufficient "
+            "memory (15), MatchNodeSelector (18).",
+            of="FailedScheduling",
+        ),
+        what="old words with several reasons",
     ),
     Case(
         "any/selector",

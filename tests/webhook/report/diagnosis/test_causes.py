@@ -17,11 +17,12 @@ from click.testing import CliRunner
 from tests.paths import ROOT
 from webhook.cli import nadmit
 from webhook.plugindata import refusals
-from webhook.report.diagnosis import cnicauses
+from webhook.report.diagnosis import cnicauses, cnimessages
 from webhook.report.diagnosis.causes import CAUSES, FACTS, FINE, STAGES, UNKNOWN, Failure
 from webhook.report.titles import codes_by_upper
 
 from .cases import CASES, RECORDINGS, Case, both, objects_of, without_definitions, words
+from .reported import OF_RUNTIMES, REPORTED, Reported
 
 PAGE = ROOT / "docs" / "why.md"
 SCHEMA_FILE = ROOT / "docs" / "why.schema.json"
@@ -53,7 +54,7 @@ def test_the_cause_is_named(case: Case, tmp_path: Path) -> None:
     if case.network is not None:
         failure = answer["failure"]
         assert (failure["network"], failure["item"], failure["plugin"]) == (case.network, case.item, case.plugin)
-    assert not any(words in answer["message"] for words in ("(not named)", "the delegating plugin"))
+    assert FACTS["value"] not in answer["message"]
 
 
 ONE_EACH = list({case.cause: case for case in CASES}.values())
@@ -98,7 +99,35 @@ def test_every_cause_is_staged() -> None:
 
 
 def test_the_rows_of_words_name_causes() -> None:
-    assert {row.cause for row in cnicauses.ROWS} <= CAUSES.keys()
+    assert {row.cause for row in (*cnicauses.ROWS, *cnicauses.RUNTIME_ROWS)} <= CAUSES.keys()
+
+
+@pytest.mark.parametrize("one", REPORTED, ids=[one.words[:60] for one in REPORTED])
+def test_words_of_bug_reports(one: Reported) -> None:
+    assert cnicauses.find(Failure(one.words))[0] == one.cause
+
+
+@pytest.mark.parametrize("one", OF_RUNTIMES, ids=[one.words[:60] for one in OF_RUNTIMES])
+def test_words_of_runtimes(one: Reported) -> None:
+    assert cnicauses.find_of_runtime(one.words) == one.cause
+
+
+def test_every_row_of_words_is_staged_or_reported() -> None:
+    notes = [
+        item.get("message") or item.get("note") or "" for case in CASES for item in objects_of(case) if is_event(item)
+    ]
+    failures = [cnimessages.split(text).failure.text for text in notes]
+    used = {_row_of(text, cnicauses.ROWS) for text in (*failures, *(one.words for one in REPORTED))}
+    assert set(cnicauses.ROWS) - used == set()
+    assert set(cnicauses.RUNTIME_ROWS) == {_row_of(one.words, cnicauses.RUNTIME_ROWS) for one in OF_RUNTIMES} - {None}
+
+
+def is_event(item: dict[str, Any]) -> bool:
+    return item["kind"] == "Event" and item.get("reason") in cnimessages.REASONS
+
+
+def _row_of(text: str, rows: tuple[cnicauses.Row, ...]) -> cnicauses.Row | None:
+    return next((row for row in rows if row.words.search(text)), None)
 
 
 def test_words_of_a_plugin_are_explained_by_codes_that_exist() -> None:

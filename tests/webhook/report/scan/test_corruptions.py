@@ -525,6 +525,17 @@ def guard(cluster: Cluster) -> None:
     cluster.put(policy("guards", {"name": "no-paths", "action": "Deny", "networks": [{"pluginTypes": ["tap"]}]}))
 
 
+def claimed_devices(cluster: Cluster) -> None:
+    """Whether all devices of a DRA driver are on one wire is not known."""
+    for number in range(2):
+        cluster.put(pod(T, f"claims-{number}", f"node{number}", ""))
+        data = {"interfaceName": "rdma0", "ips": ["10.5.0.2"], "hardwareAddress": "02:00:00:00:dd:01"}
+        device = {"driver": "dra.net", "pool": f"node{number}", "device": "rdma0", "networkData": data}
+        used = {"reservedFor": [{"resource": "pods", "name": f"claims-{number}", "uid": "u"}], "devices": [device]}
+        claim = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim", "spec": {}, "status": used}
+        cluster.put({**claim, "metadata": {"name": f"rdma-{number}", "namespace": T}})
+
+
 RIGHT = [
     undefined, on_disk, links_of_nodes, no_addresses, zero_macs, shared_records, bridged_route, own_resolver, ovn_default,
     old_multus, other_spelling, starting, managed, guard,
