@@ -14,6 +14,10 @@ Two API groups have the same report: `openreports.io/v1alpha1` Report and Cluste
 The name is `nadmit-` and the UID of the object. NB: not the UID alone, which is the name of Kyverno's report about the
 object: each program would overwrite the other's.
 
+A report about an object of a namespace names no object of another namespace, unless its own object names that as well:
+users may read the reports of their namespace (the ClusterRole of Policy Reporter's chart is part of `admin`), and may
+not know what others have. Such objects are counted, as in the webhook's own texts.
+
 A result has the time at which it was first written with this content, so a pass that finds the same writes nothing.
 """
 
@@ -24,7 +28,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cniplugin.access.judging.reasons import cut
-from webhook.report.plaintext import printable
+from webhook.admission.model.kinds import NETWORK
+from webhook.report.plaintext import counted, printable
 from webhook.report.scan.finding import ERROR, INFO, LEVELS, WARNING, Finding, ObjectName
 
 Object = Mapping[str, Any]
@@ -185,7 +190,8 @@ def _rank(finding: Finding) -> tuple[object, ...]:
 def _render_result(finding: Finding, name_rule: NameRule) -> dict[str, Any]:
     name = name_rule(finding.rule)
     result, severity = _RESULTS[finding.level]
-    properties = _properties_of(finding)
+    shown = _for_readers(finding, name.title)
+    properties = _properties_of(shown)
     return {
         "source": SOURCE,
         "policy": finding.rule,
@@ -194,9 +200,37 @@ def _render_result(finding: Finding, name_rule: NameRule) -> dict[str, Any]:
         "severity": severity,
         "result": result,
         **({"scored": True} if finding.level == ERROR else {}),
-        "message": cut(printable(finding.message), MESSAGE_BYTES_MAX),
+        "message": cut(printable(shown.message), MESSAGE_BYTES_MAX),
         **({"properties": properties} if properties else {}),
     }
+
+
+def _for_readers(finding: Finding, title: str) -> Finding:
+    """Return the finding as readers of its namespace may see it."""
+    strangers = [other for other in finding.others if _is_strange(other, finding.subject)]
+    if not strangers:
+        return finding
+    count = f"{counted(len(strangers), 'object')} of other namespaces"
+    return finding._replace(
+        message=f"{title}: this one and {count}; `nadmit scan` names them",
+        fix="",
+        others=tuple(other for other in finding.others if other not in strangers),
+        properties=tuple((key, value) for key, value in finding.properties if key in _OF_ITS_OWN),
+    )
+
+
+_OF_ITS_OWN = frozenset({"address", "addresses", "mac"})
+"""Properties that say nothing of other objects."""
+
+
+def _is_strange(other: ObjectName, subject: ObjectName) -> bool:
+    """Say whether an object is of another namespace, and the subject does not name it itself.
+
+    Pods name their networks, and pools of whereabouts the pods that have their addresses.
+    """
+    is_elsewhere = "" not in {other.namespace, subject.namespace} and other.namespace != subject.namespace
+    is_named = subject.kind == "IPPool" or (other.kind == NETWORK.kind and subject.kind != NETWORK.kind)
+    return is_elsewhere and not is_named
 
 
 def _properties_of(finding: Finding) -> dict[str, str]:

@@ -147,6 +147,52 @@ def test_texts_are_bounded_in_bytes() -> None:
     assert "more are left out" in made["results"][-1]["message"]
 
 
+NET = ObjectName("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition", "infra", "lan", "uid-of-lan")
+POOL = ObjectName("whereabouts.cni.cncf.io/v1alpha1", "IPPool", "kube-system", "10.1.0.0-24", "uid-of-pool")
+
+
+def colliding(subject: ObjectName, *others: ObjectName) -> Finding:
+    names = " ".join(other.title for other in others)
+    properties = (("address", "10.1.0.5"), ("networks", names), ("segment", names))
+    return finding(subject, f"so has {names}")._replace(others=others, properties=properties, fix=f"ask {names}")
+
+
+@pytest.mark.parametrize(
+    ("subject", "other"),
+    [
+        (pod(), pod("secret", "tenant-b")),
+        (NET, pod("secret", "tenant-b")),
+        (NET, NET._replace(namespace="tenant-b", name="secret")),
+    ],
+    ids=["pods", "network-and-pod", "networks"],
+)
+def test_nothing_of_other_namespaces_is_named(subject: ObjectName, other: ObjectName) -> None:
+    (result,) = render(colliding(subject, other, other._replace(name="hidden")))["results"]
+    assert result["message"] == (
+        "title of network-not-found: this one and 2 objects of other namespaces; `nadmit scan` names them"
+    )
+    assert result["properties"] == {"address": "10.1.0.5", "field": "metadata.annotations"}
+    text = json.dumps(result)
+    assert not [word for word in ("tenant-b", "secret", "hidden") if word in text]
+
+
+@pytest.mark.parametrize(
+    ("subject", "other"),
+    [
+        (pod(), pod("web-1")),
+        (pod(), NET),
+        (POOL, pod("web", "tenant-b")),
+        (BLUE, pod("web", "tenant-b")),
+        (pod(), BLUE),
+    ],
+    ids=["own-namespace", "network-of-a-pod", "pool", "object-without-namespace", "namespace"],
+)
+def test_what_a_reader_may_know_is_named(subject: ObjectName, other: ObjectName) -> None:
+    (result,) = render(colliding(subject, other))["results"]
+    assert result["message"] == f"so has {other.title}"
+    assert result["properties"]["others"] == other.title
+
+
 def test_no_text_of_a_tenant_stops_a_pass() -> None:
     """JSON in an annotation may escape half a character, which no UTF-8 has, and control characters of terminals."""
     found = finding(message='a "\ud800" and \x1b[2J')._replace(properties=(("address", "\udfff"),), fix="x\ny")
