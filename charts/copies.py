@@ -41,6 +41,7 @@ MONITORING = {
     ("PrometheusRule", "nadmit"),
     ("ConfigMap", "nadmit-dashboard"),
 }
+REPORTS = {("ClusterRole", "nadmit-webhook-reports"), ("ClusterRoleBinding", "nadmit-webhook-reports")}
 NODE_OBJECT = ("DaemonSet", "nadmit-node")
 
 
@@ -66,6 +67,7 @@ def copies() -> dict[str, str]:
         "files/monitored-networkpolicy.yaml": _dump(
             _only(_build("overlays/monitoring"), ("NetworkPolicy", "nadmit-webhook"))
         ),
+        "files/reports.yaml": _dump([each for each in _build("overlays/reports") if _key(each) in REPORTS]),
         "files/access.yaml": _dump(_build("posture")),
         **dict(_node_copies()),
         **{f"crds/{file.name}": file.read_text() for file in crds},

@@ -140,6 +140,7 @@ KINDS_OF_METRICS = {
 
 NEEDS = {
     "PolicyStatusMetrics": "`--write-status`",
+    "ReportMetrics": "`--reports`",
     "Registrar": "`--webhook-configuration`",
     "RotationMetrics": "`--tls-secret`",
 }
@@ -151,6 +152,7 @@ LABELS = {
     "kind": "of reviews: the kind of the object; of caches: `networks`, `namespaces`, `policies`, `policyconfigs`, "
     "`pods` (those that use networks), `resourceclaims`, `resourceclaimtemplates`, `deviceclasses`; "
     "of the registration: `MutatingWebhookConfiguration`, `ValidatingWebhookConfiguration`",
+    "level": "of a finding: `error`, `warning`, `info`",
     "mode": "`Observe`, `Warn`, `Audit`: what admitted the object",
     "netspec_revision": "the grammar of annotations that this version reads; "
     "[upgrade](install.md#upgrade) says in which order",
@@ -160,7 +162,8 @@ LABELS = {
     "reason": "why a request was refused before its review: `path`, `method`, `overloaded`, `slow-body`, "
     "`connections`, `handshakes`, `pipeline`",
     "result": "`ok`, `error`; of writes of statuses also `conflict` and `gone`; of look-ups: `found`, `absent` and "
-    "`failed` for each GET, `late` and `busy` for a review that gave up",
+    "`failed` for each GET, `late` and `busy` for a review that gave up; of passes over reports also `ended`; of "
+    "changes of reports: `created`, `changed`, `deleted`, `conflict` (another client was first), `refused`",
     "rule": "the rule or code of a [message](messages.md)",
     "stage": "`Observe`, `Ignore`, `Fail`; 1 for the stage in force",
     "step": "a step of the rotation of the authority or of the path token",

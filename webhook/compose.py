@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from webhook.kube.connection import Connection
     from webhook.kube.objectwatch import ObjectWatches
     from webhook.kube.singleobjects import KubeConfigurations
+    from webhook.openreports.reportschedule import ReportSchedule
+    from webhook.policystatus.statuswriter import StatusWriter
     from webhook.registration.registrar import Registrar
     from webhook.snapshot.livelookups import LiveDevices, LiveLookups
     from webhook.snapshot.source import ClusterSource
@@ -89,6 +91,17 @@ serving_log = logging.getLogger("nadmit.serving")
 # Settings
 
 
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """How `nadmit serve --reports` has reports written.
+
+    `every_s`: between passes. `words`: the command of a pass, without the configuration, which changes.
+    """
+
+    every_s: float
+    words: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSettings:
     """Settings of `nadmit serve --cluster`; the options of the same names are documented there.
@@ -96,7 +109,8 @@ class ClusterSettings:
     `namespace`: None for that of the pod's service account. `webhook_url`: None for the Service. `ca_file`: None for
     `ca.crt` of `cert_dir`. `network_in_use`: Warn, Deny or Off. `path_token`: whether registered paths need a token;
     `path_token_secret`: its Secret when the certificate is in files, None for `cert_dir`. `would_refuse_map`: the
-    ConfigMap for the list of what would be refused, None for no list.
+    ConfigMap for the list of what would be refused, None for no list. `reports`: None for no reports; they need
+    `write_status`, whose Lease says who writes.
     """
 
     namespace: str | None = None
@@ -112,6 +126,7 @@ class ClusterSettings:
     write_status: bool = False
     config_map: str | None = None
     would_refuse_map: str | None = None
+    reports: ReportSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,7 +419,6 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
     from webhook.kube.lease import timestamp
     from webhook.kube.objectwatch import ObjectWatches
     from webhook.observing.keeper import Keeper
-    from webhook.policystatus.statuswriter import StatusWriter
     from webhook.snapshot.livelookups import LiveDevices, LiveLookups
     from webhook.snapshot.pods import Pods
     from webhook.snapshot.source import ClusterSource
@@ -439,15 +453,9 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
         ca_bundle = rotator.ca_bundle
         parts.append(rotator)
         rereads[f"Secret {own_namespace(cluster.namespace)}/{cluster.tls_secret}"] = partial(_woken, rotator.wake)
-    if cluster.write_status:
-        writer = StatusWriter(
-            source.connection,
-            own_namespace(cluster.namespace),
-            snapshot=lambda: None if source.problem() else source.snapshot(),
-            attached_by=lambda: configuration.value.attached_by,
-        )
-        parts.append(writer)
-        collectors.append(writer.counts)
+    written = list(_status_parts(cluster, source, configuration))
+    parts += written
+    collectors += [part.counts for part in written]
     observers: list[Observer] = []
     if cluster.would_refuse_map is not None:
         keeper = Keeper(
@@ -487,6 +495,33 @@ def _parts_of_cluster(settings: Settings, metrics: Metrics, configuration: Curre
         observers=observers,
         closing=(live.close, live_devices.close),
         rereads=rereads,
+    )
+
+
+def _status_parts(
+    cluster: ClusterSettings, source: ClusterSource, configuration: CurrentConfiguration
+) -> Iterator[StatusWriter | ReportSchedule]:
+    """Yield the parts that write about the cluster while this replica holds the Lease."""
+    if not cluster.write_status:
+        return
+    from webhook.policystatus.statuswriter import StatusWriter
+
+    writer = StatusWriter(
+        source.connection,
+        own_namespace(cluster.namespace),
+        snapshot=lambda: None if source.problem() else source.snapshot(),
+        attached_by=lambda: configuration.value.attached_by,
+    )
+    yield writer
+    reports = cluster.reports
+    if reports is None:
+        return
+    from webhook.openreports.reportschedule import PassCommand, ReportSchedule, ScheduleTiming
+
+    yield ReportSchedule(
+        lambda: PassCommand(reports.words, configuration.state.loaded.text),
+        is_leader=writer.is_leader,
+        timing=ScheduleTiming(every_s=reports.every_s),
     )
 
 

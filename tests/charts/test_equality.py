@@ -50,6 +50,7 @@ OVERLAY_VALUES: dict[str, Values] = {
     "overlays/cert-manager": {"tls": {"mode": "cert-manager"}},
     "overlays/ha": {"ha": True},
     "overlays/monitoring": {"monitoring": {"enabled": True}},
+    "overlays/reports": {"reports": {"enabled": True}},
     "overlays/node": {"node": NODE},
     "overlays/production": {"node": NODE, "ha": True, "monitoring": {"enabled": True}},
 }
@@ -75,23 +76,37 @@ def test_the_defaults_are_the_manifests_and_the_posture() -> None:
 
 
 COMBINATIONS = [
-    pytest.param(tls, ha, monitoring, node, id=f"{tls}{'-ha' * ha}{'-monitoring' * monitoring}-{node or 'webhook'}")
-    for tls, ha, monitoring, node in itertools.product(
-        ("own", "cert-manager"), (False, True), (False, True), (None, "node", *profiles())
+    pytest.param(
+        tls,
+        ha,
+        monitoring,
+        reports,
+        node,
+        id=f"{tls}{'-ha' * ha}{'-monitoring' * monitoring}{'-reports' * reports}-{node or 'webhook'}",
+    )
+    for tls, ha, monitoring, reports, node in itertools.product(
+        ("own", "cert-manager"), (False, True), (False, True), (False, True), (None, "node", *profiles())
     )
 ]
 
 
 @needs_helm
-@pytest.mark.parametrize(("tls", "ha", "monitoring", "node"), COMBINATIONS)
-def test_combinations(tmp_path: Path, tls: str, node: str | None, *, ha: bool, monitoring: bool) -> None:
-    chosen = {"cert-manager": tls == "cert-manager", "ha": ha, "monitoring": monitoring, "attached-by-nadmit": node}
+@pytest.mark.parametrize(("tls", "ha", "monitoring", "reports", "node"), COMBINATIONS)
+def test_combinations(tmp_path: Path, tls: str, node: str | None, *, ha: bool, monitoring: bool, reports: bool) -> None:
+    chosen = {
+        "cert-manager": tls == "cert-manager",
+        "ha": ha,
+        "monitoring": monitoring,
+        "attached-by-nadmit": node,
+        "reports": reports,
+    }
     resources = ["base", *([] if node is None else ["node" if node == "node" else f"node-profiles/{node}"])]
     built = combine(tmp_path, resources, [name for name, is_on in chosen.items() if is_on])
     values: Values = {
         "tls": {"mode": tls},
         "ha": ha,
         "monitoring": {"enabled": monitoring},
+        "reports": {"enabled": reports},
         "node": {"enabled": node is not None, "profile": "" if node in (None, "node") else node},
         "access": {"create": False},
     }

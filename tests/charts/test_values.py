@@ -86,6 +86,14 @@ def test_who_attaches(values: dict[str, Any], option: str | None) -> None:
 
 
 @needs_helm
+def test_reports() -> None:
+    words = webhook({"reports": {"enabled": True, "every": "1h30m"}})["args"]
+    assert words[-2:] == ["--reports", "--reports-every=1h30m"]
+    resources = {"limits": {"memory": "4Gi"}}
+    assert webhook({"reports": {"enabled": True}, "resources": resources})["resources"] == resources
+
+
+@needs_helm
 def test_the_stage() -> None:
     for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
         assert "annotations" not in one({}, kind, "nadmit")["metadata"], "helm would take back a stage"
@@ -187,6 +195,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a profile": ({"node": {"enabled": True, "profile": "rke2"}}, "profile"),
     "a level": ({"access": {"level": "baseline"}}, "level"),
     "a digest": ({"image": {"webhook": {"digest": "latest"}}}, "digest"),
+    "a duration": ({"reports": {"enabled": True, "every": "1 hour"}}, "every"),
     "no Secret": ({"tls": {"mode": "secret"}}, "tls.secretName is empty; name a Secret"),
     "a Secret that nobody reads": ({"tls": {"secretName": "mine"}}, "tls.secretName is for tls.mode secret"),
     "no DaemonSet": ({"node": {"uninstall": True}}, "node.uninstall needs node.enabled=true"),

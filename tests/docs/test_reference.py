@@ -76,7 +76,7 @@ def test_metrics_are_those_of_a_running_server(tmp_path: Path) -> None:
 
 def test_the_other_metrics_name_an_option_of_the_server() -> None:
     options = {cells[4] for cells in METRICS.values() if cells[4]}
-    assert options == {"`--tls-secret`", "`--webhook-configuration`", "`--write-status`"}
+    assert options == {"`--reports`", "`--tls-secret`", "`--webhook-configuration`", "`--write-status`"}
     page = (DOCS / "cli.md").read_text()
     assert [option for option in options if option.strip("`") not in page] == []
 

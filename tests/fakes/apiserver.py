@@ -282,23 +282,30 @@ class ApiServer(ObjectStore):
             return _render(self.replace(place, request.body))
         if request.method == "PATCH":
             return _render(self.patch(place, request.body, request.headers.get("content-type", "")))
+        if request.method == "DELETE":
+            return _render(self.take_out(place, request.body or {}))
         return _render(self.find(place))
 
     def _list(self, request: Request, place: Place) -> Answer:
-        """List by key, `limit` at a time; the token of `continue` says where the next page begins."""
+        """List by key, `limit` at a time; the token of `continue` names the last object of the page before."""
         _check_selected(request, place, may_be_whole=self.has_whole_pods)
         found = self.objects[place.collection]
         keys = [key for key in self._sorted_keys(place.collection) if place.namespace in {"", key[0]}]
         if name := _selected_name(request):
             keys = [key for key in keys if key == (place.namespace, name)]
+        if selector := request.query.get("labelSelector"):
+            label, _, value = selector.partition("=")
+            keys = [key for key in keys if (found[key]["metadata"].get("labels") or {}).get(label) == value]
         if place.collection.endswith("/resourceslices"):
             keys = [key for key in keys if _is_selected_slice(request, found[key])]
-        start = int(request.query.get("continue", "0").rpartition("/")[2])
-        end = start + int(request.query.get("limit", len(keys) + 1))
+        if "continue" in request.query:
+            _, namespace, name = request.query["continue"].split("/")
+            keys = [key for key in keys if key > (namespace, name)]
+        end = int(request.query.get("limit", len(keys) + 1))
         metadata: Object = {"resourceVersion": str(self.version)}
         if end < len(keys):
-            metadata |= {"continue": f"a+b/{end}", "remainingItemCount": len(keys) - end}
-        return _render({"metadata": metadata, "items": [found[key] for key in keys[start:end]]})
+            metadata |= {"continue": "/".join(("a+b", *keys[end - 1])), "remainingItemCount": len(keys) - end}
+        return _render({"metadata": metadata, "items": [found[key] for key in keys[:end]]})
 
     def _sorted_keys(self, path: str) -> list[tuple[str, str]]:
         """Sort the keys of a collection once for all pages of a list."""
@@ -461,7 +468,7 @@ class _Handler(BaseHTTPRequestHandler):
         if request.method == "GET" and not request.names_one:
             api.on_page()
 
-    do_GET = do_PATCH = do_POST = do_PUT = handle_request_of_any_method  # noqa: N815 - the names are those of the base
+    do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = handle_request_of_any_method  # noqa: N815 - the names are those of the base
 
     def _send(self, answer: Answer) -> None:
         if answer.status in {CUT, DROP, RAW}:

@@ -216,6 +216,15 @@ class ObjectStore:
             raise RefusedError(422, f'{known.get("kind")} "{place.name}" is invalid: {text}')
         return self.store(place, merge(known, body))
 
+    def take_out(self, place: Place, options: Object) -> Object:
+        """Delete an object that meets the preconditions of a DeleteOptions."""
+        known = self.find(place)
+        for field, value in options.get("preconditions", {}).items():
+            if known["metadata"][field] != value:
+                raise RefusedError(409, f"Precondition failed: {field} in precondition: {value}")
+        self.delete(place.collection, *place.key)
+        return {"kind": "Status", "status": "Success"}
+
     def _put(self, place: Place, value: Object) -> Object:
         metadata = dict(value.get("metadata", {}))
         if place.name:

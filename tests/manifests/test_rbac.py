@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from .rendered import Object, find, render
-from .verbs_used import HOOKS, OWN, VERBS_USED, Use
+from .verbs_used import HOOKS, OWN, REPORT_KINDS, REPORT_VERBS_USED, VERBS_USED, Use
 
 pytestmark = pytest.mark.slow
 Grant = tuple[str, str, str, str, str]
@@ -62,6 +62,15 @@ def test_registered_by_hand_no_webhook_configuration() -> None:
     kinds = {value["kind"] for value in render("overlays/registered-by-hand")}
     assert not {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} & kinds
     assert "ValidatingAdmissionPolicy" in kinds
+
+
+def test_with_reports_it_may_write_reports_and_nothing_else() -> None:
+    wanted = [_row(use) for use in (*VERBS_USED, *REPORT_VERBS_USED)]
+    found = granted("overlays/reports", "nadmit-webhook")
+    assert Counter(found) == Counter(wanted)
+    more = Counter(found) - Counter(granted(".", "nadmit-webhook"))
+    writes = {(group, resource) for group, resource, verb, _, _ in more if verb not in {"get", "list"}}
+    assert writes == set(REPORT_KINDS)
 
 
 @pytest.mark.parametrize(("build", "account"), [(".", "nadmit-webhook"), ("node", "nadmit-node")])

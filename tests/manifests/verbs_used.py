@@ -1,6 +1,7 @@
-"""All requests of the webhook to the API server, in one table: manifests/base/account.yaml grants exactly these.
+"""All requests of the webhook to the API server, in tables: manifests/base/account.yaml grants exactly the first one.
 
-tests/cluster/running/test_rbac.py compares the table with the audit log of a real process.
+The second one has the requests of `--reports`, which manifests/components/reports/account.yaml grants.
+tests/cluster/running/test_rbac.py and tests/cluster/reporting compare the tables with the audit log of a real process.
 """
 
 from __future__ import annotations
@@ -90,3 +91,42 @@ VERBS_USED = (
     Use("events.k8s.io", "events", "create", "a configuration that is refused, or right again", namespace=OWN,
         only_when="the ConfigMap has a wrong text"),
 )  # fmt: skip
+
+REPORT_KINDS = (
+    ("openreports.io", "reports"),
+    ("openreports.io", "clusterreports"),
+    ("wgpolicyk8s.io", "policyreports"),
+    ("wgpolicyk8s.io", "clusterpolicyreports"),
+)
+LISTED = (
+    ("apps", "deployments"),
+    ("apps", "statefulsets"),
+    ("apps", "daemonsets"),
+    ("apps", "replicasets"),
+    ("batch", "cronjobs"),
+    ("batch", "jobs"),
+    ("", "replicationcontrollers"),
+    ("", "podtemplates"),
+    ("kubevirt.io", "virtualmachines"),
+    (NETWORKS, "multi-networkpolicies"),
+    ("whereabouts.cni.cncf.io", "ippools"),
+)
+
+REPORT_VERBS_USED = (
+    *(
+        Use(group, resource, verb, purpose, only_when=when)
+        for group, resource in REPORT_KINDS
+        for verb, purpose, when in (
+            ("list", "our reports, to write only what differs", ""),
+            ("create", "what is found", "an object has its first finding"),
+            ("patch", "what has changed", "other things are found about an object"),
+            ("delete", "what is fixed", "nothing is found any more"),
+        )
+    ),
+    *(Use(group, resource, "list", "whose pods would be refused, or ask for what others have")
+      for group, resource in LISTED),
+    Use("", "services", "get", "the addresses of DNS, which a route may take away", name="kube-dns"),
+    Use("", "services", "get", "as above, on OpenShift", name="dns-default",
+        only_when="there is no Service kube-dns"),
+)  # fmt: skip
+"""What the account uses besides, with `--reports`."""

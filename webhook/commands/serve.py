@@ -11,7 +11,7 @@ import click
 
 from cniplugin.netspec.names import ALLOWED_SUBDOMAIN, is_subdomain
 
-from .options import Command, add_options, config_option, name_check, parse_url, rules_of, rules_options
+from .options import RULES_FIELDS, Command, add_options, config_option, name_check, parse_url, rules_of, rules_options
 
 if TYPE_CHECKING:
     from webhook.compose import Settings
@@ -39,7 +39,29 @@ class AddressType(click.ParamType[Address]):
         return host.strip("[]"), int(port)
 
 
+class DurationType(click.ParamType[float]):
+    """A duration as Go writes it, in seconds: `90s`, `10m`, `2h`, of at least `min_s`."""
+
+    name = "duration"
+
+    def __init__(self, *, min_s: float) -> None:
+        self._min_s = min_s
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds; fails for any other text, and for less than the least."""
+        if isinstance(value, float):
+            return value
+        from webhook.serving.http import parse_duration_s  # noqa: PLC0415 - no other command needs it
+
+        seconds = parse_duration_s(value)
+        if seconds is None or seconds < self._min_s:
+            self.fail(f"{value!r} is not a duration of {self._min_s:g} s or more; write 90s, 10m or 2h", param, ctx)
+        return seconds
+
+
 ADDRESS = AddressType()
+DURATION = DurationType(min_s=10)
+EVERY = "10m"
 FILE = click.Path(path_type=Path)
 
 _CLUSTER_OPTIONS = (
@@ -129,6 +151,21 @@ _CLUSTER_OPTIONS = (
         show_default=True,
         help="Write the status of access policies, and events about them; one replica at a time does.",
     ),
+    click.option(
+        "--reports/--no-reports",
+        default=False,
+        show_default=True,
+        help="For --write-status: the replica that writes the status also has the findings of `nadmit scan` written as "
+        "reports of openreports.io or wgpolicyk8s.io, by a process of its own (docs/reports.md).",
+    ),
+    click.option(
+        "--reports-every",
+        type=DURATION,
+        metavar="DURATION",
+        default=EVERY,
+        show_default=True,
+        help="How often, such as 90s, 10m or 2h.",
+    ),
 )
 """Options that only a cluster has a use for."""
 
@@ -137,6 +174,9 @@ _CLUSTER_SETTINGS_NAMES = (
     "network_in_use", "write_status", "config_map", "would_refuse_map", "path_token", "path_token_secret",
 )  # fmt: skip
 """Their parameters, which are the fields of `compose.ClusterSettings`."""
+_REPORT_NAMES = ("reports", "reports_every")
+_JUDGING_NAMES = ("kubeconfig", "plugin_schemas", "attached_by", "network_namespace", *RULES_FIELDS)
+"""Parameters that `nadmit scan` has as well: a pass judges as the server does."""
 _SETTINGS_NAMES = (
     "manifests", "kubeconfig", "listen", "probe_listen", "cert_dir", "cert_names", "client_ca", "client_names",
     "path_token_file", "config", "plugin_schemas", "attached_by", "network_namespace",
@@ -284,6 +324,12 @@ def _usage_errors(options: Mapping[str, Any], context: click.Context) -> Iterato
         "path_token_file" in given and registers,
         "--path-token-file is for webhooks registered by manifest: --webhook-configuration makes tokens by itself.",
     )
+    yield (
+        "reports" in given and "write_status" not in given,
+        "--reports needs --write-status: the replica that writes the status has the reports written.",
+    )
+    is_every = context.get_parameter_source("reports_every") is click.core.ParameterSource.COMMANDLINE
+    yield is_every and "reports" not in given, "--reports-every belongs to --reports."
     yield given >= {"config", "config_map"}, f"--config and --config-map {two_ways}"
     yield (
         options["network_in_use"] == "Deny" and "watch_pods" not in given,
@@ -296,7 +342,7 @@ def _first_cluster_option(options: Mapping[str, Any], context: click.Context) ->
     for parameter in context.command.params:
         name = parameter.name or ""
         if (
-            name in _CLUSTER_SETTINGS_NAMES
+            name in (*_CLUSTER_SETTINGS_NAMES, *_REPORT_NAMES)
             and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
         ):
             return parameter.opts[0] if options[name] else parameter.secondary_opts[0]
@@ -321,7 +367,7 @@ def _run(options: Mapping[str, Any]) -> int:
 def settings_of(options: Mapping[str, Any]) -> Settings:
     """Return the settings of these parameters of `serve`."""
     from certs.cli import DEFAULT_NAMES  # noqa: PLC0415 - as above, and below
-    from webhook.compose import ClusterSettings, Settings  # noqa: PLC0415
+    from webhook.compose import ClusterSettings, ReportSettings, Settings  # noqa: PLC0415
     from webhook.serving.http import Limits  # noqa: PLC0415
 
     fields = {name: options[name] for name in _SETTINGS_NAMES}
@@ -337,9 +383,25 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
             max_bytes_in_flight=options["max_bytes_in_flight"],
             max_connections=max(MIN_CONNECTIONS, 4 * options["max_in_flight"]),
         ),
-        cluster=ClusterSettings(**{name: options[name] for name in _CLUSTER_SETTINGS_NAMES}),
+        cluster=ClusterSettings(
+            **{name: options[name] for name in _CLUSTER_SETTINGS_NAMES},
+            reports=ReportSettings(options["reports_every"], tuple(_words_of_a_pass(options)))
+            if options["reports"]
+            else None,
+        ),
         **fields,
     )
+
+
+def _words_of_a_pass(options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the command of a pass that writes reports, without the configuration."""
+    yield from ("scan", "--write-reports", "--output=json")
+    for parameter in serve.params:
+        value = options.get(parameter.name or "")
+        if parameter.name not in _JUDGING_NAMES or value is None or getattr(parameter, "hidden", False):
+            continue
+        values = value if parameter.multiple else [",".join(value) if isinstance(value, tuple) else value]
+        yield from (f"{parameter.opts[0]}={one}" for one in values)
 
 
 _OF_THE_SERVER = (

@@ -49,7 +49,7 @@ Outcome = Literal["same", "accepted", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration in force. `sha256`: of its text, None without one. `since`: Unix seconds.
+    """A configuration in force, and its text. `sha256`: of the text, None without one. `since`: Unix seconds.
 
     `configuration`: None for the defaults.
     """
@@ -58,6 +58,7 @@ class Loaded:
     source: str
     sha256: str | None
     since: float
+    text: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class CurrentConfiguration:
         configuration = read(data, where=source)
         with self._lock:
             self._last_sha256 = _digest(data)
-            self._accept(configuration, source, self._last_sha256)
+            self._accept(configuration, source, data)
 
     def update(self, data: bytes, *, source: str) -> Outcome:
         """Put a text in force if it is right; else keep the one in force."""
@@ -115,7 +116,7 @@ class CurrentConfiguration:
             except ConfigurationError as error:
                 self._refuse(error, digest)
                 return "refused"
-            self._accept(configuration, source, digest)
+            self._accept(configuration, source, data)
             return "accepted"
 
     def use_defaults(self, *, why: str) -> Outcome:
@@ -130,7 +131,7 @@ class CurrentConfiguration:
         """Put the last good text in force; the newest one stays refused. Return False if this one is wrong as well."""
         with self._lock:
             try:
-                loaded = Loaded(read(data, where=source), source, _digest(data), self._now())
+                loaded = Loaded(read(data, where=source), source, _digest(data), self._now(), data)
             except ConfigurationError:
                 return False
             self._swap(replace(self.state, loaded=loaded))
@@ -189,11 +190,11 @@ class CurrentConfiguration:
             logger.info("the configuration can be read again")
         return is_known
 
-    def _accept(self, configuration: NadmitConfiguration | None, source: str, digest: str | None) -> None:
+    def _accept(self, configuration: NadmitConfiguration | None, source: str, text: bytes | None) -> None:
         """NB: the text in force may come again after a wrong one; its `since` does not change then."""
-        before = self.state.loaded
+        before, digest = self.state.loaded, None if text is None else _digest(text)
         is_same = (before.source, before.sha256) == (source, digest)
-        self._swap(State(before if is_same else Loaded(configuration, source, digest, self._now())))
+        self._swap(State(before if is_same else Loaded(configuration, source, digest, self._now(), text)))
         self.reloads["ok"] += 1
         logger.info("configuration in force: %s%s", source, f", sha256 {digest[:12]}" if digest else "")
 

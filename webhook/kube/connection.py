@@ -38,7 +38,7 @@ JSON, MERGE_PATCH, JSON_PATCH = "application/json", "application/merge-patch+jso
 USER_AGENT = "nadmit"
 """The API server also takes it as the field manager of each write that names none."""
 
-_METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH"}
+_METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
 
 
 BLOCK = 65_536
@@ -220,7 +220,9 @@ class Connection:
         content_type: str = JSON,
         query: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Create, update or patch an object, and return the stored object. To create it, name the collection.
+        """Create, update, patch or delete an object, and return the answer: the stored object, or how it was deleted.
+
+        To create an object, name the collection. The body of a deletion is a DeleteOptions.
 
         `content_type`: for a patch, which kind. `timeout_s`: to connect and to be answered.
         """

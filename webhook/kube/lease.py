@@ -72,7 +72,10 @@ class LeaseStore(Protocol):
 
 
 class Candidate:
-    """A replica that wants to lead. Not safe for threads: the thread that writes also calls `tend`."""
+    """A replica that wants to lead. Not safe for threads: the thread that writes also calls `tend`.
+
+    Any thread may call `may_write`, which only reads.
+    """
 
     def __init__(
         self,

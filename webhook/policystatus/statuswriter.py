@@ -152,6 +152,10 @@ class StatusWriter:
         """Return None: the server is ready no matter which replica writes statuses."""
         return None
 
+    def is_leader(self) -> bool:
+        """Return whether this replica holds the Lease. Any thread may ask, because asking changes nothing."""
+        return self._candidate.may_write()
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:

@@ -27,6 +27,12 @@
 | nadmit_ready | gauge | |
 | nadmit_status_writer | gauge | |
 | nadmit_status_writes_total | counter | what (status, event), result (ok, conflict, gone, error) |
+| nadmit_reports_passes_total | counter | result (ok, error, ended) |
+| nadmit_reports_writes_total | counter | result (created, changed, deleted, conflict, refused) |
+| nadmit_reports_findings | gauge | level (error, warning, info) |
+| nadmit_reports_objects | gauge | |
+| nadmit_reports_pass_seconds | gauge | |
+| nadmit_reports_last_success_timestamp_seconds | gauge | |
 | nadmit_bytes_in_flight | gauge | |
 | nadmit_refusals_total | counter | reason (webhook.serving.bodies.REASONS) |
 | nadmit_info | gauge | version, netspec_revision |
@@ -42,7 +48,7 @@ from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -56,6 +62,7 @@ from webhook.admission.model.kinds import BINDING, NAMESPACE, NETWORK, POD, POLI
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.model.ruleids import RULE_IDS
 from webhook.configuration.current import CurrentConfiguration
+from webhook.report.scan.finding import LEVELS
 from webhook.review.reviews import Observer
 from webhook.serving.bodies import REASONS, Bodies
 from webhook.serving.tls import Validity
@@ -67,6 +74,8 @@ SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 PATHS = frozenset({"/validate", "/mutate"})
 STATUS_WRITES = ("status", "event")
 STATUS_RESULTS = ("ok", "conflict", "gone", "error")
+PASS_RESULTS = ("ok", "error", "ended")
+REPORT_WRITES = ("created", "changed", "deleted", "conflict", "refused")
 HASH_DIGITS = 12
 """48 bits of the sha256: as many as a sample keeps exactly."""
 
@@ -259,6 +268,57 @@ class PolicyStatusMetrics(Collector):
         )
         writes = dict(sorted(self.writes.items()))
         yield _counter("nadmit_status_writes", "Writes of statuses and events", ("what", "result"), writes)
+
+
+class PassCounts(Protocol):
+    """What a pass over the reports did."""
+
+    findings: dict[str, int]
+    reports: int
+    created: int
+    changed: int
+    deleted: int
+    conflicts: int
+    refused: int
+
+
+class ReportMetrics(Collector):
+    """The passes that write reports. The thread that has them made sets the counts.
+
+    `ended`: the pass was ended, because the server stops or another replica leads.
+    """
+
+    def __init__(self) -> None:
+        self.passes: Tally[str] = Tally(dict.fromkeys(PASS_RESULTS, 0))
+        self._writes: Tally[str] = Tally(dict.fromkeys(REPORT_WRITES, 0))
+        self._findings: Mapping[str, int] = dict.fromkeys(LEVELS, 0)
+        self._objects = 0
+        self._seconds = 0.0
+        self._at = 0.0
+
+    def take(self, done: PassCounts, *, seconds: float, at: float) -> None:
+        """Count a pass that has come to its end after `seconds`; `at`: Unix seconds."""
+        self.passes["ok"] += 1
+        counts = (done.created, done.changed, done.deleted, done.conflicts, done.refused)
+        self._writes.update(dict(zip(REPORT_WRITES, counts, strict=True)))
+        self._findings = {level: done.findings.get(level, 0) for level in LEVELS}
+        self._objects, self._seconds, self._at = done.reports, seconds, at
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        yield _counter("nadmit_reports_passes", "Passes that write reports", ("result",), self.passes)
+        yield _counter("nadmit_reports_writes", "Changes of reports", ("result",), self._writes)
+        findings = GaugeMetricFamily("nadmit_reports_findings", "Findings of the last pass", labels=("level",))
+        for level, count in self._findings.items():
+            findings.add_metric((level,), count)
+        yield findings
+        yield GaugeMetricFamily("nadmit_reports_objects", "Objects with findings in the last pass", value=self._objects)
+        yield GaugeMetricFamily("nadmit_reports_pass_seconds", "Duration of the last pass", value=self._seconds)
+        yield GaugeMetricFamily(
+            "nadmit_reports_last_success_timestamp_seconds",
+            "End of the last pass of this replica, Unix time; 0 for none",
+            value=self._at,
+        )
 
 
 class RotationMetrics:

@@ -46,9 +46,12 @@ def installed_server() -> Iterator[RealApiServer]:
         yield server
 
 
-def webhook_options(server: RealApiServer, url: str) -> list[str]:
-    """Return the Deployment's arguments for a process with its account, which the API server calls at a URL."""
-    pod = find(".", "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]
+def webhook_options(server: RealApiServer, url: str, build: str = ".") -> list[str]:
+    """Return the Deployment's arguments for a process with its account, which the API server calls at a URL.
+
+    `build`: the directory of manifests/ that is installed.
+    """
+    pod = find(build, "Deployment", "nadmit-webhook")["spec"]["template"]["spec"]
     given = [word for word in pod["containers"][0]["args"] if word.partition("=")[0] not in OF_THE_PROCESS]
     kubeconfig = server.kubeconfig_for(NAMESPACE, pod["serviceAccountName"])
     return [*given, "--kubeconfig", str(kubeconfig), "--webhook-url", url]

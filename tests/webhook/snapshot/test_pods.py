@@ -182,7 +182,7 @@ def test_fifty_thousand_networks_and_pods(api: ApiServer, observe: Callable[...,
     for path, pages in ((NETWORKS, 101), (PODS, 100)):
         asked = api.list_requests(path)
         assert [request.query["limit"] for request in asked] == ["500"] * pages
-        assert [request.query.get("continue") for request in asked[:3]] == [None, "a+b/500", "a+b/1000"]
+        assert [request.query.get("continue", "").partition("/")[0] for request in asked[:3]] == ["", "a+b", "a+b"]
 
 
 def test_a_server_that_sends_whole_pods_works(api: ApiServer, observed: Observed) -> None:

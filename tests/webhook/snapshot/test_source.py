@@ -108,7 +108,8 @@ def test_a_list_comes_in_pages(api: ApiServer, observe: Callable[..., Observed])
     observed.start()
     observed.wait(lambda: observed.source.problem() is None)
     assert len(observed.names()) == 1201
-    assert [request.query.get("continue") for request in api.list_requests(NETWORKS)] == [None, "a+b/500", "a+b/1000"]
+    tokens = [request.query.get("continue", "").partition("/")[0] for request in api.list_requests(NETWORKS)]
+    assert tokens == ["", "a+b", "a+b"]
 
 
 def test_a_list_whose_history_is_compacted_between_pages_begins_again(

@@ -12,11 +12,15 @@ from typing import Any, NamedTuple
 from cniplugin.access.model.policyrules import GROUP as ACCESS
 from cniplugin.netspec.netattachdef import GROUP as NETWORKS
 from webhook.admission.dra.claims import GROUP as DEVICES
+from webhook.admission.templates.workloadtable import KUBEVIRT
 from webhook.kube.apierrors import ForbiddenError
 from webhook.kube.resources import ObjectPath, Resource
+from webhook.openreports.reportform import APIS
 from webhook.policystatus.statuswriter import LEASE
 from webhook.registration.configurations import GROUP as HOOKS
 from webhook.registration.tables import KINDS
+from webhook.report.scan.stock import DNS_SERVICES
+from webhook.report.topology.graph import POOL_GROUP
 
 from .asking import Asking
 from .installation import Installation
@@ -84,7 +88,30 @@ def needed(options: Mapping[str, str], namespace: str) -> list[Right]:
         rights += _each(EVENTS, ("events",), ("create",), namespace)
     if name := options.get("would-refuse-map"):
         rights += _each("", ("configmaps",), ("get", "patch"), namespace, name)
+    if "reports" in options:
+        rights += _of_reports()
     return rights
+
+
+def _of_reports() -> Iterator[Right]:
+    """Yield the rights to take stock and to write reports."""
+    for api in APIS:
+        yield from _each(api.group, [kind.plural for kind in api.kinds], ("list", "create", "patch", "delete"))
+    for group, resources in _COUNTED.items():
+        yield from _each(group, resources, ("list",))
+    for _, name in DNS_SERVICES:
+        yield from _each("", ("services",), ("get",), name=name)
+
+
+_COUNTED = {
+    "apps": ("deployments", "statefulsets", "daemonsets", "replicasets"),
+    "batch": ("cronjobs", "jobs"),
+    "": ("replicationcontrollers", "podtemplates"),
+    KUBEVIRT: ("virtualmachines",),
+    NETWORKS: ("multi-networkpolicies",),
+    POOL_GROUP: ("ippools",),
+}
+"""What `nadmit scan` lists besides the kinds that are watched."""
 
 
 def _each(
@@ -155,6 +182,7 @@ def _may(asking: Asking, resource: Resource, right: Right, subject: Object) -> b
 
 _SHIPPED = (
     ("ClusterRole", "", "nadmit-webhook"),
+    ("ClusterRole", "", "nadmit-webhook-reports"),
     ("Role", "{own}", "nadmit-webhook"),
     ("Role", "default", "nadmit-webhook-events"),
 )

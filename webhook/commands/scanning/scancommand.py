@@ -33,6 +33,8 @@ from webhook.report.stockrules import STOCK_RULES
 from webhook.report.titles import TITLES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from webhook.admission.plugins.schema import PluginChecks
     from webhook.admission.view.decisioncontext import Configuration
     from webhook.trees.documents import Document
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 EXIT_FINE, EXIT_FOUND = 0, 1
 FORMS = ("text", "json", "sarif", "junit")
+REPORT_FORMS = ("text", "json")
 VERDICT_KINDS = frozenset(
     {"NetworkAttachmentDefinition", "Namespace", "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig"}
 )
@@ -68,6 +71,12 @@ _OPTIONS = (
         metavar="RULE[,RULE...]",
         callback=parse_codes,
         help="Do not report these rules; may be repeated. `nadmit explain` lists them.",
+    ),
+    click.option(
+        "--write-reports",
+        is_flag=True,
+        help="Write the findings as reports of openreports.io or wgpolicyk8s.io, a report for each object, and print "
+        "what has changed (docs/reports.md). For a CronJob; nadmit serve --reports runs it by itself.",
     ),
     click.option(
         "-o",
@@ -98,8 +107,9 @@ def scan(*, output: str, network_namespace: str, **options: Any) -> None:
     they ask for, policies that select nothing, pools that keep addresses for pods that are gone, and more. An error
     does not work, or would be refused if it were created now. A warning may fail. Information is good to know.
 
-    It reads with your own rights and changes nothing. It needs the right to list pods, in all namespaces or with -n
-    in one. Each other right that is missing is named in a line "unread", and what follows from the rest is reported.
+    It reads with your own rights, and changes nothing without --write-reports. It needs the right to list pods, in all
+    namespaces or with -n in one. Each other right that is missing is named in a line "unread", and what follows from
+    the rest is reported.
 
     \b
     Examples:
@@ -109,18 +119,22 @@ def scan(*, output: str, network_namespace: str, **options: Any) -> None:
       nadmit scan --fail-on warning -o junit > scan.xml      each night
       nadmit scan -o json | jq '.findings[] | select(.level == "error")'
       kubectl get pods,deploy,sts,ds,net-attach-def,ns -A -o yaml | nadmit scan -f -
+      nadmit scan --write-reports
 
     \b
     Exit codes:
-      0  no finding of the level of --fail-on, or worse
-      1  there is one
-      2  pods cannot be read, a file cannot be read, or an option is wrong
+      0  no finding of the level of --fail-on, or worse; with --write-reports: the reports say what was found
+      1  there is one; with --write-reports: the API server refused some reports
+      2  pods cannot be read, a file cannot be read, or an option is wrong; no report was written
     """  # noqa: D301, D205 - click reads the backspace: keep these lines as they are
+    _check_reports(options, output)
     gc.disable()  # objects are trees; looking for cycles in all of them takes a quarter of the time
     try:
-        result = _scan({**options, "network_namespace": network_namespace})
+        result, unread = _scan({**options, "network_namespace": network_namespace})
     finally:
         gc.enable()
+    if options["write_reports"]:
+        sys.exit(_write_reports(result, unread, options["kubeconfig"], output))
     click.echo(_render(result, output, options["fail_on"]))
     if output in ("sarif", "junit"):
         for line in (*result.notes, *result.unread):
@@ -128,7 +142,8 @@ def scan(*, output: str, network_namespace: str, **options: Any) -> None:
     sys.exit(EXIT_FOUND if result.has_at_least(options["fail_on"]) else EXIT_FINE)
 
 
-def _scan(options: Mapping[str, Any]) -> Scan:
+def _scan(options: Mapping[str, Any]) -> tuple[Scan, Mapping[str, str]]:
+    """Return what was found, and the missing rights by kind."""
     from .judgedobjects import Judge, Setting, without_repeats  # noqa: PLC0415 - it loads what judges, unlike --help
 
     configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
@@ -145,7 +160,7 @@ def _scan(options: Mapping[str, Any]) -> Scan:
     taken = take_stock(read.stock, _checks(configuration), judge.rules if judge is not None else None)
     judged = judge.finish() if judge is not None else ()
     found = [*judged, *without_repeats(taken, judged)]
-    return _result(sorted(found, key=order), read, options)
+    return _result(sorted(found, key=order), read, options), read.unread
 
 
 def _read(options: Mapping[str, Any], judge_of: JudgeOf) -> Read:
@@ -241,6 +256,40 @@ def _render(result: Scan, output: str, fail_on: str) -> str:
     from webhook.report import junit  # noqa: PLC0415 - as above
 
     return junit.render(report, failing=scanreport.failing(fail_on), command="scan")
+
+
+def _check_reports(options: Mapping[str, Any], output: str) -> None:
+    """End the command if reports are asked for and cannot be written."""
+    if not options["write_reports"]:
+        return
+    if objectfiles.is_copy(options) or options["namespace"]:
+        raise click.UsageError("--write-reports is for a whole cluster: leave out -n, -f and --manifests.")
+    if output not in REPORT_FORMS:
+        raise click.UsageError(f"--write-reports prints what it has written: give -o {' or -o '.join(REPORT_FORMS)}.")
+    from webhook.kube.apierrors import ClusterError  # noqa: PLC0415 - files do not pay for the client
+
+    from . import reportwriting  # noqa: PLC0415 - as above
+
+    try:
+        reportwriting.check(options["kubeconfig"])
+    except ClusterError as error:
+        _fail(str(error))
+
+
+def _write_reports(result: Scan, unread: Mapping[str, str], kubeconfig: Path | None, output: str) -> int:
+    """Write the reports and return the exit code. NB: without verdicts all reports about refusals would go away."""
+    from webhook.kube.apierrors import ClusterError  # noqa: PLC0415 - as above
+
+    from . import reportwriting  # noqa: PLC0415 - as above
+
+    lost = next((right for kind, right in unread.items() if kind in VERDICT_KINDS), None)
+    if lost is not None:
+        _fail(f"no report is written: {lost}")
+    try:
+        written = reportwriting.write(kubeconfig, result.findings, unread)
+    except ClusterError as error:
+        _fail(str(error))
+    return reportwriting.show(written, output)
 
 
 def _fail(text: str) -> NoReturn:

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    "build", [".", "overlays/ha", "overlays/cert-manager", "overlays/registered-by-hand", "overlays/node"]
+    "build",
+    [".", "overlays/ha", "overlays/cert-manager", "overlays/registered-by-hand", "overlays/node", "overlays/reports"],
 )
 def test_needed_rights_are_granted_and_all_grants_are_needed(build: str) -> None:
     deployment = find(build, "Deployment", "nadmit-webhook")
