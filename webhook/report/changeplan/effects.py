@@ -104,8 +104,8 @@ def _of_attachment(old: Attached, new: Attached) -> Iterator[Difference]:
     network = new.network
     if old.interface != new.interface:
         yield Difference(INTERFACE, network, "", old.interface, new.interface)
-    if old.resources != new.resources:
-        yield Difference(DEVICE, network, "resource", ", ".join(old.resources), ", ".join(new.resources))
+    if old.resource != new.resource:
+        yield Difference(DEVICE, network, "resource", old.resource, new.resource)
     if _text(old.config) != _text(new.config):
         yield from _of_config(network, old.config, new.config)
     for one in differences(old.requests, new.requests):

@@ -17,9 +17,7 @@ from cniplugin.netspec.plan import Attachment as PlannedAttachment
 from cniplugin.netspec.plan import plan
 from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import resource_keys
 from webhook.admission.model.requests import Decision, Operation
-from webhook.admission.view import needs
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.parsecache import read_pod
 
@@ -50,7 +48,7 @@ class Reason(NamedTuple):
 class Attached(NamedTuple):
     """One attachment that a node would make.
 
-    `config`: what its plugins get, None for a file of the node. `resources`: those of its devices. `requests`: what the
+    `config`: what its plugins get, None for a file of the node. `resource`: that of its device, "" without one. `requests`: what the
     pod asks of the plugins, by the way that it takes.
     """
 
@@ -58,7 +56,7 @@ class Attached(NamedTuple):
     interface: str
     is_default: bool
     config: Json | None
-    resources: tuple[str, ...]
+    resource: str
     requests: Json
 
 
@@ -122,24 +120,24 @@ def _attachments(pod: Json, namespace: str, context: DecisionContext) -> Iterato
     planned = plan(
         selected.networks, context.cluster.network, default=selected.default, attached_by=configuration.attached_by
     )
-    keys = tuple(dict.fromkeys(resource_keys(configuration.injection)))
     for one in planned.attachments:
         yield Attached(
             network=one.network.reference,
             interface=one.interface,
             is_default=one.is_default,
             config=_config(one.network.config),
-            resources=tuple(sorted(needs.resources_of(one.network, keys))),
+            resource=one.network.resource_name,
             requests=_requests(one),
         )
 
 
 def _config(config: NetworkConfigList | None) -> Json | None:
-    """Return what the plugins of a network get. NB: the form of one plugin and a list of one plugin mean the same."""
+    """Return what the plugins of a network get. NB: the form of one plugin and a list of one plugin mean the same.
+
+    The node writes the name and the version of the network into the request of each plugin.
+    """
     if config is None:
         return None
-    own = {"name", "cniVersion", "cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins", "plugins"}
-    plugins = [plugin.conf if config.is_list else _without(plugin.conf, own) for plugin in config.plugins]
     flags = {
         "disableCheck": config.disable_check,
         "disableGC": config.disable_gc,
@@ -148,12 +146,15 @@ def _config(config: NetworkConfigList | None) -> Json | None:
     return {
         "name": config.name,
         "cniVersion": config.cni_version,
-        **{key: value for key, value in flags.items() if value},
-        "plugins": plugins,
+        **{key: value for key, value in flags.items() if value and config.is_list},
+        "plugins": [_without(plugin.conf, _OF_THE_NETWORK) for plugin in config.plugins],
     }
 
 
-def _without(conf: Mapping[str, Any], keys: set[str]) -> Json:
+_OF_THE_NETWORK = frozenset({"name", "cniVersion", "prevResult"})
+
+
+def _without(conf: Mapping[str, Any], keys: frozenset[str]) -> Json:
     return {key: value for key, value in conf.items() if key not in keys}
 
 
