@@ -47,7 +47,8 @@ def apply(live: Mapping[str, Any] | None, written: Mapping[str, Any]) -> Json:
     last = _read(_annotations(live).get(LAST_APPLIED))
     group = str(written["apiVersion"]).rpartition("/")[0]
     merged = _merge(live, written, last if isinstance(last, dict) else {}, by_name=group in _BUILT_IN)
-    return {**merged, "apiVersion": written["apiVersion"], "kind": written["kind"]}
+    metadata = {**merged["metadata"], "annotations": {**_annotations(merged), LAST_APPLIED: json.dumps(written)}}
+    return {**merged, "apiVersion": written["apiVersion"], "kind": written["kind"], "metadata": metadata}
 
 
 def is_stored(one: Mapping[str, Any]) -> bool:

@@ -165,6 +165,10 @@ CASES: Sequence[Case] = (
     Case("template: another network", [workload("Deployment", "blue/web", template("br"), 3)]),
     Case("template: refused", [workload("Deployment", "blue/web", template("green/uplink"), 3)]),
     Case("template: new", [workload("Deployment", "blue/fresh", template("lan"))]),
+    Case("template: new and without its network", [workload("Deployment", "blue/bad", template("nowhere"))]),
+    Case("template: another address", [
+        workload("Deployment", "blue/fixed", template([{"name": "br", "ips": ["10.1.0.8/24"]}]), 1),
+    ]),
     Case("template: only replicas", [workload("Deployment", "blue/web", template("lan"), 9)]),
     Case("template of a pod", [bare("blue/alone", "lan", serviceAccountName="other")]),
     Case("network and pod at once", [nad("blue/later2", LAN), workload("Deployment", "blue/new", template("later2"))]),
@@ -174,6 +178,10 @@ CASES: Sequence[Case] = (
         changed("Namespace", "green", annotations=None),
         nad("blue/later", LAN),
     ], [(NAD, "blue", "br")]),
+    Case("the same object twice", [
+        changed("Namespace", "blue", annotations={DEFAULTS: "lan"}),
+        changed("Namespace", "blue", labels={"tenant": "red"}),
+    ]),
     Case("a new namespace with its network", [space("red"), nad("red/lan", LAN), workload("Deployment", "red/web", template("lan"))]),
 )
 """One change each."""
