@@ -12,7 +12,7 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,12 +143,12 @@ class Webhook:
 
 
 class Reader:
-    """The API server for the node's planner, without a connection."""
+    """The API server for the node's planner. `find`: a path to what is there, None if there is nothing."""
 
-    def __init__(self, api: ApiServer) -> None:
+    def __init__(self, find: Callable[[str], Json | None]) -> None:
         self.memo: dict[tuple[str, ...], object] = {}
         self.server = "https://192.0.2.1:6443"
-        self._api = api
+        self._find = find
 
     def ask(self, *paths: str) -> None:
         """Without a connection there is nothing to send ahead."""
@@ -160,14 +160,35 @@ class Reader:
         """Without a connection there is no waiting."""
 
     def get(self, path: str, *, appears_within_s: float = 0.0) -> Json:  # noqa: ARG002  # as in the protocol
-        place = locate(path.partition("?")[0])
-        assert place is not None, path
-        found = self._api.objects.get(place.collection, {})
-        if place.name:
-            if place.key not in found:
-                raise NotFoundError(11, f"{path} is not found")
-            return found[place.key]
-        return {"items": [one for key, one in found.items() if place.namespace in ("", key[0])]}
+        found = self._find(path.partition("?")[0])
+        if found is None:
+            raise NotFoundError(11, f"{path} is not found")
+        return found
+
+
+def node_plan(pod: Json, find: Callable[[str], Json | None]) -> list[tuple[str, str]]:
+    """Return the networks that a node attaches for a pod, and what their plugins get. Raises SpecErrors and CniError."""
+    metadata = pod["metadata"]
+    asked = Pod(
+        namespace=metadata["namespace"],
+        name=metadata.get("name", "made"),
+        uid="u",
+        labels=metadata.get("labels", {}),
+        annotations=metadata.get("annotations", {}),
+        service_account=pod["spec"].get("serviceAccountName", "default"),
+        is_static=False,
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        on_disk = {"cniVersion": "1.0.0", "name": "chain", "type": "bridge"}
+        (Path(directory) / "chain.conf").write_text(json.dumps(on_disk))
+        raw: Json = {"cniVersion": "1.0.0", "name": "n", "delegates": [{"type": "bridge"}]}
+        raw |= {"recordDir": directory, "confDir": directory, "kubeletDir": directory}
+        conf, _ = netconf.parse(raw)
+        # NB: devices are chosen by the kubelet, which is not here.
+        plan = podnetworks._plan_networks(  # noqa: SLF001
+            conf, asked, Reader(find), namespace="", ifname="eth0", report=_ignore
+        )
+    return [(one.network.reference, _what(one)) for one in plan.attachments if one.network.namespace]
 
 
 class World:
@@ -299,32 +320,18 @@ class World:
             return Fate("missing" if is_missing else "refused", causes=causes)
         try:
             # NB: a runtime calls no plugin for a pod in the node's network namespace.
-            networks = () if made["spec"].get("hostNetwork") else tuple(self._plan(made))
+            networks = () if made["spec"].get("hostNetwork") else tuple(node_plan(made, self._look_up))
         except (SpecErrors, CniError) as error:
             return Fate("unplanned", causes=(str(error),))
         return Fate("admitted", networks, _form(pod), _form(made))
 
-    def _plan(self, pod: Json) -> list[tuple[str, str]]:
-        metadata = pod["metadata"]
-        asked = Pod(
-            namespace=metadata["namespace"],
-            name=metadata.get("name", "made"),
-            uid="u",
-            labels=metadata.get("labels", {}),
-            annotations=metadata.get("annotations", {}),
-            service_account=pod["spec"].get("serviceAccountName", "default"),
-            is_static=False,
-        )
-        with tempfile.TemporaryDirectory() as directory:
-            on_disk = {"cniVersion": "1.0.0", "name": "chain", "type": "bridge"}
-            (Path(directory) / "chain.conf").write_text(json.dumps(on_disk))
-            raw: Json = {"cniVersion": "1.0.0", "name": "n", "delegates": [{"type": "bridge"}]}
-            raw |= {"recordDir": directory, "confDir": directory, "kubeletDir": directory}
-            conf, _ = netconf.parse(raw)
-            reader, report = Reader(self.api), _ignore
-            # NB: devices are chosen by the kubelet, which is not here.
-            plan = podnetworks._plan_networks(conf, asked, reader, namespace="", ifname="eth0", report=report)  # noqa: SLF001
-        return [(one.network.reference, _what(one)) for one in plan.attachments if one.network.namespace]
+    def _look_up(self, path: str) -> Json | None:
+        place = locate(path)
+        assert place is not None, path
+        found = self.api.objects.get(place.collection, {})
+        if place.name:
+            return found.get(place.key)
+        return {"items": [one for key, one in found.items() if place.namespace in ("", key[0])]}
 
     # Predicting and doing
 
