@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.kube_apiserver]
 Json = dict[str, Any]
 RESOURCE = "k8s.v1.cni.cncf.io/resourceName"
 NAD = "NetworkAttachmentDefinition"
-DHCP = {"ipam": {"type": "dhcp"}}
+DHCP: dict[str, Any] = {"ipam": {"type": "dhcp"}}
 
 
 def nad(name: str, plugin: str = "macvlan", resource: str = "", **more: Any) -> Json:
@@ -54,7 +54,9 @@ WORKLOADS = tuple(
 )  # fmt: skip
 ALONE = pod("br", name="alone", labels={"app": "alone"})
 SHUT = policy(
-    "shut", pods=[{"namespaces": ["blue"]}], attachments=[{"name": "one", "action": "Deny", "networks": [{"names": ["br"]}]}]
+    "shut",
+    pods=[{"namespaces": ["blue"]}],
+    attachments=[{"name": "one", "action": "Deny", "networks": [{"names": ["br"]}]}],
 )
 
 
@@ -140,7 +142,9 @@ class Cluster:
     def clear(self) -> None:
         self.world.clear()
         for kind in ("replicasets", "deployments"):
-            self.api.must("DELETE", f"/apis/apps/v1/namespaces/blue/{kind}", {"kind": "DeleteOptions", "apiVersion": "v1"})
+            self.api.must(
+                "DELETE", f"/apis/apps/v1/namespaces/blue/{kind}", {"kind": "DeleteOptions", "apiVersion": "v1"}
+            )
         self.world.kubectl("annotate", "namespace", "blue", f"{DEFAULT_NETWORKS}-", user=ADMIN)
         self.world.kubectl("label", "namespace", "blue", "tenant=blue", "--overwrite", user=ADMIN)
         self.settle({})
@@ -152,7 +156,7 @@ class Cluster:
     def settle(self, spec: Mapping[str, Any]) -> None:
         """Wait until the webhook has seen all changes: of rules and networks, and of namespaces."""
         self.world.settle(config=spec)
-        mark = f"seen{next(self.world._numbers)}"  # noqa: SLF001 - one counter for all marks
+        mark = f"seen{next(self.world._numbers)}"  # one counter for all marks
         self.world.kubectl("annotate", "namespace", CANARY, "--overwrite", f"{DEFAULT_NETWORKS}={mark}", user=ADMIN)
         probe = pod(namespace=CANARY)
         wait_until(lambda: mark in self.world.create(probe, "--dry-run=server", user=ADMIN).stderr)

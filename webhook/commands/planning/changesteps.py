@@ -38,6 +38,11 @@ _NEEDS: Mapping[GroupKind, frozenset[GroupKind]] = {
 not made anew for each of a thousand definitions. A decision about any other kind must know all changes."""
 
 
+_Said = tuple[tuple[str, ...], tuple[str, ...]]
+"""Why the webhook would refuse, and its warnings."""
+_NOTHING: _Said = ((), ())
+
+
 class ConfigSource(NamedTuple):
     """How the text of a NadmitConfiguration is read: the options beside it, and the ConfigMap that has it."""
 
@@ -97,7 +102,7 @@ class Change:
         made = replace(document, object=_placed(applying.apply(old.object if old else None, document.object), key))
         fields = () if old is None else applying.fields_changed(_placed(old.object, key), made.object)
         what = applying.CREATED if old is None else applying.CHANGED if fields else applying.SAME
-        refusals, warnings = (), ()
+        refusals, warnings = _NOTHING
         if old is None or _text(old) != _text(made):
             refusals, warnings = self._ask(made, None if old is None else old.object)
         shown = warnings if what != applying.SAME else ()
@@ -108,11 +113,11 @@ class Change:
                 self._stale |= {kind} & _DECIDING
                 self._make_pods(made, key)
 
-    def _ask(self, made: Document, old: Mapping[str, Any] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _ask(self, made: Document, old: Mapping[str, Any] | None) -> _Said:
         """Return why the webhook would refuse an object, and its warnings."""
         webhook = self._webhook_for(GroupKind(made.group, made.kind))
         if not is_judged(made, webhook.context.configuration.workloads):
-            return (), ()
+            return _NOTHING
         try:
             decision = webhook.judge(made, old=old).decision
         except RequestError as error:
@@ -121,7 +126,7 @@ class Change:
 
     def _delete_object(self, key: Key, document: Document) -> None:
         kind = GroupKind(document.group, document.kind)
-        refusals, warnings = (), ()
+        refusals, warnings = _NOTHING
         if kind == NETWORK:
             try:
                 refusals, warnings = _answer_of(self._webhook_for(NETWORK).judge_deletion(document).decision)
@@ -156,11 +161,7 @@ class Change:
             self.state.made[maker] = one._replace(running=running)
 
     def _forget(self, is_gone: Callable[[Key], bool]) -> None:
-        self.state.made = {
-            maker: one
-            for maker, one in self.state.made.items()
-            if not is_gone(maker[:4])
-        }
+        self.state.made = {maker: one for maker, one in self.state.made.items() if not is_gone(maker[:4])}
 
     def _add(self, change: ObjectChange) -> None:
         self.changes.append(change)
@@ -208,7 +209,7 @@ def _is_namespace(document: Document) -> bool:
     return (document.group, document.kind) == NAMESPACE
 
 
-def _answer_of(decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _answer_of(decision: Decision) -> _Said:
     warnings = tuple(dict.fromkeys(map(str, decision.warnings)))
     if decision.is_allowed:
         return (), warnings

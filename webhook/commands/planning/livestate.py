@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from cniplugin.netspec.annotation import texts_of
 from cniplugin.netspec.selection import NETWORK_STATUS_KEYS
@@ -180,4 +179,6 @@ def _read_stage(connection: Connection, base: Base) -> None:
     except (ForbiddenError, NotFoundError):
         return
     if registered_stage(webhooks_of(found)) == OBSERVE:
-        base.notes.append("the webhook is in stage Observe: it refuses nothing yet; the plan is that of stage Ignore or Fail")
+        base.notes.append(
+            "the webhook is in stage Observe: it refuses nothing yet; the plan is that of stage Ignore or Fail"
+        )

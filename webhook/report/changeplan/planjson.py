@@ -16,7 +16,7 @@ def render_json(plan: ChangePlan) -> str:
 
 def value_of(plan: ChangePlan) -> dict[str, Any]:
     """Return the plan as plain JSON."""
-    counts = {kind: plan.count(kind) for kind in EFFECTS if kind not in {KEPT, NEW}}
+    counts = {kind: plan.number_of(kind) for kind in EFFECTS if kind not in {KEPT, NEW}}
     counts |= {KEPT: (plan.kept, plan.kept_pods), NEW: (plan.new, 0)}
     return {
         "summary": summary_of(plan),

@@ -18,7 +18,7 @@ LINE_MAX = 600
 """Characters of one line of the details."""
 NOTES_MAX = 20
 
-_SIGNS = {LOST: "❌", BLOCKED: "❌", NEW_REFUSED: "❌", OTHER: "⚠️", FREED: "✅", WARNED: "⚠️", STILL: "➖"}
+_SIGNS = {LOST: "❌", BLOCKED: "❌", NEW_REFUSED: "❌", OTHER: "⚠️", FREED: "✅", WARNED: "⚠️", STILL: "💤"}
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|@&#~!]")
 
 
@@ -40,7 +40,7 @@ def _head(plan: ChangePlan) -> Iterator[str]:
     if plan.refused_changes:
         rows.append(("❌", "Refused by the webhook itself", f"{len(plan.refused_changes):,}", ""))
     for kind, heading in SECTIONS.items():
-        makers, pods = plan.count(kind)
+        makers, pods = plan.number_of(kind)
         if makers:
             rows.append((_SIGNS[kind], heading, f"{makers:,}", f"{pods:,}"))
     if plan.kept:

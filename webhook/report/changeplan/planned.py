@@ -84,7 +84,7 @@ class ChangePlan(NamedTuple):
         is_same = all(one.what == SAME and not one.refusals for one in self.changes)
         return is_same and not self.new and all(one.effect.kind == STILL for one in self.effects)
 
-    def count(self, kind: str) -> tuple[int, int]:
+    def number_of(self, kind: str) -> tuple[int, int]:
         """Return how many makers of pods have an effect, and how many of their pods run."""
         running = [one.running for one in self.effects if one.effect.kind == kind]
         return len(running), sum(running)
@@ -200,7 +200,7 @@ def summary_of(plan: ChangePlan) -> str:
     if plan.refused_changes:
         parts.append(f"{counted_of(len(plan.refused_changes), 'object')} of the change would be refused")
     for kind, text in SUMMARY.items():
-        makers, pods = plan.count(kind)
+        makers, pods = plan.number_of(kind)
         if makers:
             parts.append(f"{who_of(makers, pods)} {text}")
     if not parts:

@@ -34,7 +34,7 @@ def _lines(plan: ChangePlan, paint: Paint) -> Iterator[str]:
         if rows:
             role = "removed" if kind in BREAKING else "added" if kind == FREED else "warning"
             yield ""
-            yield f"{paint(heading, role)}: {who_of(*plan.count(kind))}"
+            yield f"{paint(heading, role)}: {who_of(*plan.number_of(kind))}"
             yield from (line for row in rows[:ROWS_MAX] for line in _row(row, paint))
         if len(rows) > ROWS_MAX:
             yield f"  and {len(rows) - ROWS_MAX} more; -o json has all"

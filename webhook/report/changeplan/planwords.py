@@ -65,7 +65,9 @@ def lines_of(effect: Effect) -> list[str]:
     """Return what there is to say about an effect, a line for each reason, difference and warning."""
     before = "before: " if effect.kind == FREED else ""
     node = "no node could attach it: " if effect.is_unplanned else ""
-    reasons = (f"{before}{node}{one.field}: {one.text}" if one.field else f"{before}{node}{one.text}" for one in effect.reasons)
+    reasons = (
+        f"{before}{node}{one.field}: {one.text}" if one.field else f"{before}{node}{one.text}" for one in effect.reasons
+    )
     return [*reasons, *map(_difference, effect.differences), *(f"new warning: {one}" for one in effect.warnings)]
 
 
@@ -73,7 +75,9 @@ def _difference(one: Difference) -> str:
     if one.area == NETWORK:
         return f"{one.network}: no longer attached" if one.before else f"{one.network}: attached as {one.after}"
     place = f"{one.network}: " if one.network else ""
-    what = {INTERFACE: "interface", ORDER: "order", INJECTION: f"injected {one.path}"}.get(one.area, one.path or one.area)
+    what = {INTERFACE: "interface", ORDER: "order", INJECTION: f"injected {one.path}"}.get(
+        one.area, one.path or one.area
+    )
     if one.area == DEVICE:
         what = "device of resource"
     return f"{place}{what}: {change_of(one.before, one.after)}"

@@ -48,8 +48,8 @@ class Reason(NamedTuple):
 class Attached(NamedTuple):
     """One attachment that a node would make.
 
-    `config`: what its plugins get, None for a file of the node. `resource`: that of its device, "" without one. `requests`: what the
-    pod asks of the plugins, by the way that it takes.
+    `config`: what its plugins get, None for a file of the node. `resource`: that of its device, "" without one.
+    `requests`: what the pod asks of the plugins, by the way that it takes.
     """
 
     network: str
@@ -159,7 +159,7 @@ def _without(conf: Mapping[str, Any], keys: frozenset[str]) -> Json:
 
 
 def _requests(one: PlannedAttachment) -> Json:
-    arguments = {request: text for request, text in one.arguments}
+    arguments = dict(one.arguments)
     default_route = one.element.default_route
     given = {
         "runtimeConfig": one.runtime_config,

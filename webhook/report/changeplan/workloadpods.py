@@ -5,8 +5,8 @@ its controller, and what the change does is asked about the template: it is what
 controller is not among the objects, or that does not have the labels of its template, stands for itself, as it runs: it
 keeps what /mutate once put into it.
 
-A ReplicaSet of a Deployment counts as the Deployment if their templates are alike; else it is listed as well, because it
-makes its pods again from its own template.
+A ReplicaSet of a Deployment counts as the Deployment if their templates are alike. Else it is listed as well, because
+it makes its pods again from its own template.
 """
 
 from __future__ import annotations

@@ -144,11 +144,16 @@ CASES: Sequence[Case] = (
             changed("Namespace", "blue", labels={"tenant": "red"}),
         ],
     ),
-    Case("level of a namespace", [changed("Namespace", "blue", labels={"nadmit.io/definitions-enforce": "Restricted"})]),
-    Case("a level, then a definition", [
-        changed("Namespace", "blue", labels={"nadmit.io/definitions-enforce": "Baseline"}),
-        nad("blue/lan", {"cniVersion": "1.0.0", "type": "host-device", "device": "eth0"}),
-    ]),
+    Case(
+        "level of a namespace", [changed("Namespace", "blue", labels={"nadmit.io/definitions-enforce": "Restricted"})]
+    ),
+    Case(
+        "a level, then a definition",
+        [
+            changed("Namespace", "blue", labels={"nadmit.io/definitions-enforce": "Baseline"}),
+            nad("blue/lan", {"cniVersion": "1.0.0", "type": "host-device", "device": "eth0"}),
+        ],
+    ),
     Case("default networks of a namespace", [changed("Namespace", "blue", annotations={DEFAULTS: "br"})]),
     Case("no default networks", [changed("Namespace", "green", annotations=None)]),
     Case("other default networks", [changed("Namespace", "green", annotations={DEFAULTS: "default/shared,uplink"})]),
@@ -159,30 +164,46 @@ CASES: Sequence[Case] = (
     Case("settings: limits", [settings(limits={"networksPerPod": 1})]),
     Case("settings: exempt plugins", [settings(plugins={"exempt": ["macvlan"]})]),
     Case("settings: wrong", [settings(injection={"mode": "never"})]),
-    Case("settings: annotations by label", [
-        settings(injection={"annotationsByLabel": {"role": {"k8s.v1.cni.cncf.io/networks": "uplink"}}}),
-    ]),
+    Case(
+        "settings: annotations by label",
+        [
+            settings(injection={"annotationsByLabel": {"role": {"k8s.v1.cni.cncf.io/networks": "uplink"}}}),
+        ],
+    ),
     Case("template: another network", [workload("Deployment", "blue/web", template("br"), 3)]),
     Case("template: refused", [workload("Deployment", "blue/web", template("green/uplink"), 3)]),
     Case("template: new", [workload("Deployment", "blue/fresh", template("lan"))]),
     Case("template: new and without its network", [workload("Deployment", "blue/bad", template("nowhere"))]),
-    Case("template: another address", [
-        workload("Deployment", "blue/fixed", template([{"name": "br", "ips": ["10.1.0.8/24"]}]), 1),
-    ]),
+    Case(
+        "template: another address",
+        [
+            workload("Deployment", "blue/fixed", template([{"name": "br", "ips": ["10.1.0.8/24"]}]), 1),
+        ],
+    ),
     Case("template: only replicas", [workload("Deployment", "blue/web", template("lan"), 9)]),
     Case("template of a pod", [bare("blue/alone", "lan", serviceAccountName="other")]),
     Case("network and pod at once", [nad("blue/later2", LAN), workload("Deployment", "blue/new", template("later2"))]),
-    Case("several at once", [
-        nad("blue/lan", macvlan("eth7")),
-        policy_config(posture="Open"),
-        changed("Namespace", "green", annotations=None),
-        nad("blue/later", LAN),
-    ], [(NAD, "blue", "br")]),
-    Case("the same object twice", [
-        changed("Namespace", "blue", annotations={DEFAULTS: "lan"}),
-        changed("Namespace", "blue", labels={"tenant": "red"}),
-    ]),
-    Case("a new namespace with its network", [space("red"), nad("red/lan", LAN), workload("Deployment", "red/web", template("lan"))]),
+    Case(
+        "several at once",
+        [
+            nad("blue/lan", macvlan("eth7")),
+            policy_config(posture="Open"),
+            changed("Namespace", "green", annotations=None),
+            nad("blue/later", LAN),
+        ],
+        [(NAD, "blue", "br")],
+    ),
+    Case(
+        "the same object twice",
+        [
+            changed("Namespace", "blue", annotations={DEFAULTS: "lan"}),
+            changed("Namespace", "blue", labels={"tenant": "red"}),
+        ],
+    ),
+    Case(
+        "a new namespace with its network",
+        [space("red"), nad("red/lan", LAN), workload("Deployment", "red/web", template("lan"))],
+    ),
 )
 """One change each."""
 
@@ -192,7 +213,17 @@ PLUGINS: Sequence[Json] = (
     {"cniVersion": "0.4.0", "name": "n", "plugins": [macvlan("eth5"), {"type": "tuning", "mtu": 1500}]},
     {"cniVersion": "1.0.0", "type": "vlan", "master": "eth1", "vlanId": 9, "ipam": {"type": "dhcp"}},
 )  # fmt: skip
-NETWORKS: Sequence[str] = ("blue/lan", "blue/br", "blue/chain", "blue/fast", "green/uplink", "infra/storage", "default/shared", "blue/later", "blue/fresh")
+NETWORKS: Sequence[str] = (
+    "blue/lan",
+    "blue/br",
+    "blue/chain",
+    "blue/fast",
+    "green/uplink",
+    "infra/storage",
+    "default/shared",
+    "blue/later",
+    "blue/fresh",
+)
 ASKED: Sequence[object] = (
     None, "lan", "br", "lan,br", "br,lan", "default/shared", "infra/storage", "later", [{"name": "br", "ips": ["10.1.0.9/24"]}],
     [{"name": "lan", "mac": "02:00:00:00:00:09"}], [{"name": "br", "interface": "eth7"}, {"name": "lan"}], "fast", "lan@x0,br", "[{",
@@ -228,7 +259,7 @@ def _policy(choose: random.Random) -> Json:
     pods: Json = {"namespaces": [choose.choice(["blue", "green"])]}
     if choose.random() < 0.3:
         pods["podSelector"] = {"matchLabels": {"app": choose.choice(["web", "two", "db"])}}
-    spec = {"pods": [pods], "attachments": [rule(action, networks=[choose.choice(matches[:2])], **more)]}
+    spec: Json = {"pods": [pods], "attachments": [rule(action, networks=[choose.choice(matches[:2])], **more)]}
     if choose.random() < 0.25:
         spec["mode"] = choose.choice(["Warn", "Audit", "Enforce"])
     return policy(choose.choice(["blue-storage", "second", "third"]), **spec)
@@ -254,21 +285,20 @@ def _space(choose: random.Random) -> Json:
 
 
 def _settings(choose: random.Random) -> Json:
-    return settings(
-        **choose.choice(
-            [
-                {"injection": {"enabled": False}},
-                {"injection": {"mode": "honor"}},
-                {"injection": {"podNetworkInformation": False}},
-                {"injection": {"hugepages": True}},
-                {"plugins": {"unknownTypes": "Refuse"}},
-                {"plugins": {"exempt": ["bridge", "macvlan"]}},
-                {"limits": {"networksPerPod": 1}},
-                {"injection": {"annotationsByLabel": {"role": {"k8s.v1.cni.cncf.io/networks": "default/shared"}}}},
-                {"unknown": True},
-            ]
-        )
+    sections: Json = choose.choice(
+        [
+            {"injection": {"enabled": False}},
+            {"injection": {"mode": "honor"}},
+            {"injection": {"podNetworkInformation": False}},
+            {"injection": {"hugepages": True}},
+            {"plugins": {"unknownTypes": "Refuse"}},
+            {"plugins": {"exempt": ["bridge", "macvlan"]}},
+            {"limits": {"networksPerPod": 1}},
+            {"injection": {"annotationsByLabel": {"role": {"k8s.v1.cni.cncf.io/networks": "default/shared"}}}},
+            {"unknown": True},
+        ]
     )
+    return settings(**sections)
 
 
 def _workload(choose: random.Random) -> Json:

@@ -75,7 +75,9 @@ def test_when_it_fails(files: Files, fail_on: str, code: int) -> None:
 
 
 def test_the_form_of_a_text_changes_nothing(files: Files) -> None:
-    done = run("-f", files.write("now.yaml", *SMALL), files.write("new.yaml", nad("blue/lan", json.dumps(macvlan(), indent=2))))
+    done = run(
+        "-f", files.write("now.yaml", *SMALL), files.write("new.yaml", nad("blue/lan", json.dumps(macvlan(), indent=2)))
+    )
     assert done.stdout.splitlines()[0] == "nothing changes"
     assert done.exit_code == 0
 
@@ -92,7 +94,10 @@ def test_two_trees_of_a_repository(files: Files) -> None:
     assert [(one["change"], one["name"]) for one in plan["objects"] if one["change"] != "same"] == [("deleted", "old")]
     assert [(one["effect"], one["name"]) for one in plan["effects"]] == [("lost", "two")]
     done = run("--manifests", base, "--prune", head, "-o", "markdown")
-    assert (done.exit_code, done.stdout.splitlines()[0]) == (1, "### Networks of pods: 1 workload (0 pods) would find a network gone")
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (
+        1,
+        "### Networks of pods: 1 workload (0 pods) would find a network gone",
+    )
 
 
 def test_a_namespace_takes_its_objects_with_it(files: Files) -> None:
@@ -123,7 +128,9 @@ def test_names_that_do_not_name_an_object(files: Files, one: str) -> None:
 
 def test_a_change_that_would_be_refused_comes_first_and_stays_out(files: Files) -> None:
     now = files.write("now.yaml", *SMALL)
-    new = files.write("new.yaml", nad("blue/lan", "{"), policy("bad", attachments=[rule("Alow")]), space("blue", {"a": "b"}))
+    new = files.write(
+        "new.yaml", nad("blue/lan", "{"), policy("bad", attachments=[rule("Alow")]), space("blue", {"a": "b"})
+    )
     done = run("-f", now, new)
     lines = done.stdout.splitlines()
     assert (done.exit_code, lines[0]) == (1, "2 objects of the change would be refused")
@@ -144,9 +151,14 @@ def test_a_definition_in_use_under_deny(files: Files) -> None:
 
 
 def test_authors_count_if_they_are_known(files: Files) -> None:
-    guard = policy("guard", definitions=[{"name": "one", "action": "Deny", "namespaces": ["blue"], "authors": {"users": ["bob"]}}])
+    guard = policy(
+        "guard", definitions=[{"name": "one", "action": "Deny", "namespaces": ["blue"], "authors": {"users": ["bob"]}}]
+    )
     now, new = files.write("now.yaml", *SMALL, guard), files.write("new.yaml", nad("blue/lan", macvlan("eth9")))
-    refused = [json.loads(run("-f", now, new, "-o", "json", *words).stdout)["objects"][0]["refused"] for words in ([], ["--as", "bob"])]
+    refused = [
+        json.loads(run("-f", now, new, "-o", "json", *words).stdout)["objects"][0]["refused"]
+        for words in ([], ["--as", "bob"])
+    ]
     assert refused == [False, True]
 
 

@@ -64,7 +64,9 @@ def test_the_prediction_of_a_change(world: World, case: Case) -> None:
         if said is not None and title in running:
             assert said["pods"] == (running[title] if before[title].verdict == "admitted" else 0), title
     assert told == {}
-    assert predicted["nothingChanges"] is (not any(one["change"] != "same" or one["refused"] for one in predicted["objects"]))
+    assert predicted["nothingChanges"] is (
+        not any(one["change"] != "same" or one["refused"] for one in predicted["objects"])
+    )
 
 
 def _named(kind: str, namespace: str, name: str) -> str:

@@ -31,7 +31,7 @@ from tests.fakes.objects import write_kubeconfig
 from tests.fakes.objectstore import locate
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.mutation import jsonpatch
-from webhook.admission.view.decisioncontext import Configuration, CompiledRules
+from webhook.admission.view.decisioncontext import CompiledRules, Configuration
 from webhook.cli import nadmit
 from webhook.configuration import parsing, sections
 from webhook.configuration.texts import ConfigurationError
@@ -89,8 +89,9 @@ def _listed(kubeconfig: Path) -> Snapshot:
     caches = Caches(pods=Pods("kube-system"))
     try:
         for resource, cache in caches_of(caches):
-            clocks = {"clock": time.monotonic, "jitter": random.random}
-            Informer(connection, resource, cache, timing=Timing(), **clocks).list_once()
+            Informer(
+                connection, resource, cache, timing=Timing(), clock=time.monotonic, jitter=random.random
+            ).list_once()
     finally:
         connection.close()
     return caches.snapshot()
@@ -185,9 +186,7 @@ def node_plan(pod: Json, find: Callable[[str], Json | None]) -> list[tuple[str, 
         raw |= {"recordDir": directory, "confDir": directory, "kubeletDir": directory}
         conf, _ = netconf.parse(raw)
         # NB: devices are chosen by the kubelet, which is not here.
-        plan = podnetworks._plan_networks(  # noqa: SLF001
-            conf, asked, Reader(find), namespace="", ifname="eth0", report=_ignore
-        )
+        plan = podnetworks._plan_networks(conf, asked, Reader(find), namespace="", ifname="eth0", report=_ignore)
     return [(one.network.reference, _what(one)) for one in plan.attachments if one.network.namespace]
 
 
@@ -298,7 +297,12 @@ class World:
             metadata["annotations"][STATUS] = "[]"
         if owner is not None:
             kind, of = owner
-            kinds = {"statefulset": "StatefulSet", "daemonset": "DaemonSet", "cronjob": "Job", "deployment": "ReplicaSet"}
+            kinds = {
+                "statefulset": "StatefulSet",
+                "daemonset": "DaemonSet",
+                "cronjob": "Job",
+                "deployment": "ReplicaSet",
+            }
             named = {"kind": kinds[kind], "name": f"{of}-5d8f" if kind == "deployment" else of, "controller": True}
             group = "batch/v1" if kind == "cronjob" else "apps/v1"
             metadata["ownerReferences"] = [{**named, "apiVersion": group, "uid": of}]

@@ -14,7 +14,12 @@ Json = dict[str, Any]
 
 def live(spec: Json, last: Json | None = None, **metadata: Any) -> Json:
     annotations = {} if last is None else {LAST_APPLIED: json.dumps({"metadata": {}, "spec": last})}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"uid": "1", "annotations": annotations, **metadata}, "spec": spec}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"uid": "1", "annotations": annotations, **metadata},
+        "spec": spec,
+    }
 
 
 def written(spec: Json, version: str = "apps/v1") -> Json:
@@ -65,7 +70,11 @@ def test_a_last_text_that_cannot_be_read_removes_nothing() -> None:
 
 
 def definition(config: object) -> Json:
-    return {"kind": "NetworkAttachmentDefinition", "metadata": {"annotations": {LAST_APPLIED: str(config)}}, "spec": {"config": config}}
+    return {
+        "kind": "NetworkAttachmentDefinition",
+        "metadata": {"annotations": {LAST_APPLIED: str(config)}},
+        "spec": {"config": config},
+    }
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,11 @@ from webhook.report.changeplan.podoutcome import ADMITTED, REFUSED, UNPLANNED, A
 from webhook.report.changeplan.workloadpods import MadePod, Maker
 
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "plan.schema.json").read_text())
-CONF = {"name": "lan", "cniVersion": "1.0.0", "plugins": [{"type": "macvlan", "master": "eth1", "ipam": {"type": "dhcp"}}]}
+CONF = {
+    "name": "lan",
+    "cniVersion": "1.0.0",
+    "plugins": [{"type": "macvlan", "master": "eth1", "ipam": {"type": "dhcp"}}],
+}
 
 
 def plain(text: str, _role: str) -> str:
@@ -67,10 +71,22 @@ def test_the_effect_of_two_outcomes(before: Outcome | None, after: Outcome, kind
     ("before", "after", "found"),
     [
         ([attached()], [attached(interface="net2")], [("interface", "blue/lan", "", "net1", "net2")]),
-        ([attached()], [attached("blue/br")], [("network", "blue/lan", "", "net1", ""), ("network", "blue/br", "", "", "net1")]),
+        (
+            [attached()],
+            [attached("blue/br")],
+            [("network", "blue/lan", "", "net1", ""), ("network", "blue/br", "", "", "net1")],
+        ),
         ([attached()], [attached(resource="a/b")], [("device", "blue/lan", "resource", "", "a/b")]),
-        ([attached()], [attached(config=None)], [("configuration", "blue/lan", "", "spec.config", "a file of the node")]),
-        ([attached()], [attached(requests={"CNI_ARGS": {"mac": "MAC=1"}})], [("request", "blue/lan", "CNI_ARGS.mac", "", '"MAC=1"')]),
+        (
+            [attached()],
+            [attached(config=None)],
+            [("configuration", "blue/lan", "", "spec.config", "a file of the node")],
+        ),
+        (
+            [attached()],
+            [attached(requests={"CNI_ARGS": {"mac": "MAC=1"}})],
+            [("request", "blue/lan", "CNI_ARGS.mac", "", '"MAC=1"')],
+        ),
         (
             [attached(), attached("blue/br")],
             [attached("blue/br"), attached()],
@@ -79,7 +95,10 @@ def test_the_effect_of_two_outcomes(before: Outcome | None, after: Outcome, kind
         (
             [attached()],
             [attached(config={**CONF, "plugins": [{"type": "macvlan", "master": "eth2", "ipam": {"type": "static"}}]})],
-            [("configuration", "blue/lan", "master", '"eth1"', '"eth2"'), ("addresses", "blue/lan", "ipam.type", '"dhcp"', '"static"')],
+            [
+                ("configuration", "blue/lan", "master", '"eth1"', '"eth2"'),
+                ("addresses", "blue/lan", "ipam.type", '"dhcp"', '"static"'),
+            ],
         ),
         (
             [attached()],
@@ -122,7 +141,7 @@ def test_each_template_is_judged_once_however_many_pods_it_has() -> None:
     found = compare(made, made, judges)
     assert sorted(judges[0].asked) == sorted(judges[1].asked) == ["key-0", "key-1", "key-2"]
     plan = ChangePlan(effects=found.effects, judged=found.judged)
-    assert (found.judged, plan.count("refused")) == (3, (10_000, 1_000_000))
+    assert (found.judged, plan.number_of("refused")) == (3, (10_000, 1_000_000))
     text = plantext.render_text(plan, plain)
     assert len(text.splitlines()) == 5
     assert "and 9,988 workloads more" in text
@@ -147,7 +166,11 @@ EVERYTHING = ChangePlan(
         ObjectChange("deleted", "NetworkAttachmentDefinition", "blue", "lan", warnings=("1 pod uses it",)),
     ),
     effects=tuple(
-        PodEffect(maker(f"{kind.lower()}{n}"), n, Effect(kind, (Reason("rule", "field", f"{n} {LONG}"),), is_unplanned=n == 59))
+        PodEffect(
+            maker(f"{kind.lower()}{n}"),
+            n,
+            Effect(kind, (Reason("rule", "field", f"{n} {LONG}"),), is_unplanned=n == 59),
+        )
         for kind in EFFECTS
         if kind not in {"kept", "new"}
         for n in range(60)
@@ -196,7 +219,9 @@ def test_json_has_every_effect_and_fits_its_schema() -> None:
     value = json.loads(planjson.render_json(EVERYTHING))
     jsonschema.validate(value, SCHEMA)
     assert len(value["effects"]) == 7 * 60
-    assert SCHEMA["properties"]["effects"]["items"]["properties"]["effect"]["enum"] == [one for one in EFFECTS if one != "kept"]
+    assert SCHEMA["properties"]["effects"]["items"]["properties"]["effect"]["enum"] == [
+        one for one in EFFECTS if one != "kept"
+    ]
     assert set(SCHEMA["properties"]["counts"]["properties"]) == {*EFFECTS}
 
 
@@ -206,8 +231,14 @@ def test_json_has_every_effect_and_fits_its_schema() -> None:
         (ChangePlan(), "nothing changes"),
         (ChangePlan(changes=(ObjectChange("same", "Namespace", "", "a"),), kept=3), "nothing changes"),
         (ChangePlan(effects=(PodEffect(maker("a"), 1, Effect("stillRefused")),)), "nothing changes"),
-        (ChangePlan(changes=(ObjectChange("created", "Namespace", "", "a"),)), "1 object changes, and no pod gets anything else"),
-        (ChangePlan(effects=(PodEffect(maker("a"), 1, Effect("lost")),)), "1 workload (1 pod) would find a network gone"),
+        (
+            ChangePlan(changes=(ObjectChange("created", "Namespace", "", "a"),)),
+            "1 object changes, and no pod gets anything else",
+        ),
+        (
+            ChangePlan(effects=(PodEffect(maker("a"), 1, Effect("lost")),)),
+            "1 workload (1 pod) would find a network gone",
+        ),
     ],
 )
 def test_the_first_line(plan: ChangePlan, summary: str) -> None:

@@ -62,7 +62,11 @@ def test_pods_of_a_deployment_count_for_it() -> None:
     pods = [pod(f"a{n}", owner("ReplicaSet", "web-1"), **hashed) for n in range(3)]
     pods.append(pod("b", owner("ReplicaSet", "web-0"), "old", **old))
     pods.append(pod("ended", owner("ReplicaSet", "web-1"), phase="Failed", **hashed))
-    assert running(workloads, pods) == {"deployment blue/web": 3, "replicaset blue/web-0": 1, "replicaset blue/alone": 0}
+    assert running(workloads, pods) == {
+        "deployment blue/web": 3,
+        "replicaset blue/web-0": 1,
+        "replicaset blue/alone": 0,
+    }
 
 
 @pytest.mark.parametrize("of", [owner("ReplicaSet", "missing"), None, owner("StatefulSet", "web", "other/v1")])
@@ -79,7 +83,10 @@ def test_pods_whose_controller_is_not_known_stand_for_themselves(of: Json | None
 def test_a_pod_with_other_labels_than_its_template_stands_for_itself() -> None:
     """Whoever creates a pod writes its controller into it."""
     forged = pod("forged", owner("StatefulSet", "web"), app="other")
-    assert running([workload("StatefulSet", "web", template())], [forged]) == {"statefulset blue/web": 0, "pod blue/forged": 1}
+    assert running([workload("StatefulSet", "web", template())], [forged]) == {
+        "statefulset blue/web": 0,
+        "pod blue/forged": 1,
+    }
 
 
 def test_a_machine_makes_its_pod() -> None:
