@@ -17,7 +17,7 @@ from webhook.commands.judging import Webhook, is_judged
 from webhook.configuration import sections
 from webhook.report.changeplan import applying
 from webhook.report.changeplan.planned import ObjectChange
-from webhook.report.changeplan.workloadpods import WorkloadPods
+from webhook.report.changeplan.workloadpods import WorkloadPods, controller_of
 from webhook.serving.http import RequestError
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError
@@ -66,8 +66,10 @@ class Change:
         self._stale: set[GroupKind] = set()
 
     def apply(self, documents: Iterable[Document]) -> None:
-        """Apply objects, one after the other."""
+        """Apply objects, one after the other. Pods of controllers, which a copy may have, are applied by nobody."""
         for document in documents:
+            if (document.group, document.kind) == POD and controller_of(document.object) is not None:
+                continue
             text = self._settings_text(document)
             if text is not None:
                 self._apply_settings(document, text)

@@ -31,6 +31,7 @@ from webhook.configuration.filesource import read_file
 from webhook.kube.apierrors import ClusterError
 from webhook.report.changeplan import planjson, planmarkdown, plantext
 from webhook.report.changeplan.planned import ChangePlan, compare, counted_of
+from webhook.report.changeplan.workloadpods import controller_of
 from webhook.trees import gathering, manifests
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Problem
@@ -179,7 +180,7 @@ def _carry_out(paths: Sequence[str], options: dict[str, Any]) -> tuple[Change, l
         settings = settings_of(None if given is None else read_file(given), str(given), **own)
     except ManifestError as error:
         fail_unreadable(error.problems)
-    pods = {(one.namespace, one.name) for one in documents if one.kind == "Pod"}
+    pods = {(one.namespace, one.name) for one in documents if one.kind == "Pod" and not controller_of(one.object)}
     base = livestate.Base(settings.value.workloads, pods | {key[2:] for key in deleted if key[1] == "Pod"})
     where, _, name = options["config_map"].partition("/")
     if is_copy:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .effects import EFFECTS, KEPT, NEW, Effect
 from .planned import ChangePlan, ObjectChange, PodEffect, summary_of
+from .podeffects import EFFECTS, KEPT, NEW, Effect
 
 
 def render_json(plan: ChangePlan) -> str:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from .applying import SAME
-from .effects import BLOCKED, FREED, LOST, NEW_REFUSED, OTHER, STILL, WARNED
 from .planned import ChangePlan, ObjectChange, Row, counted_of, rows_of, summary_of
-from .planwords import SECTIONS, WHAT, field_line, lines_of, names_of, printable, shown_first, unchanged_of
+from .planwords import SECTIONS, WHAT, field_line, lines_of, names_of, printable, shown_first
+from .podeffects import BLOCKED, FREED, LOST, NEW_REFUSED, OTHER, STILL, WARNED
 
 COMMENT_MAX = 65_536
 """Characters of a comment on GitHub. NB: it is also kept in bytes, which are more."""
@@ -69,9 +69,6 @@ def _blocks(plan: ChangePlan) -> Iterator[str]:
     notes = [*plan.notes, *plan.unread][:NOTES_MAX]
     if notes:
         yield _folded("What is uncertain", (f"- {_safe(one)}" for one in notes), is_open=True)
-    rest = unchanged_of(plan)
-    if rest and not plan.effects:
-        yield _safe(rest)
 
 
 def _folded(title: str, lines: Iterator[str] | map[str], *, is_open: bool = False) -> str:

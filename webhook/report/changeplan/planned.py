@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from .applying import CHANGED, CREATED, DELETED, SAME, FieldChange
-from .effects import BREAKING, CHANGING, KEPT, NEW, OTHER, STILL, Effect, effect_of
+from .podeffects import BREAKING, CHANGING, KEPT, NEW, OTHER, STILL, Effect, effect_of
 from .podoutcome import Outcome
 from .workloadpods import MadePod, Maker
 

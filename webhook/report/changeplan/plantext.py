@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from webhook.report.plaintext import fact_lines
 
 from .applying import SAME
-from .effects import BREAKING, FREED
 from .planned import ChangePlan, ObjectChange, Paint, Row, rows_of, summary_of, who_of
 from .planwords import SECTIONS, WHAT, field_line, lines_of, names_of, printable, shown_first, unchanged_of
+from .podeffects import BREAKING, FREED
 
 ROWS_MAX = 40
 """Rows of one heading in the text; the JSON has all."""
@@ -24,7 +24,7 @@ def render_text(plan: ChangePlan, paint: Paint) -> str:
 
 def _lines(plan: ChangePlan, paint: Paint) -> Iterator[str]:
     yield paint(summary_of(plan), "removed" if plan.is_breaking else "place")
-    changes = [one for one in shown_first(plan.changes) if one.what != SAME or one.refusals or plan.is_nothing]
+    changes = [one for one in shown_first(plan.changes) if one.what != SAME or one.refusals]
     for change in changes[:OBJECTS_MAX]:
         yield from _change(change, paint)
     if len(changes) > OBJECTS_MAX:
@@ -40,7 +40,7 @@ def _lines(plan: ChangePlan, paint: Paint) -> Iterator[str]:
             yield f"  and {len(rows) - ROWS_MAX} more; -o json has all"
     rest = unchanged_of(plan)
     if rest:
-        yield from ("", rest)
+        yield from ("", *rest)
     for head, texts in (("note", plan.notes), ("unread", plan.unread)):
         yield from (line for one in texts for line in fact_lines(head, printable(one)))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .applying import CHANGED, CREATED, DELETED, SAME, FieldChange
-from .effects import (
+from .planned import ChangePlan, ObjectChange, PodEffect, counted_of
+from .podeffects import (
     BLOCKED,
     DEVICE,
     FREED,
@@ -21,7 +22,6 @@ from .effects import (
     Difference,
     Effect,
 )
-from .planned import ChangePlan, ObjectChange, PodEffect, counted_of
 
 SECTIONS = {
     LOST: "A network is gone",
@@ -43,7 +43,6 @@ WHAT = {
     CREATED: "is new",
     CHANGED: "changes",
     DELETED: "goes away",
-    SAME: "stays as it is; only the form of its text changes, or nothing does",
 }
 
 
@@ -98,14 +97,17 @@ def field_line(one: FieldChange) -> str:
     return f"{one.path}: {change_of(one.before, one.after)}" if one.path else change_of(one.before, one.after)
 
 
-def unchanged_of(plan: ChangePlan) -> str:
-    """Return how many are as before, "" if there is none."""
-    parts = []
+def unchanged_of(plan: ChangePlan) -> list[str]:
+    """Return how many are as before, a line for each kind of them."""
+    lines = []
     if plan.kept:
-        parts.append(f"as before: {counted_of(plan.kept, 'workload')} ({counted_of(plan.kept_pods, 'pod')})")
+        lines.append(f"as before: {counted_of(plan.kept, 'workload')} ({counted_of(plan.kept_pods, 'pod')})")
     if plan.new:
-        parts.append(f"new and admitted: {counted_of(plan.new, 'workload')}")
-    return "; ".join(parts)
+        lines.append(f"new and admitted: {counted_of(plan.new, 'workload')}")
+    same = sum(one.what == SAME and not one.refusals for one in plan.changes)
+    if same:
+        lines.append(f"the same, or in another form only: {counted_of(same, 'object')} of the change")
+    return lines
 
 
 def printable(text: str) -> str:

@@ -91,7 +91,7 @@ class WorkloadPods:
         """Take an object of any kind but Pod; one without a pod template is ignored."""
         kind = GroupKind(*_group_kind(one))
         maker = Maker(*kind, namespace, text(one, "metadata", "name"))
-        owner = _controller(one)
+        owner = controller_of(one)
         found = list(self._templates(kind, one))
         for found_pod in found:
             place = found_pod.place.path.rstrip(".") if len(found) > 1 else ""
@@ -125,7 +125,7 @@ class WorkloadPods:
             return
         pod = _as_created(one, namespace)
         key = key_of(pod)
-        owner = _controller(one)
+        owner = controller_of(one)
         name = text(one, "metadata", "name")
         place = (key, name if is_single else "", text(owner, "uid") if owner is not None else "")
         known = self._alone.get(place)
@@ -137,7 +137,7 @@ class WorkloadPods:
 
     def _maker_of(self, one: Json, namespace: str) -> Maker | None:
         """Return the template of a pod's controller. NB: whoever creates a pod writes its controller into it."""
-        owner = _controller(one)
+        owner = controller_of(one)
         if owner is None:
             return None
         maker = _named(owner, namespace)
@@ -168,7 +168,8 @@ def _group_kind(one: Mapping[str, Any]) -> tuple[str, str]:
     return text(one, "apiVersion").rpartition("/")[0], text(one, "kind")
 
 
-def _controller(one: Json) -> Mapping[str, Any] | None:
+def controller_of(one: Json) -> Mapping[str, Any] | None:
+    """Return the reference to the object that makes a pod, or a workload; None for one that nothing makes."""
     return next((owner for owner in items(one, "metadata", "ownerReferences") if owner.get("controller")), None)
 
 

@@ -177,7 +177,7 @@ CASES: Sequence[Case] = (
     Case(
         "template: another address",
         [
-            workload("Deployment", "blue/fixed", template([{"name": "br", "ips": ["10.1.0.8/24"]}]), 1),
+            workload("Deployment", "blue/fixed", template([{"name": "br", "ips": ["10.1.0.18/24"]}]), 1),
         ],
     ),
     Case("template: only replicas", [workload("Deployment", "blue/web", template("lan"), 9)]),
@@ -225,7 +225,7 @@ NETWORKS: Sequence[str] = (
     "blue/fresh",
 )
 ASKED: Sequence[object] = (
-    None, "lan", "br", "lan,br", "br,lan", "default/shared", "infra/storage", "later", [{"name": "br", "ips": ["10.1.0.9/24"]}],
+    None, "lan", "br", "lan,br", "br,lan", "default/shared", "infra/storage", "later", [{"name": "br", "ips": ["10.1.0.19/24"]}],
     [{"name": "lan", "mac": "02:00:00:00:00:09"}], [{"name": "br", "interface": "eth7"}, {"name": "lan"}], "fast", "lan@x0,br", "[{",
 )  # fmt: skip
 

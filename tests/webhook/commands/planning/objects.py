@@ -142,7 +142,7 @@ BASE: tuple[Json, ...] = (
     workload("DaemonSet", "blue/agent", template("default/shared")),
     workload("CronJob", "blue/nightly", template("chain")),
     workload("Deployment", "blue/dpdk", template("fast")),
-    workload("Deployment", "blue/fixed", template([{"name": "br", "ips": ["10.1.0.7/24"]}]), 1),
+    workload("Deployment", "blue/fixed", template([{"name": "br", "ips": ["10.1.0.17/24"]}]), 1),
     workload("Deployment", "blue/plain", template(None)),
     workload("Deployment", "blue/thief", template("green/uplink")),
     workload("Deployment", "blue/waits", template("later"), 1),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from webhook.report.changeplan.effects import AREAS, EFFECTS
+from webhook.report.changeplan.podeffects import AREAS, EFFECTS
 
 from .cases import CASES, Case, generated
 from .objects import BASE, SETTINGS

@@ -11,8 +11,8 @@ import pytest
 from tests.paths import ROOT
 from webhook.report.changeplan import planjson, planmarkdown, plantext
 from webhook.report.changeplan.applying import FieldChange
-from webhook.report.changeplan.effects import EFFECTS, Difference, Effect, effect_of
 from webhook.report.changeplan.planned import ChangePlan, ObjectChange, PodEffect, compare, summary_of
+from webhook.report.changeplan.podeffects import EFFECTS, Difference, Effect, effect_of
 from webhook.report.changeplan.podoutcome import ADMITTED, REFUSED, UNPLANNED, Attached, Outcome, Reason
 from webhook.report.changeplan.workloadpods import MadePod, Maker
 
