@@ -15,7 +15,7 @@ from webhook.plugindata.codes import load_codes
 from webhook.plugindata.touches import load_files
 
 from . import effects
-from .podeffects import BOTH, WORDS
+from .effects import BOTH, WORDS
 from .explained import NETWORK_NAME, POD_NAME, Explained, example_parts, explain
 from .ruletexts import load_rules
 from .titles import TITLES
