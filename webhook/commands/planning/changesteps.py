@@ -47,7 +47,19 @@ class ConfigSource(NamedTuple):
     """How the text of a NadmitConfiguration is read: the options beside it, and the ConfigMap that has it."""
 
     options: Mapping[str, Any]
-    config_map: tuple[str, str] | None
+    config_map: tuple[str, str]
+
+
+def settings_text(document: Document, config_map: tuple[str, str]) -> bytes | None:
+    """Return the text of a NadmitConfiguration, which is the document itself or in this ConfigMap; else None."""
+    if GroupKind(document.group, document.kind) == _SETTINGS:
+        return json.dumps(document.object).encode()
+    is_map = (document.group, document.kind) == ("", "ConfigMap")
+    if not is_map or (document.namespace, document.name) != config_map:
+        return None
+    data = document.object.get("data")
+    text = data.get(CONFIG_KEY) if isinstance(data, dict) else None
+    return text.encode() if isinstance(text, str) else None
 
 
 class Change:
@@ -70,11 +82,14 @@ class Change:
         for document in documents:
             if (document.group, document.kind) == POD and controller_of(document.object) is not None:
                 continue
-            text = self._settings_text(document)
+            text = settings_text(document, self._source.config_map)
             if text is not None:
                 self._apply_settings(document, text)
-            elif is_judged(document, self.settings.value.workloads) or _is_namespace(document):
+            elif isinstance(document.object.get("metadata"), dict) and self._is_concerned(document):
                 self._apply_object(document)
+
+    def _is_concerned(self, document: Document) -> bool:
+        return is_judged(document, self.settings.value.workloads) or _is_namespace(document)
 
     def delete(self, keys: Iterable[Key]) -> None:
         """Delete objects, one after the other. Those of a deleted namespace go with it."""
@@ -169,17 +184,6 @@ class Change:
         self.changes.append(change)
 
     # The NadmitConfiguration
-
-    def _settings_text(self, document: Document) -> bytes | None:
-        """Return the text of a NadmitConfiguration, which is the document itself or in a ConfigMap; else None."""
-        if GroupKind(document.group, document.kind) == _SETTINGS:
-            return json.dumps(document.object).encode()
-        is_map = (document.group, document.kind) == ("", "ConfigMap")
-        if not is_map or (document.namespace, document.name) != self._source.config_map:
-            return None
-        data = document.object.get("data")
-        text = data.get(CONFIG_KEY) if isinstance(data, dict) else None
-        return text.encode() if isinstance(text, str) else None
 
     def _apply_settings(self, document: Document, text: bytes) -> None:
         kind, name = sections.KIND, document.name

@@ -70,6 +70,11 @@ class Base:
                 if ((key[0], key[1]) == POD) is is_pod:
                     self.add(document)
 
+    def forget_pods(self) -> None:
+        """Forget all pods, because their list begins anew."""
+        self._pods.forget_pods()
+        self.state.users.clear()
+
     def finish(self) -> None:
         """Count the pods."""
         self.state.made = self._pods.finish()
@@ -155,7 +160,9 @@ def _read_again(connection: Connection, resource: Resource, kind: GroupKind, bas
                 if count % TELL_EACH == 0:
                     tell(f"{resource.kind}: {count} so far")
         except GoneError as error:
-            gone = error  # NB: an object that comes again replaces itself
+            gone = error  # NB: an object that comes again replaces itself; pods are counted
+            if kind == POD:
+                base.forget_pods()
         else:
             return count
     raise gone

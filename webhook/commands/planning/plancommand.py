@@ -37,7 +37,7 @@ from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Problem
 
 from . import livestate
-from .changesteps import Change, ConfigSource
+from .changesteps import Change, ConfigSource, settings_text
 from .plannedstate import Judging, Key, PodJudge, Settings, key_of, settings_of
 
 FORMS = ("text", "json", "markdown")
@@ -184,9 +184,10 @@ def _carry_out(paths: Sequence[str], options: dict[str, Any]) -> tuple[Change, l
     base = livestate.Base(settings.value.workloads, pods | {key[2:] for key in deleted if key[1] == "Pod"})
     where, _, name = options["config_map"].partition("/")
     if is_copy:
-        deleted += _read_copies(options, base, {key_of(one) for one in documents})
+        deleted += _read_copies(options, base, {key_of(one) for one in documents}, (where, name))
     else:
         _read_cluster(options["kubeconfig"], base, None if given is not None else (where, name))
+    if given is None:
         settings = _settings_in_force(base, settings, own)
     judging = Judging(
         given=options,
@@ -242,11 +243,15 @@ def _deleted(given: str, notes: list[str]) -> list[Key]:
     return [(*known, namespace, name)]
 
 
-def _read_copies(options: dict[str, Any], base: livestate.Base, kept: set[Key]) -> list[Key]:
+def _read_copies(
+    options: dict[str, Any], base: livestate.Base, kept: set[Key], config_map: tuple[str, str]
+) -> list[Key]:
     """Read the base from files; return what --prune takes away."""
     tree = objectfiles.read((), options["directory"]) if options["directory"] is not None else []
-    base.add_all([*tree, *(objectfiles.read(options["files"], None) if options["files"] else [])])
+    documents = [*tree, *(objectfiles.read(options["files"], None) if options["files"] else [])]
+    base.add_all(documents)
     base.finish()
+    base.settings = next((text for one in documents if (text := settings_text(one, config_map)) is not None), None)
     if not base.state.made:
         base.notes.append("the copies have neither pods nor workloads, so nothing is known of who uses the networks")
     if not options["prune"]:
@@ -262,11 +267,11 @@ def _read_cluster(kubeconfig: Path | None, base: livestate.Base, config_map: tup
 
 
 def _settings_in_force(base: livestate.Base, settings: Settings, own: dict[str, Any]) -> Settings:
-    """Return the settings of the cluster. A text that cannot be read is not in force."""
+    """Return the settings of the base. A text that cannot be read is not in force."""
     if base.settings is None:
         return settings
     try:
-        return settings_of(base.settings, "the ConfigMap of the cluster", **own)
+        return settings_of(base.settings, "the NadmitConfiguration of the base", **own)
     except ManifestError as error:
         base.notes.append(f"{error.problems[0]}: the webhook keeps an older text; here the defaults count")
         return settings

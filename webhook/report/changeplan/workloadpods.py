@@ -135,6 +135,11 @@ class WorkloadPods:
         else:
             self._alone[place] = known._replace(running=known.running + runs, more=(*known.more, name)[:1])
 
+    def forget_pods(self) -> None:
+        """Forget all pods, because their list begins anew."""
+        self._running.clear()
+        self._alone.clear()
+
     def _maker_of(self, one: Json, namespace: str) -> Maker | None:
         """Return the template of a pod's controller. NB: whoever creates a pod writes its controller into it."""
         owner = controller_of(one)

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from tests.fakes.apiserver import failure
 from tests.paths import ROOT
 from webhook.cli import nadmit
+from webhook.commands.check import clusterobjects
 from webhook.registration.configurations import configuration
 from webhook.registration.tables import VALIDATING_KIND
 
@@ -171,6 +172,36 @@ def test_settings_of_the_cluster_and_of_files(world: World, files: Files) -> Non
     given = files.write("settings.yaml", off)
     assert world.predict({"new.yaml": [off]}, "--config", given)["nothingChanges"] is True
     assert world.predict({"new.yaml": [config_map(SETTINGS)]})["nothingChanges"] is True
+
+
+def test_settings_of_a_copy(files: Files) -> None:
+    now = files.write("now.yaml", *SMALL, config_map(SETTINGS))
+    off = files.write("off.yaml", settings(injection={"enabled": False}))
+    assert run("-f", now, files.write("same.yaml", settings())).stdout.splitlines()[0] == "nothing changes"
+    plan = json.loads(run("-f", now, off, "-o", "json").stdout)
+    assert [one["path"] for one in plan["objects"][0]["fields"]] == ["injection.enabled"]
+
+
+def test_pods_are_counted_once_if_their_list_begins_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusterobjects, "PAGE_SIZE", 2)
+    change = {"new.yaml": [nad("blue/lan", macvlan("eth9"))]}
+    expected = world.predict(change)["counts"]
+    world.api.requests.clear()
+
+    def expire() -> None:
+        asked = [one for one in world.api.requests if one.path == PATHS["Pod"]]
+        if len(asked) == 1:  # the next page is gone, and the list begins anew
+            world.api.answers[PATHS["Pod"]].append(failure(410, "expired"))
+
+    world.api.on_page = expire
+    assert world.predict(change)["counts"] == expected
+    assert [one.code for one in world.api.requests if one.path == PATHS["Pod"]][:3] == [200, 410, 200]
+
+
+def test_what_is_no_object_of_a_cluster_is_passed_over(files: Files) -> None:
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {}}
+    done = run("-f", files.write("now.yaml", *SMALL), files.write("new.yaml", review, LAN))
+    assert done.stdout.splitlines()[0] == "nothing changes"
 
 
 def test_broken_settings_of_the_cluster_do_not_count(world: World) -> None:
