@@ -15,6 +15,7 @@ from .objects import (
     bridge,
     capable,
     changed,
+    machine,
     macvlan,
     nad,
     policy,
@@ -182,6 +183,7 @@ CASES: Sequence[Case] = (
     ),
     Case("template: only replicas", [workload("Deployment", "blue/web", template("lan"), 9)]),
     Case("template of a pod", [bare("blue/alone", "lan", serviceAccountName="other")]),
+    Case("a machine with another network", [machine("blue/stopped", "br", running=False)]),
     Case("network and pod at once", [nad("blue/later2", LAN), workload("Deployment", "blue/new", template("later2"))]),
     Case(
         "several at once",

@@ -113,6 +113,15 @@ def bare(reference: str, networks: object, **spec: Any) -> Json:
     return {"apiVersion": "v1", "kind": "Pod", **made}
 
 
+def machine(reference: str, *networks: str, running: bool) -> Json:
+    """Return a virtual machine."""
+    namespace, _, name = reference.partition("/")
+    named = [{"name": f"n{number}", "multus": {"networkName": one}} for number, one in enumerate(networks)]
+    spec = {"running": running, "template": {"spec": {"networks": named, "domain": {}}}}
+    head = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine"}
+    return {**head, "metadata": {"namespace": namespace, "name": name}, "spec": spec}
+
+
 STORAGE = policy(
     "blue-storage",
     contact="storage-team",
@@ -149,6 +158,8 @@ BASE: tuple[Json, ...] = (
     workload("Deployment", "blue/host", template("lan", hostNetwork=True), 1),
     workload("Deployment", "green/router", template(None)),
     workload("StatefulSet", "green/own", template("default/shared", {"role": "edge"})),
+    machine("blue/stopped", "lan", "fast", running=False),
+    machine("blue/guest", "br", running=True),
     bare("blue/alone", "lan"),
     bare("blue/vm", "br,fast"),
 )

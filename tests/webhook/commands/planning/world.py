@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 import json
 import random
 import tempfile
@@ -60,6 +61,7 @@ PATHS = {
     "StatefulSet": "/apis/apps/v1/statefulsets",
     "DaemonSet": "/apis/apps/v1/daemonsets",
     "CronJob": "/apis/batch/v1/cronjobs",
+    "VirtualMachine": "/apis/kubevirt.io/v1/virtualmachines",
     "ConfigMap": SETTINGS,
 }
 RESOURCES = {kind: path.rpartition("/")[2] for kind, path in PATHS.items()}
@@ -250,6 +252,11 @@ class World:
                 metadata = {**copy.deepcopy(template.get("metadata", {})), "generateName": f"{name}-"}
                 pod = _pod({**metadata, "namespace": namespace}, template["spec"])
                 found[f"{kind.lower()} {namespace}/{name}"] = pod, one["spec"].get("replicas", 1)
+        for (namespace, name), one in self.api.objects[PATHS["VirtualMachine"]].items():
+            found[f"virtualmachine {namespace}/{name}"] = (
+                _launcher(namespace, name, one["spec"]),
+                int(one["spec"]["running"]),
+            )
         for (namespace, name), one in self.api.objects[PATHS["Pod"]].items():
             if not one["metadata"].get("ownerReferences"):
                 kept = {key: one["metadata"][key] for key in ("labels", "annotations") if key in one["metadata"]}
@@ -298,13 +305,14 @@ class World:
         if owner is not None:
             kind, of = owner
             kinds = {
+                "virtualmachine": "VirtualMachineInstance",
                 "statefulset": "StatefulSet",
                 "daemonset": "DaemonSet",
                 "cronjob": "Job",
                 "deployment": "ReplicaSet",
             }
             named = {"kind": kinds[kind], "name": f"{of}-5d8f" if kind == "deployment" else of, "controller": True}
-            group = "batch/v1" if kind == "cronjob" else "apps/v1"
+            group = {"cronjob": "batch/v1", "virtualmachine": "kubevirt.io/v1"}.get(kind, "apps/v1")
             metadata["ownerReferences"] = [{**named, "apiVersion": group, "uid": of}]
             if kind == "deployment":
                 metadata.setdefault("labels", {})[HASH] = "5d8f"
@@ -401,6 +409,20 @@ def _what(one: Attachment) -> str:
     asked = [one.runtime_config, one.cni_args, one.arguments, one.element.default_route]
     resources = one.network.annotations.get("k8s.v1.cni.cncf.io/resourceName", "")
     return json.dumps([one.interface, one.is_default, plugins, asked, resources], sort_keys=True)
+
+
+def _launcher(namespace: str, name: str, spec: Json) -> Json:
+    """Return the pod that KubeVirt makes for a machine (pkg/network/multus/annotation.go)."""
+    asked = []
+    for one in spec["template"]["spec"]["networks"]:
+        hashed = hashlib.sha256(one["name"].encode()).hexdigest()[:11]
+        network = one["multus"]["networkName"]
+        where, _, of = network.rpartition("/")
+        asked.append({"name": of, "namespace": where or namespace, "interface": f"pod{hashed}"})
+    labels = {"kubevirt.io": "virt-launcher", "vm.kubevirt.io/name": name}
+    metadata = {"generateName": f"virt-launcher-{name}-", "namespace": namespace, "labels": labels}
+    metadata["annotations"] = {NETWORKS: json.dumps(asked)}
+    return _pod(metadata, {"containers": [{"name": "compute"}]})
 
 
 def _form(pod: Json) -> str:
