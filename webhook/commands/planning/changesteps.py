@@ -7,7 +7,7 @@ with `kubectl apply`. An object that would be refused stays as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -95,11 +95,13 @@ class Change:
         """Delete objects, one after the other. Those of a deleted namespace go with it."""
         for key in keys:
             document = self.state.objects.get(key)
-            if document is None:
+            if key[:2] == POD and document is None:
+                self._forget(key)
+            elif document is None:
                 name = f"{key[2]}/{key[3]}" if key[2] else key[3]
                 self.notes.append(f"{key[1].lower()} {name} is to be deleted, and the base does not have it")
-                continue
-            self._delete_object(key, document)
+            elif self._is_concerned(document):
+                self._delete_object(key, document)
 
     def first_webhook(self) -> Webhook:
         """Return the webhook that judges against the state before the change. It is made before the first step."""
@@ -154,7 +156,7 @@ class Change:
             return
         self._stale |= {kind} & _DECIDING
         del self.state.objects[key]
-        self._forget(lambda one: one == key)
+        self._forget(key)
         if kind == NAMESPACE:
             for other in [one for one in self.state.objects if one[2] == key[3]]:
                 del self.state.objects[other]
@@ -172,13 +174,14 @@ class Change:
             pods.add_workload(made.object, key[2])
         found = pods.finish()
         if found:
-            self._forget(lambda one: one == key)
+            self._forget(key)
         for maker, one in found.items():
             running = known[maker].running if maker in known else 0
             self.state.made[maker] = one._replace(running=running)
 
-    def _forget(self, is_gone: Callable[[Key], bool]) -> None:
-        self.state.made = {maker: one for maker, one in self.state.made.items() if not is_gone(maker[:4])}
+    def _forget(self, key: Key) -> None:
+        """Leave out the pods that an object makes."""
+        self.state.made = {maker: one for maker, one in self.state.made.items() if maker[:4] != key}
 
     def _add(self, change: ObjectChange) -> None:
         self.changes.append(change)

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 import click
 
-from webhook.admission.model.kinds import GroupKind
 from webhook.admission.model.requests import User
 from webhook.admission.view.decisioncontext import IN_USE_MODES, WARN
 from webhook.commands import objectfiles
@@ -50,7 +49,6 @@ KINDS = {
     "namespace": ("", "Namespace"),
 }
 """Kinds that --delete can name without a file."""
-PRUNED = frozenset(GroupKind(*one) for one in KINDS.values())
 PROGRESS_MIN = 500
 """Distinct pods above which judging takes so long that a progress bar helps."""
 
@@ -66,7 +64,7 @@ _OPTIONS = (
     click.option(
         "--prune",
         is_flag=True,
-        help="With --manifests: its definitions, policies and namespaces that FILEs do not have go away.",
+        help="With --manifests: objects of that tree that FILEs do not have go away.",
     ),
     *objectfiles.source_options(", with pods, workloads, networks and policies", "what FILEs are compared with"),
     click.option(
@@ -256,7 +254,7 @@ def _read_copies(
         base.notes.append("the copies have neither pods nor workloads, so nothing is known of who uses the networks")
     if not options["prune"]:
         return []
-    return [key for key in map(key_of, tree) if key not in kept and GroupKind(*key[:2]) in PRUNED]
+    return [key for key in map(key_of, tree) if key not in kept]
 
 
 def _read_cluster(kubeconfig: Path | None, base: livestate.Base, config_map: tuple[str, str] | None) -> None:

@@ -19,7 +19,21 @@ from webhook.commands.check import clusterobjects
 from webhook.registration.configurations import configuration
 from webhook.registration.tables import VALIDATING_KIND
 
-from .objects import BASE, DEFAULTS, SETTINGS, changed, macvlan, nad, policy, rule, settings, space, template, workload
+from .objects import (
+    BASE,
+    DEFAULTS,
+    SETTINGS,
+    bare,
+    changed,
+    macvlan,
+    nad,
+    policy,
+    rule,
+    settings,
+    space,
+    template,
+    workload,
+)
 from .world import PATHS, Json, World, config_map
 
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "plan.schema.json").read_text())
@@ -86,13 +100,20 @@ def test_the_form_of_a_text_changes_nothing(files: Files) -> None:
 def test_two_trees_of_a_repository(files: Files) -> None:
     files.write("base/networks.yaml", space("blue"), LAN, nad("blue/old", macvlan("eth8")))
     files.write("base/web.yaml", WEB, workload("Deployment", "blue/two", template("old")))
+    files.write("base/other.yaml", workload("Deployment", "blue/gone", template("old")), bare("blue/also", "old"))
+    files.write("base/service.yaml", {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {}})
     files.write("head/networks.yaml", space("blue"), LAN)
+    files.write("head/web.yaml", WEB, workload("Deployment", "blue/two", template("old")))
     base, head = str(files.folder / "base"), str(files.folder / "head")
     assert run("--manifests", base, head).stdout.splitlines()[0] == "nothing changes"
     done = run("--manifests", base, "--prune", head, "-o", "json")
     plan = json.loads(done.stdout)
     jsonschema.validate(plan, SCHEMA)
-    assert [(one["change"], one["name"]) for one in plan["objects"] if one["change"] != "same"] == [("deleted", "old")]
+    assert {(one["change"], one["name"]) for one in plan["objects"] if one["change"] != "same"} == {
+        ("deleted", "old"),
+        ("deleted", "gone"),
+    }
+    assert plan["notes"] == []
     assert [(one["effect"], one["name"]) for one in plan["effects"]] == [("lost", "two")]
     done = run("--manifests", base, "--prune", head, "-o", "markdown")
     assert (done.exit_code, done.stdout.splitlines()[0]) == (
