@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,7 +31,7 @@ from webhook.kube.apierrors import ClusterError
 from webhook.report.changeplan import planjson, planmarkdown, plantext
 from webhook.report.changeplan.planned import ChangePlan, compare, counted_of
 from webhook.report.changeplan.workloadpods import controller_of
-from webhook.trees import gathering, manifests
+from webhook.trees import builder, environments, gathering, manifests
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Problem
 
@@ -224,7 +224,16 @@ def _gather(paths: Sequence[str], notes: list[str]) -> list[Document]:
         fail_unreadable(problems)
     if paths and not documents:
         fail_unreadable([manifests.nothing_found(paths)])
+    notes += _environments(documents, " ".join(paths))
     return documents
+
+
+def _environments(documents: Sequence[Document], where: str) -> Iterator[str]:
+    """Yield a note about directories side by side with the same objects, of which one is meant."""
+    _, groups = environments.split(documents, list(map(builder.identity, documents)))
+    for group in groups:
+        names = ", ".join(group.names)
+        yield f"{where} has environments side by side: {names}; the last one counts, so name the one that is meant"
 
 
 def _deleted(given: str, notes: list[str]) -> list[Key]:
@@ -246,6 +255,7 @@ def _read_copies(
 ) -> list[Key]:
     """Read the base from files; return what --prune takes away."""
     tree = objectfiles.read((), options["directory"]) if options["directory"] is not None else []
+    base.notes += _environments(tree, "--manifests")
     documents = [*tree, *(objectfiles.read(options["files"], None) if options["files"] else [])]
     base.add_all(documents)
     base.finish()

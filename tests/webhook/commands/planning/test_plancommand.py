@@ -122,6 +122,16 @@ def test_two_trees_of_a_repository(files: Files) -> None:
     )
 
 
+def test_environments_side_by_side_are_noted(files: Files) -> None:
+    for name, master in (("dev", "eth1"), ("prod", "eth2")):
+        files.write(f"tree/{name}/all.yaml", space("blue"), nad("blue/lan", macvlan(master)), WEB)
+    tree = str(files.folder / "tree")
+    for words in (["-f", files.write("now.yaml", *SMALL), tree], ["--manifests", tree, files.write("new.yaml", LAN)]):
+        notes = json.loads(run(*words, "-o", "json").stdout)["notes"]
+        (note,) = (one for one in notes if "has environments side by side: " in one)
+        assert note.endswith("/prod; the last one counts, so name the one that is meant")
+
+
 def test_a_namespace_takes_its_objects_with_it(files: Files) -> None:
     now = files.write("now.yaml", *SMALL, space("red"), workload("Deployment", "red/x", template("blue/lan")))
     plan = json.loads(run("-f", now, "--delete", "namespace/blue", "-o", "json").stdout)
