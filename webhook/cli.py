@@ -20,6 +20,9 @@ COMMANDS = {
     "diff": Entry(
         "webhook.commands.accessdiff.diffcommand", "diff", "Say who gains and who loses access between two trees."
     ),
+    "plan": Entry(
+        "webhook.commands.planning.plancommand", "plan", "Say what a change would do to pods, before it is applied."
+    ),
     "can-attach": Entry(
         "webhook.commands.permissions", "can_attach", "Say whether pods may attach to a network, and who decides."
     ),
@@ -90,6 +93,7 @@ def nadmit(context: click.Context) -> None:
       nadmit ui                                            the same and more as a page in your browser
       nadmit test policies/                                tests of access policies
       nadmit diff --cluster policies/                      who gains and who loses access
+      nadmit plan lan.yaml                                 what a change would do to pods
       nadmit explain NAD101                                what a code of a message means
       nadmit serve --manifests examples/cluster            the webhook itself, without a cluster
       nadmit doctor                                        what of an installation is missing, and the fix

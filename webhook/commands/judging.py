@@ -107,12 +107,17 @@ def _is_global(document: Document) -> bool:
 
 
 def admission_review(
-    written: Mapping[str, Any], *, namespace: str, user: User = NOBODY, old: Mapping[str, Any] | None = None
+    written: Mapping[str, Any],
+    *,
+    namespace: str,
+    user: User = NOBODY,
+    old: Mapping[str, Any] | None = None,
+    is_deletion: bool = False,
 ) -> bytes:
     """Return the AdmissionReview for the creation of an object (S/api/admission/v1/types.go), or for its change.
 
-    The object has apiVersion, kind and metadata. `old` is the object before. The uid follows from the object, so runs
-    are repeatable.
+    The object has apiVersion, kind and metadata. `old` is the object before. `is_deletion`: the review is about the
+    deletion of the object. The uid follows from the object, so runs are repeatable.
     """
     group, _, version = written["apiVersion"].rpartition("/")
     kind, name = written["kind"], written["metadata"].get("name") or ""
@@ -123,10 +128,10 @@ def admission_review(
         "resource": {"group": group, "version": version, "resource": resource},
         "name": name,
         "namespace": namespace,
-        "operation": "CREATE" if old is None else "UPDATE",
+        "operation": "DELETE" if is_deletion else "CREATE" if old is None else "UPDATE",
         "userInfo": {"username": user.name, "groups": user.groups},
-        "object": written,
-        "oldObject": old,
+        "object": None if is_deletion else written,
+        "oldObject": written if is_deletion else old,
         "dryRun": True,
     }
     return json.dumps({"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": request}).encode()
@@ -181,6 +186,12 @@ class Webhook:
         if mutated.warnings:
             decision = decision._replace(warnings=(*mutated.warnings, *decision.warnings))
         return Judgement(document, request, decision, operations=mutated.operations)
+
+    def judge_deletion(self, document: Document) -> Judgement:
+        """Return the judgement of the deletion of an object. Raises RequestError as `judge` does."""
+        body = admission_review(document.object, namespace=document.namespace, user=self.user, is_deletion=True)
+        request = wire.decode(body)
+        return Judgement(document, request, evaluate(request, self.context))
 
 
 def _patched(document: Document, operations: Sequence[Operation]) -> Document:

@@ -1,0 +1,243 @@
+"""A change carried out on a state, object by object, as the API server would: asked, and stored if it is admitted.
+
+The objects come in the order in which they were read, and each is judged against what the earlier ones have made, as
+with `kubectl apply`. An object that would be refused stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from webhook.admission.model.kinds import DEVICE_KINDS, NAMESPACE, NETWORK, POD, POLICIES, GroupKind
+from webhook.admission.model.requests import Decision
+from webhook.commands.judging import Webhook, is_judged
+from webhook.configuration import sections
+from webhook.report.changeplan import applying
+from webhook.report.changeplan.planned import ObjectChange
+from webhook.report.changeplan.workloadpods import WorkloadPods, controller_of
+from webhook.serving.http import RequestError
+from webhook.trees.documents import Document
+from webhook.trees.problems import ManifestError
+
+from .livestate import CONFIG_KEY
+from .plannedstate import Judging, Key, Settings, State, key_of, settings_of
+
+_RULES = frozenset({NAMESPACE, *POLICIES})
+_SETTINGS = GroupKind(sections.API_VERSION.partition("/")[0], sections.KIND)
+_DECIDING = frozenset({NETWORK, *_RULES, *DEVICE_KINDS})
+"""The kinds of objects that decisions about others read."""
+_NEEDS: Mapping[GroupKind, frozenset[GroupKind]] = {
+    NETWORK: _RULES | {_SETTINGS},
+    NAMESPACE: frozenset({*POLICIES, _SETTINGS}),
+    **dict.fromkeys(POLICIES, frozenset({_SETTINGS})),
+}
+"""The kinds whose changes a decision about a kind must know. NB: a snapshot of a large cluster takes a second, so it is
+not made anew for each of a thousand definitions. A decision about any other kind must know all changes."""
+
+
+_Said = tuple[tuple[str, ...], tuple[str, ...]]
+"""Why the webhook would refuse, and its warnings."""
+_NOTHING: _Said = ((), ())
+
+
+class ConfigSource(NamedTuple):
+    """How the text of a NadmitConfiguration is read: the options beside it, and the ConfigMap that has it."""
+
+    options: Mapping[str, Any]
+    config_map: tuple[str, str]
+
+
+def settings_text(document: Document, config_map: tuple[str, str]) -> bytes | None:
+    """Return the text of a NadmitConfiguration, which is the document itself or in this ConfigMap; else None."""
+    if GroupKind(document.group, document.kind) == _SETTINGS:
+        return json.dumps(document.object).encode()
+    is_map = (document.group, document.kind) == ("", "ConfigMap")
+    if not is_map or (document.namespace, document.name) != config_map:
+        return None
+    data = document.object.get("data")
+    text = data.get(CONFIG_KEY) if isinstance(data, dict) else None
+    return text.encode() if isinstance(text, str) else None
+
+
+class Change:
+    """The state after the change, as far as it is carried out."""
+
+    def __init__(self, state: State, settings: Settings, judging: Judging, source: ConfigSource) -> None:
+        self.before = state
+        self.state = state.copied()
+        self.settings = settings
+        self.changes: list[ObjectChange] = []
+        self.notes: list[str] = []
+        self._judging = judging
+        self._source = source
+        self._first: Webhook | None = None
+        self._webhook: Webhook | None = None
+        self._stale: set[GroupKind] = set()
+
+    def apply(self, documents: Iterable[Document]) -> None:
+        """Apply objects, one after the other. Pods of controllers, which a copy may have, are applied by nobody."""
+        for document in documents:
+            if (document.group, document.kind) == POD and controller_of(document.object) is not None:
+                continue
+            text = settings_text(document, self._source.config_map)
+            if text is not None:
+                self._apply_settings(document, text)
+            elif isinstance(document.object.get("metadata"), dict) and self._is_concerned(document):
+                self._apply_object(document)
+
+    def _is_concerned(self, document: Document) -> bool:
+        return is_judged(document, self.settings.value.workloads) or _is_namespace(document)
+
+    def delete(self, keys: Iterable[Key]) -> None:
+        """Delete objects, one after the other. Those of a deleted namespace go with it."""
+        for key in keys:
+            document = self.state.objects.get(key)
+            if key[:2] == POD and document is None:
+                self._forget(key)
+            elif document is None:
+                name = f"{key[2]}/{key[3]}" if key[2] else key[3]
+                self.notes.append(f"{key[1].lower()} {name} is to be deleted, and the base does not have it")
+            elif self._is_concerned(document):
+                self._delete_object(key, document)
+
+    def first_webhook(self) -> Webhook:
+        """Return the webhook that judges against the state before the change. It is made before the first step."""
+        if self._first is None:
+            self._first = self._webhook = self._judging.webhook(self.before, self.settings)
+        return self._first
+
+    def webhook(self) -> Webhook:
+        """Return a webhook that judges against the state as it is now."""
+        return self._webhook_for(None)
+
+    # Objects
+
+    def _apply_object(self, document: Document) -> None:
+        key, kind = key_of(document), GroupKind(document.group, document.kind)
+        old = self.state.objects.get(key)
+        made = replace(document, object=_placed(applying.apply(old.object if old else None, document.object), key))
+        fields = () if old is None else applying.fields_changed(_placed(old.object, key), made.object)
+        what = applying.CREATED if old is None else applying.CHANGED if fields else applying.SAME
+        refusals, warnings = _NOTHING
+        if old is None or _text(old) != _text(made):
+            refusals, warnings = self._ask(made, None if old is None else old.object)
+        shown = warnings if what != applying.SAME else ()
+        self._add(ObjectChange(what, document.kind, key[2], key[3], document.place, fields, refusals, shown))
+        if not refusals:
+            self.state.objects[key] = made
+            if what != applying.SAME:
+                self._stale |= {kind} & _DECIDING
+                self._make_pods(made, key)
+
+    def _ask(self, made: Document, old: Mapping[str, Any] | None) -> _Said:
+        """Return why the webhook would refuse an object, and its warnings."""
+        webhook = self._webhook_for(GroupKind(made.group, made.kind))
+        if not is_judged(made, webhook.context.configuration.workloads):
+            return _NOTHING
+        try:
+            decision = webhook.judge(made, old=old).decision
+        except RequestError as error:
+            return (error.text,), ()
+        return _answer_of(decision)
+
+    def _delete_object(self, key: Key, document: Document) -> None:
+        kind = GroupKind(document.group, document.kind)
+        refusals, warnings = _NOTHING
+        if kind == NETWORK:
+            try:
+                refusals, warnings = _answer_of(self._webhook_for(NETWORK).judge_deletion(document).decision)
+            except RequestError as error:
+                refusals = (error.text,)
+        self._add(ObjectChange(applying.DELETED, document.kind, key[2], key[3], "", (), refusals, warnings))
+        if refusals:
+            return
+        self._stale |= {kind} & _DECIDING
+        del self.state.objects[key]
+        self._forget(key)
+        if kind == NAMESPACE:
+            for other in [one for one in self.state.objects if one[2] == key[3]]:
+                del self.state.objects[other]
+            self._stale.add(NETWORK)
+            self.state.made = {maker: one for maker, one in self.state.made.items() if maker.namespace != key[3]}
+            self.state.users = {name: one for name, one in self.state.users.items() if name[0] != key[3]}
+
+    def _make_pods(self, made: Document, key: Key) -> None:
+        """Put what an object makes of pods in the place of what it made before."""
+        known = self.state.made
+        pods = WorkloadPods(self.settings.value.workloads)
+        if (made.group, made.kind) == POD:
+            pods.add_pod(made.object, key[2], is_single=True)
+        else:
+            pods.add_workload(made.object, key[2])
+        found = pods.finish()
+        if found:
+            self._forget(key)
+        for maker, one in found.items():
+            running = known[maker].running if maker in known else 0
+            self.state.made[maker] = one._replace(running=running)
+
+    def _forget(self, key: Key) -> None:
+        """Leave out the pods that an object makes."""
+        self.state.made = {maker: one for maker, one in self.state.made.items() if maker[:4] != key}
+
+    def _add(self, change: ObjectChange) -> None:
+        self.changes.append(change)
+
+    # The NadmitConfiguration
+
+    def _apply_settings(self, document: Document, text: bytes) -> None:
+        kind, name = sections.KIND, document.name
+        namespace = document.namespace if document.kind == "ConfigMap" else ""
+        before = self.settings.written.model_dump(mode="json", by_alias=True)
+        try:
+            settings = settings_of(text, document.place, **self._source.options)
+        except ManifestError as error:
+            refusals = tuple(str(problem) for problem in error.problems)
+            self._add(ObjectChange(applying.CHANGED, kind, namespace, name, document.place, (), refusals))
+            return
+        fields = applying.differences(before, settings.written.model_dump(mode="json", by_alias=True))
+        what = applying.CHANGED if fields else applying.SAME
+        self._add(ObjectChange(what, kind, namespace, name, document.place, fields))
+        self.settings = settings
+        self._stale.add(_SETTINGS)
+
+    # The webhook
+
+    def _webhook_for(self, kind: GroupKind | None) -> Webhook:
+        needs = self._stale if kind is None else self._stale & _NEEDS.get(kind, frozenset(self._stale))
+        if self._webhook is None or needs:
+            self._webhook = self._judging.webhook(self.state, self.settings)
+            self._stale.clear()
+        return self._webhook
+
+
+def _is_namespace(document: Document) -> bool:
+    return (document.group, document.kind) == NAMESPACE
+
+
+def _answer_of(decision: Decision) -> _Said:
+    warnings = tuple(dict.fromkeys(map(str, decision.warnings)))
+    if decision.is_allowed:
+        return (), warnings
+    causes = [f"{one.field}: {one.message}" if one.field else one.message for one in decision.causes]
+    lines = [text.partition("\n")[0] for text in causes or [decision.message]]
+    return tuple(lines), warnings
+
+
+def _placed(one: Mapping[str, Any], key: Key) -> dict[str, Any]:
+    """Return an object with its namespace, as kubectl would create it."""
+    if not key[2]:
+        return dict(one)
+    return {**one, "metadata": {**one["metadata"], "namespace": key[2]}}
+
+
+def _text(document: Document) -> str:
+    """Return what the API server would store, without its own bookkeeping."""
+    content = {key: value for key, value in document.object.items() if key != "status"}
+    metadata = content.get("metadata") or {}
+    named = {key: value for key, value in metadata.items() if key in {"labels", "annotations"}}
+    annotations = {key: text for key, text in (named.get("annotations") or {}).items() if key != applying.LAST_APPLIED}
+    return json.dumps({**content, "metadata": {**named, "annotations": annotations}}, sort_keys=True, default=str)
