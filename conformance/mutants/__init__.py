@@ -1,0 +1,1 @@
+"""Faults of a good plugin that the suite must notice, and the tests that notice each."""
