@@ -8,6 +8,7 @@
     daemon: {command: [...], environment: {}, files: {path: content}, ready: {socket: path}}
     webhook: {validate: URL or path, mutate: URL or path, authority: file, options: {}}
     deviations: [{tests: "npwgcore/test_x.py::test_y*", reason: ...}]
+    notApplicable: [{tests: ..., reason: ...}]
 
 `$NAME` and `${NAME}` in a text are variables of the environment. The rig fills in `{name}` later; the names are those
 of `rig.node.Node.values`. A key that nobody reads is an error.
@@ -28,6 +29,7 @@ import yaml
 from .profilelist import BY_NAME
 
 Json = dict[str, Any]
+_LISTS = ("deviations", "notApplicable")
 
 
 class SubjectError(Exception):
@@ -81,7 +83,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """Tests that are known to fail, by pattern, and why."""
+    """Tests that are known to fail, or that do not apply, by pattern, and why."""
 
     tests: str
     reason: str
@@ -98,10 +100,19 @@ class Subject:
     daemon: Daemon | None
     webhook: Webhook | None
     deviations: Sequence[Deviation]
+    not_applicable: Sequence[Deviation]
 
     def deviation_of(self, test: str) -> Deviation | None:
         """Return the deviation that a test belongs to."""
-        return next((one for one in self.deviations if fnmatch.fnmatchcase(test, one.tests)), None)
+        return _matching(self.deviations, test)
+
+    def inapplicable(self, test: str) -> Deviation | None:
+        """Return the reason why a test is not run."""
+        return _matching(self.not_applicable, test)
+
+
+def _matching(rows: Sequence[Deviation], test: str) -> Deviation | None:
+    return next((one for one in rows if test == one.tests or fnmatch.fnmatchcase(test, one.tests)), None)
 
 
 def load_subject(path: Path) -> Subject:
@@ -118,7 +129,7 @@ def load_subject(path: Path) -> Subject:
 
 def _read(here: Path, value: object) -> Subject:
     root = _mapping(value, "the file")
-    _known(root, "", "implementation", "profiles", "plugin", "daemon", "webhook", "deviations")
+    _known(root, "", "implementation", "profiles", "plugin", "daemon", "webhook", *_LISTS)
     profiles = [str(name) for name in _list(root.get("profiles"), "profiles")]
     for name in profiles:
         if name not in BY_NAME:
@@ -130,7 +141,8 @@ def _read(here: Path, value: object) -> Subject:
         plugin=_plugin(_mapping(root["plugin"], "plugin")) if "plugin" in root else None,
         daemon=_daemon(_mapping(root["daemon"], "daemon")) if "daemon" in root else None,
         webhook=_webhook(_mapping(root["webhook"], "webhook")) if "webhook" in root else None,
-        deviations=[_deviation(one) for one in _list(root.get("deviations") or [], "deviations")],
+        deviations=_deviations(root, "deviations"),
+        not_applicable=_deviations(root, "notApplicable"),
     )
 
 
@@ -178,10 +190,14 @@ def _webhook(value: Json) -> Webhook:
     )
 
 
-def _deviation(value: object) -> Deviation:
-    one = _mapping(value, "deviations[]")
-    _known(one, "deviations[].", "tests", "reason")
-    return Deviation(tests=_text(one, "deviations[].tests"), reason=_text(one, "deviations[].reason"))
+def _deviations(root: Json, key: str) -> list[Deviation]:
+    return [_deviation(one, f"{key}[]") for one in _list(root.get(key) or [], key)]
+
+
+def _deviation(value: object, where: str) -> Deviation:
+    one = _mapping(value, where)
+    _known(one, f"{where}.", "tests", "reason")
+    return Deviation(tests=_text(one, f"{where}.tests"), reason=" ".join(_text(one, f"{where}.reason").split()))
 
 
 def expand(value: Any) -> Any:
