@@ -116,12 +116,21 @@ def test_a_name_that_differs_stays(case: Case) -> None:
 @clause("npwg-1.3", "3.4", MUST)
 def test_unknown_keys_pass_through(case: Case) -> None:
     """A delegate gets the keys of its configuration unchanged, of any JSON type."""
-    keys = {"text": "a\u00e9b", "number": 1500, "big": 2**53 + 1, "flag": False, "none": None, "list": [1, {"a": []}]}
+    keys = {"text": "a\u00e9b", "number": 1500, "big": 2**53 - 1, "flag": False, "none": None, "list": [1, {"a": []}]}
     case.define("lan", {**case.config("one"), **keys})
     case.pod("lan")
     case.add().succeeds()
     config = case.the_call(ADD, "one").config
     assert {key: config[key] for key in keys} == keys
+
+
+@clause("npwg-1.3", "3.4", PRACTICE)
+def test_large_integers_pass_through(case: Case) -> None:
+    """An integer that a floating-point number cannot hold reaches the delegate as it was written."""
+    case.define("lan", case.config("one", identifier=2**53 + 1))
+    case.pod("lan")
+    case.add().succeeds()
+    assert case.the_call(ADD, "one").config["identifier"] == 2**53 + 1
 
 
 @clause("npwg-1.3", "3.4", MUST)

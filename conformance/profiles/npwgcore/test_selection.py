@@ -18,8 +18,8 @@ def attached(case: Case) -> list[str]:
 def attaches_nothing_selected(case: Case) -> None:
     """Check that no selected network was attached.
 
-    NB: whether ADD fails is left open: an annotation that is "invalid and ignored" may fail the pod, or start it with its
-    default network.
+    NB: whether ADD fails is left open: an annotation that is "invalid and ignored" may fail the pod, or start it with
+    its default network.
     """
     case.add()
     assert [kind for kind in attached(case) if kind != DEFAULT] == []
