@@ -152,7 +152,7 @@ def _implementation(value: Json) -> Implementation:
         organization=_text(value, "implementation.organization"),
         project=_text(value, "implementation.project"),
         url=_text(value, "implementation.url"),
-        version=str(value.get("version") or ""),
+        version=str(expand(value.get("version") or "")),
         version_command=_words(value.get("versionCommand") or [], "implementation.versionCommand"),
         contact=_words(value.get("contact") or [], "implementation.contact"),
     )
