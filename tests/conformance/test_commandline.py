@@ -153,3 +153,18 @@ def test_a_deviation_is_by_pattern() -> None:
     subject = load_subject(NADMIT)
     assert subject.deviation_of("npwgcore/test_requests.py::test_an_empty_value[ips]") is not None
     assert subject.deviation_of("npwgcore/test_requests.py::test_ips") is None
+
+
+def test_a_machine_without_the_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "unshare"
+    program.write_text("#!/bin/sh\necho 'unshare: unshare failed: Operation not permitted' >&2\nexit 1\n")
+    program.chmod(0o755)
+    for name in isolation.PLUGINS:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(isolation, "REAL_PLUGINS", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (line,) = isolation.missing()
+    assert line.endswith("unshare: unshare failed: Operation not permitted")
+    assert "--privileged" in line
