@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if find_spec("pytest") is None:
         return _say(LACKING, "pytest: it is missing; install nadmit[conformance]")
     if options.list:
-        return run_until_signal(_pytest(["--collect-only", "-q", *options.pytest]), _environ())
+        return run_until_signal(
+            _pytest(["--collect-only", "-q", *options.pytest, str(PACKAGE / "profiles")]), _environ()
+        )
     if options.subject is None:
         return _say(
             USAGE, "--subject: it is missing; the name of a subject file, such as conformance/subjects/nadmit.yaml"
@@ -142,7 +144,7 @@ def _pytest(words: Sequence[str]) -> list[str]:
 
 
 def _environ() -> Mapping[str, str]:
-    """Return the environment of pytest: no files of compiled code, and this package on the path."""
+    """Return the environment of pytest: no files of compiled code, this package on the path, no plugins of others."""
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]))
     return {
         **os.environ,
@@ -150,6 +152,8 @@ def _environ() -> Mapping[str, str]:
         "PYTHONPATH": path,
         "CONFORMANCE_PYTHON": sys.executable,
         "PYTEST_ADDOPTS": "",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "xdist.plugin" if find_spec("xdist") is not None else "",
     }
 
 

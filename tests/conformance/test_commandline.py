@@ -20,7 +20,7 @@ from conformance.placeholders import fill
 from conformance.results import DEVIATED, FAILED, PASSED, SKIPPED, STALE, Result, append_result, read_results
 from conformance.subject import SubjectError, load_subject
 
-from .running import NADMIT, SUBJECTS
+from .running import NADMIT, SUBJECTS, run_suite
 
 IMPLEMENTATION = {"organization": "o", "project": "p", "url": "u", "version": "1", "contact": ["c"]}
 MINIMAL: dict[str, Any] = {
@@ -77,6 +77,15 @@ def test_wrong_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "--subject: it is missing" in err
     assert "the subject cannot be read" in err
     assert "it claims npwg-1.3-core" in err
+
+
+@pytest.mark.slow
+def test_the_list_of_tests() -> None:
+    done = run_suite("--list")
+    names = [line for line in done.stdout.splitlines() if "::" in line]
+    assert done.returncode == 0, done.stdout
+    assert len(names) > 450
+    assert all("profiles/" in name for name in names)
 
 
 def test_a_machine_that_lacks_something(
