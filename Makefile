@@ -10,7 +10,7 @@ INSTALL_VENV = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	else echo "make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv" >&2; exit 1; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help venv packages screenshots bench-page image-parts node-bundle node-image webhook-image images compiled-wheel test-compiled chart kubectl-plugin demo test agreement cover check bench fuzz image-requirements docs format golden clean
+.PHONY: help venv packages screenshots bench-page image-parts node-bundle node-image webhook-image images compiled-wheel test-compiled chart kubectl-plugin demo test agreement conformance cover check bench fuzz image-requirements docs format golden clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -67,6 +67,9 @@ test-compiled: $(STAMP) ## run the tests of the compiled modules on the compiled
 
 agreement: $(STAMP) packages ## compare the webhook's verdicts with what nodes do, as root; MULTUS=path tries Multus too, ONLY="pods/" some cases
 	$(BIN)/python -m tests.agreement $(if $(MULTUS),--multus $(MULTUS)) $(if $(ONLY),--only '$(ONLY)')
+
+conformance: $(STAMP) packages ## test a plugin or a webhook against the standards, as root; SUBJECT=path/to/subject.yaml, REPORT=folder, PYTEST_ARGS="-k interface"
+	$(BIN)/python -m conformance --subject $(or $(SUBJECT),conformance/subjects/nadmit.yaml) $(if $(REPORT),--report $(REPORT)) $(if $(PYTEST_ARGS),-- $(PYTEST_ARGS))
 
 cover: $(STAMP) ## check that the fast tests of the access rules take every branch
 	$(BIN)/python -m pytest -q -m 'not slow' --hypothesis-seed=0 tests/cniplugin/access \
@@ -152,6 +155,7 @@ golden: $(STAMP) ## write the golden files, generated pages and the picture agai
 	$(BIN)/python -m webhook.plugindata.reads && $(BIN)/ruff format --quiet cniplugin/netspec/pluginreads.py
 	$(BIN)/python -m webhook.jsonschemas.kindscopy
 	$(BIN)/python -m charts.copies
+	$(BIN)/python -m conformance.clausetable
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
 clean: ## remove everything that make has written

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import NamedTuple
 
 from certs import authority
+from conformance.rig.certificates import Keys
 
-
-class Keys(NamedTuple):
-    """PEM texts: the authority, the certificate that it signed, and its key."""
-
-    ca: str
-    certificate: str
-    key: str
+__all__ = ["Keys", "make_keys"]
 
 
 @cache

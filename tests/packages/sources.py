@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.paths import ROOT
 
 NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
-PACKAGES = ("webhook", "cniplugin", "certs")
+PACKAGES = ("webhook", "cniplugin", "certs", "conformance")
 FILES = ("pyproject.toml", "README.md", "LICENSE", "action.yml", ".pre-commit-hooks.yaml")
 
 

@@ -1,0 +1,1 @@
+"""Webhooks that check definitions and pods."""

@@ -1,0 +1,1 @@
+"""Webhooks that put the resources of networks into pods."""

@@ -1,0 +1,48 @@
+"""What a runtime sees of one call of the subject: exit code, answer, stderr."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of a call. `code` is negative if a signal ended the process; `took_s` is the time of the call."""
+
+    code: int
+    out: str
+    err: str
+    took_s: float
+
+    def succeeds(self) -> Json:
+        """Check that the call succeeded, and return its answer; {} without one."""
+        assert self.code == 0, f"the call must succeed; exit code {self.code}, answer {self.out!r}, stderr {self.err!r}"
+        return self.answer()
+
+    def fails(self) -> Json:
+        """Check that the call failed as a plugin, and return its error."""
+        assert self.code > 0, f"the call must fail; exit code {self.code}, answer {self.out!r}"
+        error = self.answer()
+        assert isinstance(error.get("code"), int), f"the answer is not a CNI error: {self.out!r}"
+        assert isinstance(error.get("msg"), str), f"the error has no msg: {self.out!r}"
+        return error
+
+    def answer(self) -> Json:
+        """Return the JSON of stdout; {} if there is nothing."""
+        if not self.out.strip():
+            return {}
+        try:
+            value = json.loads(self.out)
+        except ValueError:
+            raise AssertionError(f"stdout is not one JSON value: {self.out!r}") from None
+        assert isinstance(value, dict), f"stdout is not a JSON object: {self.out!r}"
+        return value
+
+    def text(self) -> str:
+        """Return what the error says, msg and details."""
+        error = self.answer()
+        return f"{error.get('msg', '')} {error.get('details', '')}"
