@@ -21,6 +21,8 @@ from .subject import Subject, load_subject
 PROFILES_FOLDER = Path(__file__).resolve().parent / "profiles"
 _REASON_MAX = 500
 
+pytest_plugins = ["conformance.hooks.hookfixtures"]
+
 SUBJECT = pytest.StashKey[Subject]()
 _TOOK = pytest.StashKey[float]()
 

@@ -6,7 +6,7 @@
       command: [path, argument ...]
       configuration: {cniVersion: 1.0.0, type: ..., kubeconfig: "{kubeconfig}", delegates: ["{defaultNetwork}"]}
     daemon: {command: [...], environment: {}, files: {path: content}, ready: {socket: path}}
-    webhook: {validate: URL or path, mutate: URL or path, authority: file, options: {}}
+    webhook: {address: ..., authority: file, definitions: {path, operations}, pods: ..., changes: ...}
     deviations: [{tests: "npwgcore/test_x.py::test_y*", reason: ...}]
 
 `$NAME` and `${NAME}` in a text are variables of the environment. The rig fills in `{name}` later; the names are those
@@ -70,13 +70,27 @@ class Daemon:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
-    """Where AdmissionReviews go. A path is relative to `https://127.0.0.1:{port}` of the daemon; "" is not served."""
+class Route:
+    """Where reviews of one kind go, and the operations for which the webhook is registered."""
 
-    validate: str
-    mutate: str
+    path: str
+    operations: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """The routes of a webhook, by `definitions`, `pods` and `changes`; one that is absent is not served.
+
+    `address` is `host:port` of a webhook that runs already, and `authority` the file of the certificate's authority. Both
+    are "" if the suite starts the webhook, as the subject's daemon. `has_annotations`: its settings give the annotations
+    of `hooks.testcluster` to pods by label, within `settles_s` after its start.
+    """
+
+    address: str
     authority: str
-    options: Mapping[str, Any]
+    routes: Mapping[str, Route]
+    has_annotations: bool
+    settles_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,14 +182,27 @@ def _daemon(value: Json) -> Daemon:
     )
 
 
+ROUTES = ("definitions", "pods", "changes")
+
+
 def _webhook(value: Json) -> Webhook:
-    _known(value, "webhook.", "validate", "mutate", "authority", "options")
-    return Webhook(
-        validate=str(expand(value.get("validate", ""))),
-        mutate=str(expand(value.get("mutate", ""))),
+    _known(value, "webhook.", "address", "authority", "annotationsByLabel", "settlesSeconds", *ROUTES)
+    made = Webhook(
+        address=str(expand(value.get("address", ""))),
         authority=str(expand(value.get("authority", ""))),
-        options=expand(_mapping(value.get("options") or {}, "webhook.options")),
+        routes={name: _route(_mapping(value[name], f"webhook.{name}"), name) for name in ROUTES if name in value},
+        has_annotations=bool(value.get("annotationsByLabel", False)),
+        settles_s=float(value.get("settlesSeconds", 1)),
     )
+    if not made.routes:
+        raise SubjectError(f"webhook: it serves nothing; at least one of {', '.join(ROUTES)} is needed")
+    return made
+
+
+def _route(value: Json, name: str) -> Route:
+    _known(value, f"webhook.{name}.", "path", "operations")
+    operations = [str(word) for word in _list(value.get("operations"), f"webhook.{name}.operations")]
+    return Route(path=_text(value, f"webhook.{name}.path"), operations=operations)
 
 
 def _deviation(value: object) -> Deviation:

@@ -1,0 +1,70 @@
+"""The fixtures of the profiles about webhooks: the webhook, and what a test needs of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.subject import Subject
+
+from .hook import CHANGES, DEFINITIONS, PODS, Webhook
+from .hookserver import running
+from .samples import NETWORKS, pod
+from .testcluster import INJECTING_LABEL
+
+_LOOK_S = 0.2
+
+
+@pytest.fixture(scope="session")
+def webhook(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:
+    """The webhook of the subject."""
+    if subject.webhook is None:
+        pytest.fail("the subject file has no `webhook`")
+    with running(subject, tmp_path_factory.mktemp("webhook")) as made:
+        yield made
+
+
+def _needs(webhook: Webhook, kind: str) -> str:
+    if kind not in webhook.paths:
+        pytest.skip(f"the webhook does not serve {kind}")
+    return kind
+
+
+@pytest.fixture(params=[DEFINITIONS, PODS])
+def judged(request: pytest.FixtureRequest, webhook: Webhook) -> str:
+    """Each kind of review that a webhook may answer with a verdict."""
+    return _needs(webhook, request.param)
+
+
+@pytest.fixture
+def judges_definitions(webhook: Webhook) -> str:
+    """Skip the test if the webhook does not judge definitions."""
+    return _needs(webhook, DEFINITIONS)
+
+
+@pytest.fixture
+def judges_pods(webhook: Webhook) -> str:
+    """Skip the test if the webhook does not judge pods."""
+    return _needs(webhook, PODS)
+
+
+@pytest.fixture
+def changes_pods(webhook: Webhook) -> str:
+    """Skip the test if the webhook does not change pods."""
+    return _needs(webhook, CHANGES)
+
+
+@pytest.fixture(scope="session")
+def gives_annotations(subject: Subject, webhook: Webhook) -> None:
+    """Wait until the webhook has read the settings that give annotations; skip the tests if it has none."""
+    assert subject.webhook is not None
+    if not subject.webhook.has_annotations:
+        pytest.skip("the subject has no settings that give annotations by label")
+    asking = pod(labels={INJECTING_LABEL: "true"})
+    deadline = time.monotonic() + subject.webhook.settles_s
+    while time.monotonic() < deadline:
+        if NETWORKS in webhook.change(asking).pod["metadata"].get("annotations", {}):
+            return
+        time.sleep(_LOOK_S)

@@ -1,0 +1,316 @@
+"""The answer and its patch: what an API server demands, for whatever is in the pod."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import Any
+
+import pytest
+
+from conformance.clauses import MUST, PRACTICE, SHOULD, clause
+from conformance.hooks.admissionresponse import read_review, read_verdict
+from conformance.hooks.calls import JSON
+from conformance.hooks.envelopes import encode, review
+from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, NETWORKS, Object, container, pod
+from conformance.hooks.hook import CHANGES, Injected, Webhook
+from conformance.hooks.testcluster import RESOURCE_A
+from conformance.standards import ADMISSION, PRACTICE_NAME, RFC6902
+
+pytestmark = pytest.mark.usefixtures("changes_pods")
+
+MAY_CHANGE = {
+    ("metadata", "annotations"),
+    ("spec", "containers"),
+    ("spec", "initContainers"),
+    ("spec", "nodeSelector"),
+    ("spec", "volumes"),
+}
+CONTAINER_MAY_CHANGE = {"resources", "volumeMounts", "env"}
+
+
+PODS: dict[str, Object] = {
+    "one network": pod("device-a"),
+    "two networks": pod("device-a,device-b"),
+    "JSON form": pod([{"name": "device-a"}, {"name": "device-b", "interface": "x1"}]),
+    "no resources object": pod("device-a", {"name": "app", "image": "a"}),
+    "requests only": pod("device-a", container(resources={"requests": {"cpu": "1"}})),
+    "limits only": pod("device-a", container(resources={"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}})),
+    "the resource is there": pod(
+        "device-a", container(resources={"limits": {RESOURCE_A: "1"}, "requests": {RESOURCE_A: "1"}})
+    ),
+    "no volumes": pod("device-a", container(volumeMounts=[]), volumes=[]),
+    "no lists": pod("device-a", {"name": "app", "image": "a", "resources": {}}),
+    "three containers": pod("device-a", container("a"), container("b"), container("c")),
+    "init containers": pod("device-a", initContainers=[container("init")]),
+    "a node selector": pod("on-rack,device-a", nodeSelector={"example.com/zone": "z"}),
+    "no labels": pod("device-a", labels={}),
+    "hugepages": pod(
+        "device-a",
+        container(resources={"limits": {"hugepages-1Gi": "2Gi"}, "requests": {"hugepages-1Gi": "2Gi", "memory": "1Gi"}}),
+    ),
+    "an environment": pod("device-a", container(env=[{"name": "A", "value": "b"}])),
+    "network information": pod(
+        "device-a",
+        container(volumeMounts=[{"name": "podnetinfo", "mountPath": "/etc/podnetinfo", "readOnly": True}]),
+        volumes=[{"name": "podnetinfo", "downwardAPI": {"items": []}}],
+    ),
+    "keys with slashes and tildes": pod("device-a", annotations={"example.com/a~b": "~1"}, labels={"a.b/c": "d"}),
+}
+
+
+@pytest.fixture(params=PODS)
+def asked(request: pytest.FixtureRequest) -> Object:
+    """Return a pod that asks for networks."""
+    return PODS[str(request.param)]
+
+
+def admitted(webhook: Webhook, thing: Object, **fields: Any) -> Injected:
+    """Return what becomes of a pod; fails if it is refused."""
+    injected = webhook.change(thing, **fields)
+    assert injected.verdict.is_allowed, injected.verdict
+    return injected
+
+
+@clause(RFC6902, "4", MUST)
+@clause(ADMISSION, "response.patch", MUST)
+def test_the_patch_applies(webhook: Webhook, asked: Object) -> None:
+    """The patch applies."""
+    injected = admitted(webhook, asked)
+    assert injected.pod != asked, "these pods need something"
+
+
+@clause(ADMISSION, "idempotence", MUST)
+def test_a_second_call_changes_nothing(webhook: Webhook, asked: Object) -> None:
+    """A second call changes nothing."""
+    once = admitted(webhook, asked).pod
+    assert admitted(webhook, once).pod == once
+
+
+@clause(ADMISSION, "idempotence", SHOULD)
+def test_a_second_call_has_no_patch(webhook: Webhook, asked: Object) -> None:
+    """A second call has no patch."""
+    once = admitted(webhook, asked).pod
+    assert admitted(webhook, once).verdict.patch == [], "each patch is applied, logged and audited"
+
+
+@clause(ADMISSION, "response.patch", MUST)
+def test_requests_and_limits_of_a_device_are_equal(webhook: Webhook, asked: Object) -> None:
+    """Requests and limits of a device are equal, and whole numbers.
+
+    K/pkg/apis/core/validation: an extended resource has a limit, and the request is equal to it, a whole number.
+    """
+    after = admitted(webhook, asked).pod
+    for each in after["spec"]["containers"]:
+        given = each.get("resources") or {}
+        for place in ("requests", "limits"):
+            for name, amount in (given.get(place) or {}).items():
+                if name.startswith("example.com/"):
+                    assert (given.get("limits") or {}).get(name) == (given.get("requests") or {}).get(name) == amount
+                    assert isinstance(amount, str), f"a quantity is a text: {amount!r}"
+                    assert amount.isdecimal(), amount
+
+
+@clause(ADMISSION, "response.patch", MUST)
+def test_names_and_paths_stay_unique(webhook: Webhook, asked: Object) -> None:
+    """Names of volumes and paths of mounts stay unique."""
+    after = admitted(webhook, asked).pod
+    volumes = [each["name"] for each in after["spec"].get("volumes") or []]
+    assert len(volumes) == len(set(volumes)), volumes
+    for each in after["spec"]["containers"]:
+        mounts = each.get("volumeMounts") or []
+        paths = [mount["mountPath"] for mount in mounts]
+        assert len(paths) == len(set(paths)), paths
+        assert {mount["name"] for mount in mounts} <= set(volumes), "a mount names a volume of the pod"
+        assert all("value" in one or "valueFrom" in one for one in each.get("env") or [])
+
+
+@clause(ADMISSION, "good-practice", SHOULD)
+def test_nothing_else_changes(webhook: Webhook, asked: Object) -> None:
+    """The patch changes only what networks need."""
+    after = admitted(webhook, asked).pod
+    assert after.keys() == asked.keys()
+    for part in asked:
+        before, now = asked[part], after[part]
+        if not isinstance(before, dict):
+            assert now == before, part
+            continue
+        changed = {key for key in {*before, *now} if before.get(key) != now.get(key)}
+        assert {(part, key) for key in changed} <= MAY_CHANGE
+    for before, now in zip(asked["spec"]["containers"], after["spec"]["containers"], strict=True):
+        assert {key for key in {*before, *now} if before.get(key) != now.get(key)} <= CONTAINER_MAY_CHANGE
+
+
+@clause(ADMISSION, "good-practice", SHOULD)
+def test_what_the_pod_has_stays(webhook: Webhook, asked: Object) -> None:
+    """The pod keeps what it has."""
+    after = admitted(webhook, asked).pod
+    for before, now in zip(asked["spec"]["containers"], after["spec"]["containers"], strict=True):
+        for each in (before.get("volumeMounts") or []) + (before.get("env") or []):
+            assert each in (now.get("volumeMounts") or []) + (now.get("env") or [])
+        for place in ("requests", "limits"):
+            kept = (before.get("resources") or {}).get(place) or {}
+            got = (now.get("resources") or {}).get(place) or {}
+            for name, amount in kept.items():
+                assert got.get(name) == amount or name == RESOURCE_A
+    for each in asked["spec"].get("volumes") or []:
+        assert each in after["spec"]["volumes"]
+    assert (asked["spec"].get("nodeSelector") or {}).items() <= (after["spec"].get("nodeSelector") or {}).items()
+    assert asked["metadata"]["annotations"].items() <= after["metadata"]["annotations"].items()
+
+
+@clause(ADMISSION, "dry-run", MUST)
+def test_a_dry_run_gets_the_same_patch(webhook: Webhook) -> None:
+    """A dry run gets the patch of the real request."""
+    real, dry = (admitted(webhook, pod("device-a,on-rack"), dryRun=is_dry) for is_dry in (False, True))
+    assert real.pod == dry.pod
+
+
+@clause(ADMISSION, "request", MUST)
+def test_a_pod_without_a_name_yet(webhook: Webhook) -> None:
+    """A pod with generateName, and no name yet, gets its resources."""
+    thing = pod("device-a")
+    del thing["metadata"]["name"]
+    thing["metadata"]["generateName"] = "web-"
+    assert admitted(webhook, thing).resources()["limits"] == {RESOURCE_A: "1"}
+
+
+@clause(ADMISSION, "request", MUST)
+def test_the_namespace_may_be_in_the_request_only(webhook: Webhook) -> None:
+    """The namespace of a pod may be in the request only."""
+    thing = pod("device-a")
+    del thing["metadata"]["namespace"]
+    assert admitted(webhook, thing, namespace=NAMESPACE).resources()["limits"] == {RESOURCE_A: "1"}
+
+
+@clause(ADMISSION, "request", MUST)
+def test_fields_of_a_later_version_stay(webhook: Webhook) -> None:
+    """Fields of a later version stay."""
+    thing = pod("device-a", container(laterField={"a": [1]}), laterField=True)
+    after = admitted(webhook, thing).pod
+    assert after["spec"]["laterField"] is True
+    assert after["spec"]["containers"][0]["laterField"] == {"a": [1]}
+
+
+@clause(ADMISSION, "request", MUST)
+def test_a_pod_of_2_mib(webhook: Webhook) -> None:
+    """A pod of 2 MiB gets its resources."""
+    thing = pod("device-a", container(args=["x" * 2_000_000]))
+    assert admitted(webhook, thing).resources()["limits"] == {RESOURCE_A: "1"}
+
+
+@clause(ADMISSION, "response.uid", MUST)
+def test_reviews_at_the_same_time_do_not_mix(webhook: Webhook) -> None:
+    """Reviews at the same time get their own patches."""
+    def ask(number: int) -> tuple[int, dict[str, str]]:
+        count = number % 5 + 1
+        return count, admitted(webhook, pod(",".join(["device-a"] * count))).resources()["limits"]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        for count, limits in pool.map(ask, range(64)):
+            assert limits == {RESOURCE_A: str(count)}
+
+
+@clause(ADMISSION, "response", SHOULD)
+def test_the_content_type_is_json(webhook: Webhook) -> None:
+    """The content type of an answer is application/json."""
+    answer = webhook.send(encode(review(pod("device-a"))), CHANGES)
+    assert answer.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON, answer
+
+
+@clause(ADMISSION, "response.version", MUST)
+def test_a_review_of_another_version_is_not_answered_in_v1(webhook: Webhook) -> None:
+    """A review of v1beta1 is answered in v1beta1, or not at all."""
+    value = review(pod("device-a")) | {"apiVersion": "admission.k8s.io/v1beta1"}
+    answer = webhook.send(encode(value), CHANGES)
+    if answer.status == 200:
+        assert read_review(answer)["apiVersion"] == value["apiVersion"], "an answer has the version of its review"
+    else:
+        assert 400 <= answer.status < 500, answer
+
+
+@clause(PRACTICE_NAME, "injection", PRACTICE)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_another_method_is_refused(webhook: Webhook, method: str) -> None:
+    """Methods other than POST get 405."""
+    answer = webhook.send(b"" if method == "GET" else encode(review(pod())), CHANGES, method=method)
+    assert answer.status == 405, answer
+
+
+@clause(PRACTICE_NAME, "injection", PRACTICE)
+@pytest.mark.parametrize("body", [b"", b"hello", b"[]", b"null", b"{}", encode(pod()), b'{"request":'])
+def test_what_is_no_review_gets_a_client_error(webhook: Webhook, body: bytes) -> None:
+    """A body that is no review gets a status from 400 to 499."""
+    answer = webhook.send(body, CHANGES)
+    assert 400 <= answer.status < 500, answer
+
+
+@clause(PRACTICE_NAME, "injection", PRACTICE)
+def test_the_content_type_may_have_parameters(webhook: Webhook) -> None:
+    """The content type may have parameters."""
+    value = review(pod("device-a"))
+    answer = webhook.send(encode(value), CHANGES, content_type="application/json; charset=utf-8")
+    assert read_verdict(answer, value["request"]["uid"], may_patch=True).is_allowed
+
+
+# Pods that nobody writes by mistake: no server error, and the server lives on
+
+HOSTILE: dict[str, Object] = {
+    "no containers": pod("device-a") | {"spec": {"containers": []}},
+    "no spec": {key: value for key, value in pod("device-a").items() if key != "spec"},
+    "containers null": pod("device-a") | {"spec": {"containers": None}},
+    "a list of null": pod("[null]"),
+    "a list of lists": pod("[[]]"),
+    "deep": pod("[" * 50_000),
+    "100,000 commas": pod("," * 100_000),
+    "20,000 networks": pod(",".join(["device-a"] * 20_000)),
+    "NUL": pod("device-a\0"),
+    "a default network of null": pod(annotations={DEFAULT_NETWORK: "[null]"}),
+    "a quantity that is none": pod("device-a", container(resources={"limits": {RESOURCE_A: "many"}})),
+    "resources null": pod("device-a", container(resources=None)),
+    "a container without a name": pod("device-a", {"image": "a", "resources": {}}),
+    "a path in the name": pod([{"name": "../../../api/v1/secrets"}]),
+    "a path in the namespace": pod([{"name": "x", "namespace": "../../secrets"}]),
+}
+
+
+@clause(PRACTICE_NAME, "injection", PRACTICE)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_server_error(webhook: Webhook, name: str) -> None:
+    """A hostile pod is no server error, and the server goes on."""
+    answer = webhook.send(encode(review(HOSTILE[name])), CHANGES)
+    assert answer.status < 500, answer
+    assert admitted(webhook, pod("device-a")).resources()["limits"] == {RESOURCE_A: "1"}
+
+
+@clause(PRACTICE_NAME, "injection", PRACTICE)
+@pytest.mark.parametrize("text", ["a/b/c", "device-a@x@y", "Device_A", "[", '[{"name": 5}]', "device-a,,device-b"])
+def test_an_annotation_that_cannot_be_read_gets_a_verdict(webhook: Webhook, text: str) -> None:
+    """An annotation that cannot be read gets a verdict, and no resources.
+
+    NB: a status other than 200 is a failed call: the user reads none of its text, and Ignore lets the pod in.
+    """
+    injected = webhook.change(pod(text))
+    assert not injected.verdict.is_allowed or not injected.resources()["limits"], "networks of a text that has none"
+
+
+@clause(ADMISSION, "operations", MUST)
+@pytest.mark.parametrize("operation", ["UPDATE", "DELETE"])
+def test_other_operations_change_nothing(webhook: Webhook, operation: str) -> None:
+    """Operations other than CREATE change nothing."""
+    if operation not in webhook.operations[CHANGES]:
+        pytest.skip(f"the webhook is not registered for {operation} of pods")
+    thing = pod("device-a")
+    value = review(None if operation == "DELETE" else thing, operation=operation, old=thing)
+    assert webhook.answer(value, CHANGES).patch == []
+
+
+@clause(ADMISSION, "good-practice", SHOULD)
+@pytest.mark.parametrize(
+    "annotations", [{}, {"example.com/x": "y"}, {NETWORKS: ""}], ids=["none", "another", "empty"]
+)
+def test_a_pod_that_asks_for_nothing_has_no_patch(
+    webhook: Webhook, annotations: dict[str, str]
+) -> None:
+    """A pod without networks has no patch."""
+    injected = admitted(webhook, pod(annotations=annotations))
+    assert injected.verdict.patch == []
