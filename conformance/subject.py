@@ -7,7 +7,7 @@
       configuration: {cniVersion: 1.0.0, type: ..., kubeconfig: "{kubeconfig}", delegates: ["{defaultNetwork}"]}
     daemon: {command: [...], environment: {}, files: {path: content}, ready: {socket: path}}
     webhook: {address: ..., authority: file, definitions: {path, operations}, pods: ..., changes: ...}
-    deviations: [{tests: "npwgcore/test_x.py::test_y*", reason: ...}]
+    deviations: [{tests: ["npwgcore/test_x.py::test_y*", ...], reason: ...}]
 
 `$NAME` and `${NAME}` in a text are variables of the environment. The rig fills in `{name}` later; the names are those
 of `rig.node.Node.values`. A key that nobody reads is an error.
@@ -82,20 +82,22 @@ class Webhook:
     """The routes of a webhook, by `definitions`, `pods` and `changes`; one that is absent is not served.
 
     `address` is `host:port` of a webhook that runs already, and `authority` the file of the certificate's authority. Both
-    are "" if the suite starts the webhook, as the subject's daemon. `has_annotations`: its settings give the annotations
-    of `hooks.testcluster` to pods by label, within `settles_s` after its start.
+    are "" if the suite starts the webhook, as the subject's daemon. `objects`: what the API server has for it, besides the
+    cluster of `hooks.testcluster`. `has_annotations`: its settings give the annotations of `hooks.testcluster` to pods by
+    label, within `settles_s` after its start.
     """
 
     address: str
     authority: str
     routes: Mapping[str, Route]
+    objects: Sequence[Json]
     has_annotations: bool
     settles_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """Tests that are known to fail, by pattern, and why."""
+    """Tests that are known to fail, by name or pattern, and why."""
 
     tests: str
     reason: str
@@ -115,7 +117,7 @@ class Subject:
 
     def deviation_of(self, test: str) -> Deviation | None:
         """Return the deviation that a test belongs to."""
-        return next((one for one in self.deviations if fnmatch.fnmatchcase(test, one.tests)), None)
+        return next((one for one in self.deviations if one.tests == test or fnmatch.fnmatchcase(test, one.tests)), None)
 
 
 def load_subject(path: Path) -> Subject:
@@ -144,7 +146,7 @@ def _read(here: Path, value: object) -> Subject:
         plugin=_plugin(_mapping(root["plugin"], "plugin")) if "plugin" in root else None,
         daemon=_daemon(_mapping(root["daemon"], "daemon")) if "daemon" in root else None,
         webhook=_webhook(_mapping(root["webhook"], "webhook")) if "webhook" in root else None,
-        deviations=[_deviation(one) for one in _list(root.get("deviations") or [], "deviations")],
+        deviations=[each for one in _list(root.get("deviations") or [], "deviations") for each in _deviations(one)],
     )
 
 
@@ -154,7 +156,7 @@ def _implementation(value: Json) -> Implementation:
         organization=_text(value, "implementation.organization"),
         project=_text(value, "implementation.project"),
         url=_text(value, "implementation.url"),
-        version=str(value.get("version") or ""),
+        version=str(expand(value.get("version") or "")),
         version_command=_words(value.get("versionCommand") or [], "implementation.versionCommand"),
         contact=_words(value.get("contact") or [], "implementation.contact"),
     )
@@ -186,11 +188,12 @@ ROUTES = ("definitions", "pods", "changes")
 
 
 def _webhook(value: Json) -> Webhook:
-    _known(value, "webhook.", "address", "authority", "annotationsByLabel", "settlesSeconds", *ROUTES)
+    _known(value, "webhook.", "address", "authority", "objects", "annotationsByLabel", "settlesSeconds", *ROUTES)
     made = Webhook(
         address=str(expand(value.get("address", ""))),
         authority=str(expand(value.get("authority", ""))),
         routes={name: _route(_mapping(value[name], f"webhook.{name}"), name) for name in ROUTES if name in value},
+        objects=[expand(_mapping(one, "webhook.objects[]")) for one in _list(value.get("objects") or [], "webhook.objects")],
         has_annotations=bool(value.get("annotationsByLabel", False)),
         settles_s=float(value.get("settlesSeconds", 1)),
     )
@@ -205,10 +208,13 @@ def _route(value: Json, name: str) -> Route:
     return Route(path=_text(value, f"webhook.{name}.path"), operations=operations)
 
 
-def _deviation(value: object) -> Deviation:
+def _deviations(value: object) -> list[Deviation]:
     one = _mapping(value, "deviations[]")
     _known(one, "deviations[].", "tests", "reason")
-    return Deviation(tests=_text(one, "deviations[].tests"), reason=_text(one, "deviations[].reason"))
+    reason = _text(one, "deviations[].reason")
+    tests = one.get("tests")
+    names = tests if isinstance(tests, list) else [_text(one, "deviations[].tests")]
+    return [Deviation(tests=str(name), reason=reason) for name in names]
 
 
 def expand(value: Any) -> Any:

@@ -47,6 +47,10 @@ def running(subject: Subject, folder: Path) -> Iterator[Webhook]:
             api.put_namespace(name)
         for each in testcluster.definitions():
             api.put(NETWORKS, each)
+        for each in subject.webhook.objects:
+            path = f"/{'api' if each['apiVersion'] == 'v1' else 'apis'}/{each['apiVersion']}/{each['kind'].lower()}s"
+            api.serve(path)
+            api.put(path, each)
         keys, port, other = make_keys(), *_free_ports()
         values = _write_files(folder, api, keys) | {"webhookPort": str(port), "probePort": str(other)}
         values |= {"here": str(subject.here), "python": os.environ.get("CONFORMANCE_PYTHON", "python3")}

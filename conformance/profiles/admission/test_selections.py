@@ -39,7 +39,9 @@ def test_a_pod_that_asks_for_nothing(webhook: Webhook, annotations: dict[str, st
 
 @clause(NPWG, "4.1.1", MUST)
 @pytest.mark.parametrize(
-    "text", ["bridge", "bridge,bridge-2", "bridge, bridge-2", " bridge ", "bridge,\n  bridge-2\n", "on-disk"]
+    "text",
+    ["bridge", "bridge,bridge-2", "bridge, bridge-2", " bridge ", "bridge,\n  bridge-2\n", "on-disk"],
+    ids=["one", "two", "a space between", "spaces around", "lines", "no configuration"],
 )
 def test_the_comma_form(webhook: Webhook, text: str) -> None:
     """The comma form is admitted."""
@@ -47,7 +49,9 @@ def test_the_comma_form(webhook: Webhook, text: str) -> None:
 
 
 @clause(NPWG, "4.1.1", MUST)
-@pytest.mark.parametrize("text", ["{}/bridge", "bridge-2,{}/bridge", "{}/bridge,{}/bridge-2"])
+@pytest.mark.parametrize(
+    "text", ["{}/bridge", "bridge-2,{}/bridge", "{}/bridge,{}/bridge-2"], ids=["one", "the second", "two"]
+)
 def test_the_comma_form_with_the_pods_own_namespace(webhook: Webhook, text: str) -> None:
     """The comma form with the pod's own namespace is admitted."""
     admit(webhook, pod(text.format(NAMESPACE, NAMESPACE)))
@@ -128,7 +132,9 @@ def test_the_json_form(webhook: Webhook, text: str) -> None:
 
 @clause(NPWG, "4.2", MUST)
 @pytest.mark.parametrize(
-    "networks", ["bridge,bridge", [{"name": "bridge"}, {"name": "bridge"}, {"name": "bridge", "interface": "x1"}]]
+    "networks",
+    ["bridge,bridge", [{"name": "bridge"}, {"name": "bridge"}, {"name": "bridge", "interface": "x1"}]],
+    ids=["comma", "json"],
 )
 def test_one_network_several_times(webhook: Webhook, networks: object) -> None:
     """One network several times is admitted."""

@@ -32,7 +32,6 @@ PODS: dict[str, Object] = {
     "one network": pod("device-a"),
     "two networks": pod("device-a,device-b"),
     "JSON form": pod([{"name": "device-a"}, {"name": "device-b", "interface": "x1"}]),
-    "no resources object": pod("device-a", {"name": "app", "image": "a"}),
     "requests only": pod("device-a", container(resources={"requests": {"cpu": "1"}})),
     "limits only": pod("device-a", container(resources={"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}})),
     "the resource is there": pod(
@@ -237,7 +236,11 @@ def test_another_method_is_refused(webhook: Webhook, method: str) -> None:
 
 
 @clause(PRACTICE_NAME, "injection", PRACTICE)
-@pytest.mark.parametrize("body", [b"", b"hello", b"[]", b"null", b"{}", encode(pod()), b'{"request":'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"hello", b"[]", b"null", b"{}", encode(pod()), b'{"request":'],
+    ids=["empty", "text", "list", "null", "an object", "a pod", "half"],
+)
 def test_what_is_no_review_gets_a_client_error(webhook: Webhook, body: bytes) -> None:
     """A body that is no review gets a status from 400 to 499."""
     answer = webhook.send(body, CHANGES)
@@ -283,7 +286,11 @@ def test_no_server_error(webhook: Webhook, name: str) -> None:
 
 
 @clause(PRACTICE_NAME, "injection", PRACTICE)
-@pytest.mark.parametrize("text", ["a/b/c", "device-a@x@y", "Device_A", "[", '[{"name": 5}]', "device-a,,device-b"])
+@pytest.mark.parametrize(
+    "text",
+    ["a/b/c", "device-a@x@y", "Device_A", "[", '[{"name": 5}]', "device-a,,device-b"],
+    ids=["two slashes", "two at signs", "capitals", "not closed", "a number", "an empty item"],
+)
 def test_an_annotation_that_cannot_be_read_gets_a_verdict(webhook: Webhook, text: str) -> None:
     """An annotation that cannot be read gets a verdict, and no resources.
 

@@ -54,7 +54,11 @@ def test_the_first_container_gets_what_the_networks_need(webhook: Webhook, name:
 
 
 @clause(NRI, "resource-name", SHOULD)
-@pytest.mark.parametrize("networks", ["bridge", "bridge,bridge-2", "on-disk", [{"name": "bridge"}]])
+@pytest.mark.parametrize(
+    "networks",
+    ["bridge", "bridge,bridge-2", "on-disk", [{"name": "bridge"}]],
+    ids=["one", "two", "no configuration", "json"],
+)
 def test_networks_without_a_resource_need_none(webhook: Webhook, networks: object) -> None:
     """Networks without a resource need none."""
     injected = admitted(webhook, pod(networks))
@@ -113,6 +117,7 @@ def test_init_containers_get_nothing(webhook: Webhook) -> None:
 @pytest.mark.parametrize(
     ("networks", "needed"),
     [("device-by-other-key", {RESOURCE_C: "1"}), ("device-by-other-key,device-a", {RESOURCE_C: "1", RESOURCE_A: "1"})],
+    ids=["alone", "beside the first"],
 )
 def test_a_second_annotation_names_resources(
     webhook: Webhook, networks: str, needed: dict[str, str]
@@ -135,7 +140,11 @@ def test_the_default_network_of_a_pod_counts(webhook: Webhook, networks: str | N
 
 
 @clause(NPWG, "3.4.1", SHOULD)
-@pytest.mark.parametrize("networks", ["missing", "device-a,missing", [{"name": "device-a", "namespace": OTHER_NAMESPACE}]])
+@pytest.mark.parametrize(
+    "networks",
+    ["missing", "device-a,missing", [{"name": "device-a", "namespace": OTHER_NAMESPACE}]],
+    ids=["alone", "second", "another namespace"],
+)
 def test_a_missing_definition_needs_nothing(webhook: Webhook, networks: object) -> None:
     """A network without a definition needs nothing.
 

@@ -43,6 +43,7 @@ def admitted(webhook: Webhook, thing: Object) -> Injected:
         ([{"name": "on-rack"}], RACK),
         ("bridge", {}),
     ],
+    ids=["value", "white space", "no value", "two", "one twice", "beside a resource", "json", "none"],
 )
 def test_the_label_of_a_definition(
     webhook: Webhook, networks: object, expected: dict[str, str]
@@ -52,7 +53,7 @@ def test_the_label_of_a_definition(
 
 
 @clause(NRI, "node-selector", SHOULD)
-@pytest.mark.parametrize("own", [{"example.com/zone": "z"}, RACK, RACK | {"a": "b"}])
+@pytest.mark.parametrize("own", [{"example.com/zone": "z"}, RACK, RACK | {"a": "b"}], ids=["other", "same", "both"])
 def test_the_selector_of_the_pod_stays(webhook: Webhook, own: dict[str, str]) -> None:
     """The node selector of the pod stays."""
     assert admitted(webhook, pod("on-rack", nodeSelector=own)).pod["spec"]["nodeSelector"] == own | RACK

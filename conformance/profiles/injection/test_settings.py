@@ -27,7 +27,11 @@ def test_a_label_gives_a_network(webhook: Webhook, value: str) -> None:
 
 
 @clause(NRI, "user-defined", SHOULD)
-@pytest.mark.parametrize("labels", [{}, {INJECTING_LABEL: "false"}, {INJECTING_LABEL: ""}, {"app": "true"}])
+@pytest.mark.parametrize(
+    "labels",
+    [{}, {INJECTING_LABEL: "false"}, {INJECTING_LABEL: ""}, {"app": "true"}],
+    ids=["none", "false", "empty", "another"],
+)
 def test_other_labels_give_nothing(webhook: Webhook, labels: dict[str, str]) -> None:
     """Other labels, and other values, give nothing."""
     thing = pod(labels=labels)
