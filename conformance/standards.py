@@ -14,7 +14,7 @@ PRACTICE_NAME = "practice"
 TITLES: Mapping[str, str] = {
     NPWG: "NPWG multi-net-spec v1.3, sections 3 to 7",
     CNI: "CNI specification 1.1, sections 1 to 5",
-    ADMISSION: "Kubernetes 1.36: admission.k8s.io/v1, \"Dynamic Admission Control\" and its good practices",
+    ADMISSION: 'Kubernetes 1.36: admission.k8s.io/v1, "Dynamic Admission Control" and its good practices',
     RFC6902: "RFC 6902, JSON Patch",
     NRI: "network-resources-injector: what its README documents",
     PRACTICE_NAME: "Practice: what operators need, and no standard says",

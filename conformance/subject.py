@@ -81,10 +81,10 @@ class Route:
 class Webhook:
     """The routes of a webhook, by `definitions`, `pods` and `changes`; one that is absent is not served.
 
-    `address` is `host:port` of a webhook that runs already, and `authority` the file of the certificate's authority. Both
-    are "" if the suite starts the webhook, as the subject's daemon. `objects`: what the API server has for it, besides the
-    cluster of `hooks.testcluster`. `has_annotations`: its settings give the annotations of `hooks.testcluster` to pods by
-    label, within `settles_s` after its start.
+    `address` is `host:port` of a webhook that runs already, and `authority` the file of the certificate's authority.
+    Both are "" if the suite starts the webhook, as the subject's daemon. `objects`: what the API server has for it,
+    besides the cluster of `hooks.testcluster`. `has_annotations`: its settings give the annotations of that module to
+    pods by label, within `settles_s` after its start.
     """
 
     address: str
@@ -193,7 +193,9 @@ def _webhook(value: Json) -> Webhook:
         address=str(expand(value.get("address", ""))),
         authority=str(expand(value.get("authority", ""))),
         routes={name: _route(_mapping(value[name], f"webhook.{name}"), name) for name in ROUTES if name in value},
-        objects=[expand(_mapping(one, "webhook.objects[]")) for one in _list(value.get("objects") or [], "webhook.objects")],
+        objects=[
+            expand(_mapping(one, "webhook.objects[]")) for one in _list(value.get("objects") or [], "webhook.objects")
+        ],
         has_annotations=bool(value.get("annotationsByLabel", False)),
         settles_s=float(value.get("settlesSeconds", 1)),
     )

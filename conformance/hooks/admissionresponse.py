@@ -38,7 +38,7 @@ class Verdict(NamedTuple):
 
 def read_review(answer: Answer) -> dict[str, Any]:
     """Return the AdmissionReview of an answer; fails unless the status is 200 and the body is one."""
-    assert answer.status == 200, f"the status of an answered review is 200, not {answer}"  # noqa: PLR2004
+    assert answer.status == 200, f"the status of an answered review is 200, not {answer}"
     try:
         value = json.loads(answer.body)
     except ValueError as error:

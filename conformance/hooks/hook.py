@@ -57,6 +57,11 @@ class Webhook:
             pytest.skip("the webhook runs in a cluster of its own")
         return self._add(annotations)
 
+    def needs_operation(self, kind: str, operation: str) -> None:
+        """Skip the test unless the webhook is registered for an operation on a kind."""
+        if operation not in self.operations.get(kind, ()):
+            pytest.skip(f"the webhook is not registered for {operation} of {kind}")
+
     def send(self, body: bytes, kind: str, **fields: Any) -> Answer:
         """Send the bytes of a review of a kind."""
         return self.caller.send(self.paths[kind] + QUERY, body, **fields)

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,9 +36,9 @@ def running(subject: Subject, folder: Path) -> Iterator[Webhook]:
     paths = {kind: route.path for kind, route in routes.items()}
     operations = {kind: tuple(route.operations) for kind, route in routes.items()}
     if subject.webhook.address:
-        host, _, port = subject.webhook.address.rpartition(":")
-        caller = Caller(int(port), Path(subject.webhook.authority).read_text(encoding="utf-8"), host=host)
-        yield Webhook(caller, paths, operations)
+        host, _, text = subject.webhook.address.rpartition(":")
+        authority = Path(subject.webhook.authority).read_text(encoding="utf-8")
+        yield Webhook(Caller(int(text), authority, host=host), paths, operations)
         return
     if subject.daemon is None:
         raise SubjectError("webhook: it needs an `address`, or a `daemon` that the suite starts")
@@ -53,7 +54,7 @@ def running(subject: Subject, folder: Path) -> Iterator[Webhook]:
             api.put(path, each)
         keys, port, other = make_keys(), *_free_ports()
         values = _write_files(folder, api, keys) | {"webhookPort": str(port), "probePort": str(other)}
-        values |= {"here": str(subject.here), "python": os.environ.get("CONFORMANCE_PYTHON", "python3")}
+        values |= {"here": str(subject.here), "python": os.environ.get("CONFORMANCE_PYTHON", sys.executable)}
         daemon = RunningDaemon(subject.daemon, values, folder / "daemon.log")
         stack.callback(daemon.stop)
         daemon.start()

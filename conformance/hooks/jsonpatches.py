@@ -64,18 +64,25 @@ def _apply_one(operation: Any, document: Any) -> Any:
     if needed is not None and needed not in operation:
         raise PatchError(f"{name} has the member {needed!r}")
     path = tokens_of(operation.get("path"))
-    if name == "test":
-        if _get(document, path) != operation["value"]:
-            raise PatchError("the value differs")
-        return document
+    if needed == "from":
+        return _transfer(name, document, tokens_of(operation["from"]), path)
     if name == "remove":
         return _remove(document, path)
-    if name == "replace":
-        _get(document, path)
-        return _put(document, path, operation["value"], is_new=False)
+    return _with_value(name, document, path, operation["value"])
+
+
+def _with_value(name: str, document: Any, path: Sequence[str], value: Any) -> Any:
     if name == "add":
-        return _put(document, path, operation["value"], is_new=True)
-    source = tokens_of(operation["from"])
+        return _put(document, path, value, is_new=True)
+    known = _get(document, path)
+    if name == "replace":
+        return _put(document, path, value, is_new=False)
+    if known != value:
+        raise PatchError("the value differs")
+    return document
+
+
+def _transfer(name: str, document: Any, source: Sequence[str], path: Sequence[str]) -> Any:
     value = copy.deepcopy(_get(document, source))
     if name == "move":
         if path[: len(source)] == source and len(path) > len(source):

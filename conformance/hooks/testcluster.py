@@ -35,7 +35,7 @@ def chain(name: str, *plugins: Mapping[str, Any], version: str = "1.0.0") -> dic
 
 _ALL = {"ips": True, "mac": True, "portMappings": True, "bandwidth": True}
 _FULL = chain("full", {"type": "awesome-plugin", "capabilities": _ALL})
-"""NB: a plugin of nobody. Of a known one, a webhook may know that it fails with some requests that the standard allows."""
+"""NB: nobody has this plugin. A webhook may know of others that they fail with requests that the standard allows."""
 _INFINIBAND = single("infiniband", {"type": "awesome-plugin", "capabilities": {"infinibandGUID": True}})
 
 _WITH_ANNOTATIONS: Mapping[str, Mapping[str, str]] = {

@@ -1,4 +1,4 @@
-"""Definitions whose configuration no runtime can load: pods that use them never start, so a webhook should refuse them."""
+"""Definitions whose configuration no runtime can load: a pod that uses one never starts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from conformance.clauses import PRACTICE, SHOULD, clause
-from conformance.hooks.samples import Object, definition
 from conformance.hooks.hook import Webhook
+from conformance.hooks.samples import Object, definition
 from conformance.hooks.testcluster import chain, single
 from conformance.standards import CNI, NPWG, PRACTICE_NAME
 

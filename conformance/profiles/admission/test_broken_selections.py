@@ -1,7 +1,7 @@
 """Annotations that the standard calls invalid: the pod would start without its networks, or never.
 
-The standard says that an implementation ignores such an annotation (4.1.2.1.3 and others). A webhook that refuses the pod
-tells its author at once, so each of these is a SHOULD.
+The standard says that an implementation ignores such an annotation (4.1.2.1.3 and others). A webhook that refuses the
+pod tells its author at once, so each of these is a SHOULD.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from conformance.clauses import PRACTICE, SHOULD, clause
-from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, Object, pod
 from conformance.hooks.hook import Webhook
+from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, Object, pod
 from conformance.standards import NPWG, PRACTICE_NAME
 
 pytestmark = pytest.mark.usefixtures("judges_pods")
@@ -163,14 +163,23 @@ def test_one_interface_for_two_networks(webhook: Webhook, networks: object) -> N
 @clause(NPWG, "4.1.2.1.9", SHOULD)
 def test_two_default_routes(webhook: Webhook) -> None:
     """Two default routes are refused."""
-    elements = [{"name": "bridge", "default-route": ["10.40.0.1"]}, {"name": "bridge-2", "default-route": ["10.40.0.2"]}]
+    elements = [
+        {"name": "bridge", "default-route": ["10.40.0.1"]},
+        {"name": "bridge-2", "default-route": ["10.40.0.2"]},
+    ]
     refuse(webhook, pod(elements))
 
 
 @clause(NPWG, "3.4.1", SHOULD)
 @pytest.mark.parametrize(
     "networks",
-    ["missing", "bridge,missing", f"{NAMESPACE}/missing", [{"name": "missing"}], [{"name": "bridge", "namespace": "none"}]],
+    [
+        "missing",
+        "bridge,missing",
+        f"{NAMESPACE}/missing",
+        [{"name": "missing"}],
+        [{"name": "bridge", "namespace": "none"}],
+    ],
     ids=["alone", "second", "namespace", "json", "no namespace"],
 )
 def test_a_definition_that_is_missing(webhook: Webhook, networks: object) -> None:

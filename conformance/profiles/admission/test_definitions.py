@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from conformance.clauses import MUST, clause
-from conformance.hooks.samples import ABSENT, Object, definition
 from conformance.hooks.hook import Webhook
+from conformance.hooks.samples import ABSENT, Object, definition
 from conformance.hooks.testcluster import chain, single
 from conformance.standards import CNI, NPWG
 
@@ -85,7 +85,9 @@ def test_every_label_is_a_name(webhook: Webhook, name: str) -> None:
 def test_every_version(webhook: Webhook, version: str, form: str) -> None:
     """Every version of CNI since 0.3.0 is admitted."""
     plugin = _BRIDGE | {"ipam": _IPAM}
-    admit(webhook, definition(chain("net", plugin, version=version) if form == "list" else single("net", plugin, version)))
+    admit(
+        webhook, definition(chain("net", plugin, version=version) if form == "list" else single("net", plugin, version))
+    )
 
 
 RIGHT: dict[str, Any] = {
@@ -98,7 +100,9 @@ RIGHT: dict[str, Any] = {
     "no IPAM": single("net", _BRIDGE | {"ipam": {}}),
     "capabilities": single("net", _BRIDGE | {"ipam": {"type": "static"}, "capabilities": {"ips": True, "mac": False}}),
     "args": single("net", {"type": "awesome-plugin", "args": {"cni": {"ips": ["10.0.0.9/24"]}}}),
-    "the same plugin twice": chain("net", _BRIDGE, {"type": "tuning", "mtu": 1400}, {"type": "tuning", "promisc": True}),
+    "the same plugin twice": chain(
+        "net", _BRIDGE, {"type": "tuning", "mtu": 1400}, {"type": "tuning", "promisc": True}
+    ),
     "an unknown type": single("net", {"type": "acme-super-net.v2"}),
     "escapes": '{"cniVersion": "0.3.1", "name": "net", "type": "\\u0062ridge", "bridge": "br\\u002d0"}',
     "white space": '\n\t {"cniVersion": "0.3.1",\r\n "name": "net", "type": "bridge"} \n\n',

@@ -14,8 +14,8 @@ from conformance.clauses import MUST, PRACTICE, SHOULD, clause
 from conformance.hooks.admissionresponse import read_review, read_verdict
 from conformance.hooks.calls import JSON, Answer, NoAnswerError, exchange
 from conformance.hooks.envelopes import encode, review
-from conformance.hooks.samples import POD, Object, definition, pod
 from conformance.hooks.hook import PODS, QUERY, Webhook
+from conformance.hooks.samples import POD, Object, definition, pod
 from conformance.hooks.testcluster import single
 from conformance.standards import ADMISSION, PRACTICE_NAME
 
@@ -135,6 +135,7 @@ def test_one_connection_carries_many_reviews(webhook: Webhook, judged: str) -> N
 @clause(ADMISSION, "request", MUST)
 def test_reviews_at_the_same_time_do_not_mix(webhook: Webhook, judged: str) -> None:
     """Reviews at the same time get their own verdicts."""
+
     def ask(number: int) -> tuple[bool, bool]:
         thing = right(judged) if number % 2 else wrong(judged)
         return webhook.judge(thing).is_allowed, bool(number % 2)
@@ -230,8 +231,8 @@ def test_a_client_that_stops_in_its_body_hinders_nobody(webhook: Webhook, judged
         for _ in range(8):
             plain = socket.create_connection((webhook.caller.host, webhook.caller.port), timeout=5)
             stalled.append(webhook.caller.context.wrap_socket(plain, server_hostname=webhook.caller.host))
-            head = f"POST {webhook.paths[judged]} HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: 99\r\n\r\n"
-            stalled[-1].sendall(head.encode() + b"{")
+            head = [f"POST {webhook.paths[judged]} HTTP/1.1", "Host: x", f"Content-Type: {JSON}", "Content-Length: 99"]
+            stalled[-1].sendall("\r\n".join([*head, "", "{"]).encode())
         assert webhook.judge(right(judged)).is_allowed
     finally:
         for each in stalled:
@@ -241,15 +242,19 @@ def test_a_client_that_stops_in_its_body_hinders_nobody(webhook: Webhook, judged
 @clause(PRACTICE_NAME, "admission", PRACTICE)
 def test_tls_before_1_2_is_refused(webhook: Webhook) -> None:
     """TLS 1.1 is refused."""
+    if not ssl.HAS_TLSv1_1:
+        pytest.skip("this Python cannot speak TLS 1.1")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the old version is what is tested
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with socket.create_connection((webhook.caller.host, webhook.caller.port), timeout=10) as plain:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            context.wrap_socket(plain)
+    with (
+        socket.create_connection((webhook.caller.host, webhook.caller.port), timeout=10) as plain,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+    ):
+        context.wrap_socket(plain)
 
 
 # Operations
@@ -260,8 +265,7 @@ CONNECT_OPTIONS = {"kind": "PodExecOptions", "apiVersion": "v1", "command": ["sh
 @clause(ADMISSION, "operations", MUST)
 def test_a_delete_is_allowed(webhook: Webhook, judged: str) -> None:
     """A DELETE, which has no object, is allowed."""
-    if "DELETE" not in webhook.operations[judged]:
-        pytest.skip(f"the webhook is not registered for DELETE of {judged}")
+    webhook.needs_operation(judged, "DELETE")
     verdict = webhook.judge(None, operation="DELETE", old=right(judged))
     assert verdict.is_allowed, verdict
 
@@ -269,8 +273,7 @@ def test_a_delete_is_allowed(webhook: Webhook, judged: str) -> None:
 @clause(ADMISSION, "operations", MUST)
 def test_a_delete_of_a_wrong_object_is_allowed(webhook: Webhook, judged: str) -> None:
     """A DELETE of an object that is wrong is allowed."""
-    if "DELETE" not in webhook.operations[judged]:
-        pytest.skip(f"the webhook is not registered for DELETE of {judged}")
+    webhook.needs_operation(judged, "DELETE")
     verdict = webhook.judge(None, operation="DELETE", old=wrong(judged))
     assert verdict.is_allowed, verdict
 
@@ -278,8 +281,7 @@ def test_a_delete_of_a_wrong_object_is_allowed(webhook: Webhook, judged: str) ->
 @clause(ADMISSION, "operations", MUST)
 def test_a_connect_is_allowed(webhook: Webhook) -> None:
     """A CONNECT, such as exec into a pod, is allowed."""
-    if PODS not in webhook.paths or "CONNECT" not in webhook.operations[PODS]:
-        pytest.skip("the webhook is not registered for CONNECT of pods")
+    webhook.needs_operation(PODS, "CONNECT")
     value = review(CONNECT_OPTIONS, operation="CONNECT", kind=POD._replace(kind="PodExecOptions"))
     value["request"] |= {"subResource": "exec", "name": "web", "namespace": "conformance"}
     verdict = webhook.answer(value, PODS)
@@ -289,8 +291,7 @@ def test_a_connect_is_allowed(webhook: Webhook) -> None:
 @clause(ADMISSION, "operations", MUST)
 def test_an_update_to_something_right_is_allowed(webhook: Webhook, judged: str) -> None:
     """An UPDATE that repairs an object is allowed."""
-    if "UPDATE" not in webhook.operations[judged]:
-        pytest.skip(f"the webhook is not registered for UPDATE of {judged}")
+    webhook.needs_operation(judged, "UPDATE")
     verdict = webhook.judge(right(judged), operation="UPDATE", old=wrong(judged))
     assert verdict.is_allowed, verdict
 
@@ -298,8 +299,7 @@ def test_an_update_to_something_right_is_allowed(webhook: Webhook, judged: str) 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
 def test_an_update_to_something_wrong_is_refused(webhook: Webhook, judged: str) -> None:
     """An UPDATE that breaks an object is refused."""
-    if "UPDATE" not in webhook.operations[judged]:
-        pytest.skip(f"the webhook is not registered for UPDATE of {judged}")
+    webhook.needs_operation(judged, "UPDATE")
     verdict = webhook.judge(wrong(judged), operation="UPDATE", old=right(judged))
     assert not verdict.is_allowed
 
@@ -308,8 +308,7 @@ def test_an_update_to_something_wrong_is_refused(webhook: Webhook, judged: str) 
 @pytest.mark.parametrize("change", ["a label", "a finalizer that goes", "nothing"])
 def test_an_update_that_leaves_a_wrong_object_as_it_was_is_allowed(webhook: Webhook, judged: str, change: str) -> None:
     """An UPDATE that leaves the fault as it was is allowed."""
-    if "UPDATE" not in webhook.operations[judged]:
-        pytest.skip(f"the webhook is not registered for UPDATE of {judged}")
+    webhook.needs_operation(judged, "UPDATE")
     old, new = wrong(judged), wrong(judged)
     if change == "a label":
         new["metadata"]["labels"] = {"touched": "yes"}

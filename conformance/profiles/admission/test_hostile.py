@@ -14,8 +14,8 @@ import pytest
 
 from conformance.clauses import MUST, PRACTICE, clause
 from conformance.hooks.envelopes import encode, review
-from conformance.hooks.samples import NETWORKS, Object, definition, pod
 from conformance.hooks.hook import DEFINITIONS, PODS, Webhook
+from conformance.hooks.samples import NETWORKS, Object, definition, pod
 from conformance.hooks.testcluster import chain, single
 from conformance.standards import ADMISSION, PRACTICE_NAME
 

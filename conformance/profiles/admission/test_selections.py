@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.clauses import MUST, PRACTICE, clause
+from conformance.hooks.hook import PODS, Webhook
 from conformance.hooks.samples import (
     DEFAULT_NETWORK,
     NAMESPACE,
@@ -18,7 +19,6 @@ from conformance.hooks.samples import (
     container,
     pod,
 )
-from conformance.hooks.hook import PODS, Webhook
 from conformance.standards import ADMISSION, NPWG, PRACTICE_NAME
 
 pytestmark = pytest.mark.usefixtures("judges_pods")
@@ -202,8 +202,7 @@ def test_a_pod_in_the_network_of_its_node(webhook: Webhook, annotations: dict[st
 @pytest.mark.parametrize("subresource", ["status", "ephemeralcontainers", "resize"])
 def test_an_update_of_a_subresource(webhook: Webhook, subresource: str) -> None:
     """An UPDATE of a subresource is admitted."""
-    if "UPDATE" not in webhook.operations[PODS]:
-        pytest.skip("the webhook is not registered for UPDATE of pods")
+    webhook.needs_operation(PODS, "UPDATE")
     old, new = pod("bridge"), pod("bridge")
     new["status"]["phase"] = "Running"
     admit(webhook, new, operation="UPDATE", old=old, subResource=subresource)
@@ -224,8 +223,7 @@ def test_a_binding(webhook: Webhook) -> None:
 @clause(PRACTICE_NAME, "admission", PRACTICE)
 def test_a_pod_that_is_being_deleted(webhook: Webhook) -> None:
     """An UPDATE of a pod that is being deleted is admitted, whatever it asked for."""
-    if "UPDATE" not in webhook.operations[PODS]:
-        pytest.skip("the webhook is not registered for UPDATE of pods")
+    webhook.needs_operation(PODS, "UPDATE")
     old, new = pod("gone-since-long"), pod("gone-since-long")
     for each in (old, new):
         each["metadata"]["deletionTimestamp"] = "2026-11-23T18:00:00Z"
@@ -236,8 +234,7 @@ def test_a_pod_that_is_being_deleted(webhook: Webhook) -> None:
 @clause(PRACTICE_NAME, "admission", PRACTICE)
 def test_a_status_that_a_node_writes(webhook: Webhook) -> None:
     """A network-status that a node writes is admitted."""
-    if "UPDATE" not in webhook.operations[PODS]:
-        pytest.skip("the webhook is not registered for UPDATE of pods")
+    webhook.needs_operation(PODS, "UPDATE")
     old, new = pod("bridge"), pod("bridge")
     status = [{"name": "cluster", "interface": "eth0", "ips": ["10.0.0.7"], "default": True, "dns": {}}]
     new["metadata"]["annotations"]["k8s.v1.cni.cncf.io/network-status"] = json.dumps(status)

@@ -11,8 +11,8 @@ from conformance.clauses import MUST, PRACTICE, SHOULD, clause
 from conformance.hooks.admissionresponse import read_review, read_verdict
 from conformance.hooks.calls import JSON
 from conformance.hooks.envelopes import encode, review
-from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, NETWORKS, Object, container, pod
 from conformance.hooks.hook import CHANGES, Injected, Webhook
+from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, NETWORKS, Object, container, pod
 from conformance.hooks.testcluster import RESOURCE_A
 from conformance.standards import ADMISSION, PRACTICE_NAME, RFC6902
 
@@ -45,7 +45,9 @@ PODS: dict[str, Object] = {
     "no labels": pod("device-a", labels={}),
     "hugepages": pod(
         "device-a",
-        container(resources={"limits": {"hugepages-1Gi": "2Gi"}, "requests": {"hugepages-1Gi": "2Gi", "memory": "1Gi"}}),
+        container(
+            resources={"limits": {"hugepages-1Gi": "2Gi"}, "requests": {"hugepages-1Gi": "2Gi", "memory": "1Gi"}}
+        ),
     ),
     "an environment": pod("device-a", container(env=[{"name": "A", "value": "b"}])),
     "network information": pod(
@@ -200,6 +202,7 @@ def test_a_pod_of_2_mib(webhook: Webhook) -> None:
 @clause(ADMISSION, "response.uid", MUST)
 def test_reviews_at_the_same_time_do_not_mix(webhook: Webhook) -> None:
     """Reviews at the same time get their own patches."""
+
     def ask(number: int) -> tuple[int, dict[str, str]]:
         count = number % 5 + 1
         return count, admitted(webhook, pod(",".join(["device-a"] * count))).resources()["limits"]
@@ -238,8 +241,8 @@ def test_another_method_is_refused(webhook: Webhook, method: str) -> None:
 @clause(PRACTICE_NAME, "injection", PRACTICE)
 @pytest.mark.parametrize(
     "body",
-    [b"", b"hello", b"[]", b"null", b"{}", encode(pod()), b'{"request":'],
-    ids=["empty", "text", "list", "null", "an object", "a pod", "half"],
+    [b"", b"hello", b"[]", b"null", b"{}", encode(pod()), b'{"request":', encode(review(pod()) | {"request": None})],
+    ids=["empty", "text", "list", "null", "an object", "a pod", "half", "no request"],
 )
 def test_what_is_no_review_gets_a_client_error(webhook: Webhook, body: bytes) -> None:
     """A body that is no review gets a status from 400 to 499."""
@@ -264,7 +267,7 @@ HOSTILE: dict[str, Object] = {
     "a list of null": pod("[null]"),
     "a list of lists": pod("[[]]"),
     "deep": pod("[" * 50_000),
-    "100,000 commas": pod("," * 100_000),
+    "1,000 commas": pod("," * 1_000),
     "20,000 networks": pod(",".join(["device-a"] * 20_000)),
     "NUL": pod("device-a\0"),
     "a default network of null": pod(annotations={DEFAULT_NETWORK: "[null]"}),
@@ -304,20 +307,15 @@ def test_an_annotation_that_cannot_be_read_gets_a_verdict(webhook: Webhook, text
 @pytest.mark.parametrize("operation", ["UPDATE", "DELETE"])
 def test_other_operations_change_nothing(webhook: Webhook, operation: str) -> None:
     """Operations other than CREATE change nothing."""
-    if operation not in webhook.operations[CHANGES]:
-        pytest.skip(f"the webhook is not registered for {operation} of pods")
+    webhook.needs_operation(CHANGES, operation)
     thing = pod("device-a")
     value = review(None if operation == "DELETE" else thing, operation=operation, old=thing)
     assert webhook.answer(value, CHANGES).patch == []
 
 
 @clause(ADMISSION, "good-practice", SHOULD)
-@pytest.mark.parametrize(
-    "annotations", [{}, {"example.com/x": "y"}, {NETWORKS: ""}], ids=["none", "another", "empty"]
-)
-def test_a_pod_that_asks_for_nothing_has_no_patch(
-    webhook: Webhook, annotations: dict[str, str]
-) -> None:
+@pytest.mark.parametrize("annotations", [{}, {"example.com/x": "y"}, {NETWORKS: ""}], ids=["none", "another", "empty"])
+def test_a_pod_that_asks_for_nothing_has_no_patch(webhook: Webhook, annotations: dict[str, str]) -> None:
     """A pod without networks has no patch."""
     injected = admitted(webhook, pod(annotations=annotations))
     assert injected.verdict.patch == []

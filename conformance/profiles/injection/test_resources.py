@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from conformance.clauses import MUST, PRACTICE, SHOULD, clause
-from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, OTHER_NAMESPACE, Object, container, pod
 from conformance.hooks.hook import Injected, Webhook
+from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, OTHER_NAMESPACE, Object, container, pod
 from conformance.hooks.testcluster import RESOURCE_A, RESOURCE_B, RESOURCE_C
 from conformance.standards import ADMISSION, NPWG, NRI, PRACTICE_NAME
 
@@ -107,7 +107,9 @@ def test_an_amount_that_is_too_small_is_raised_or_told(webhook: Webhook) -> None
 @clause(NRI, "resource-name", SHOULD)
 def test_init_containers_get_nothing(webhook: Webhook) -> None:
     """Init containers get nothing."""
-    thing = pod("device-a", container("app"), initContainers=[container("init"), container("mesh", restartPolicy="Always")])
+    thing = pod(
+        "device-a", container("app"), initContainers=[container("init"), container("mesh", restartPolicy="Always")]
+    )
     injected = admitted(webhook, thing)
     assert injected.resources()["limits"] == {RESOURCE_A: "1"}
     assert [each["resources"] for each in injected.pod["spec"]["initContainers"]] == [{}, {}]
@@ -119,9 +121,7 @@ def test_init_containers_get_nothing(webhook: Webhook) -> None:
     [("device-by-other-key", {RESOURCE_C: "1"}), ("device-by-other-key,device-a", {RESOURCE_C: "1", RESOURCE_A: "1"})],
     ids=["alone", "beside the first"],
 )
-def test_a_second_annotation_names_resources(
-    webhook: Webhook, networks: str, needed: dict[str, str]
-) -> None:
+def test_a_second_annotation_names_resources(webhook: Webhook, networks: str, needed: dict[str, str]) -> None:
     """A second annotation of definitions names resources, if it is configured."""
     injected = admitted(webhook, pod(networks))
     assert injected.resources() == {"requests": needed, "limits": needed}

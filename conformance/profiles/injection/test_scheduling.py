@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from conformance.clauses import MUST, PRACTICE, SHOULD, clause
-from conformance.hooks.samples import Object, container, pod
 from conformance.hooks.hook import Injected, Webhook
-from conformance.hooks.testcluster import RESOURCE_A
+from conformance.hooks.samples import Object, container, pod
 from conformance.standards import ADMISSION, NRI, PRACTICE_NAME
 
 pytestmark = pytest.mark.usefixtures("changes_pods")
@@ -45,9 +44,7 @@ def admitted(webhook: Webhook, thing: Object) -> Injected:
     ],
     ids=["value", "white space", "no value", "two", "one twice", "beside a resource", "json", "none"],
 )
-def test_the_label_of_a_definition(
-    webhook: Webhook, networks: object, expected: dict[str, str]
-) -> None:
+def test_the_label_of_a_definition(webhook: Webhook, networks: object, expected: dict[str, str]) -> None:
     """The label of a definition is in the node selector of the pod."""
     assert (admitted(webhook, pod(networks)).pod["spec"].get("nodeSelector") or {}) == expected
 
@@ -69,7 +66,9 @@ def test_two_labels_in_one_definition_are_refused(webhook: Webhook) -> None:
 
 @clause(PRACTICE_NAME, "injection", PRACTICE)
 @pytest.mark.parametrize(
-    ("networks", "own"), [("on-rack", {"example.com/rack": "r9"}), ("on-rack,on-other-rack", {})], ids=["pod", "network"]
+    ("networks", "own"),
+    [("on-rack", {"example.com/rack": "r9"}), ("on-rack,on-other-rack", {})],
+    ids=["pod", "network"],
 )
 def test_a_contradiction_is_refused_or_told(webhook: Webhook, networks: str, own: dict[str, str]) -> None:
     """Labels that contradict each other are refused, or there is a warning."""
@@ -125,7 +124,9 @@ def test_a_path_that_is_taken_is_not_mounted_over(webhook: Webhook) -> None:
     The API server refuses a pod with two mounts at one path.
     """
     own = {"name": "mine", "mountPath": PATH}
-    injected = admitted(webhook, pod("device-a", container(volumeMounts=[own]), volumes=[{"name": "mine", "emptyDir": {}}]))
+    injected = admitted(
+        webhook, pod("device-a", container(volumeMounts=[own]), volumes=[{"name": "mine", "emptyDir": {}}])
+    )
     assert [each["name"] for each in injected.container()["volumeMounts"] if each["mountPath"] == PATH] == ["mine"]
 
 
@@ -158,7 +159,9 @@ def test_requests_and_limits_of_hugepages_are_files(webhook: Webhook, size: str,
 @clause(NRI, "hugepages", SHOULD)
 def test_both_sizes_and_two_containers(webhook: Webhook) -> None:
     """Each size and each container has its files."""
-    thing = pod("device-a", container("plain"), paged("b", **{"1Gi": "1Gi", "2Mi": "4Mi"}), paged("c", **{"2Mi": "4Mi"}))
+    thing = pod(
+        "device-a", container("plain"), paged("b", **{"1Gi": "1Gi", "2Mi": "4Mi"}), paged("c", **{"2Mi": "4Mi"})
+    )
     injected = admitted(webhook, thing)
     found = {path for path in items_of(injected) if path.startswith("hugepages")}
     sizes = {"b": ("1G", "2M"), "c": ("2M",)}
@@ -166,7 +169,11 @@ def test_both_sizes_and_two_containers(webhook: Webhook) -> None:
         f"hugepages_{size}_{word}_{name}" for name in sizes for size in sizes[name] for word in ("request", "limit")
     }
     assert found == expected
-    assert [environment(injected, index) for index in range(3)] == [{}, {"CONTAINER_NAME": "b"}, {"CONTAINER_NAME": "c"}]
+    assert [environment(injected, index) for index in range(3)] == [
+        {},
+        {"CONTAINER_NAME": "b"},
+        {"CONTAINER_NAME": "c"},
+    ]
 
 
 @clause(NRI, "hugepages", SHOULD)

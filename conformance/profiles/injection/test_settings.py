@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from conformance.clauses import MUST, PRACTICE, SHOULD, clause
-from conformance.hooks.samples import NETWORKS, pod
 from conformance.hooks.hook import Webhook
+from conformance.hooks.samples import NETWORKS, pod
 from conformance.hooks.testcluster import INJECTING_LABEL, NOTE, NOTE_TEXT, NOTING_LABEL, RESOURCE_A, RESOURCE_B
 from conformance.standards import ADMISSION, NRI, PRACTICE_NAME
 
