@@ -60,7 +60,10 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A process that must run beside the plugin or is the webhook. `ready`: a socket, a file or a port that appears."""
+    """A process that must run beside the plugin or is the webhook.
+
+    `ready`: a socket, a file or a port that appears, or a URL that is answered with 200.
+    """
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -83,15 +86,15 @@ class Webhook:
 
     `address` is `host:port` of a webhook that runs already, and `authority` the file of the certificate's authority.
     Both are "" if the suite starts the webhook, as the subject's daemon. `objects`: what the API server has for it,
-    besides the cluster of `hooks.testcluster`. `has_annotations`: its settings give the annotations of that module to
-    pods by label, within `settles_s` after its start.
+    besides the cluster of `hooks.testcluster`. `features`: those of FEATURES that its settings switch on, with the
+    labels, annotations and keys of `hooks.testcluster`, within `settles_s` after its start.
     """
 
     address: str
     authority: str
     routes: Mapping[str, Route]
     objects: Sequence[Json]
-    has_annotations: bool
+    features: frozenset[str]
     settles_s: float
 
 
@@ -173,8 +176,8 @@ def _plugin(value: Json) -> Plugin:
 def _daemon(value: Json) -> Daemon:
     _known(value, "daemon.", "command", "environment", "files", "ready", "timeoutSeconds")
     ready = _mapping(value.get("ready"), "daemon.ready")
-    if len(ready) != 1 or not ready.keys() <= {"socket", "file", "port"}:
-        raise SubjectError("daemon.ready: exactly one of socket, file and port is needed")
+    if len(ready) != 1 or not ready.keys() <= {"socket", "file", "port", "url"}:
+        raise SubjectError("daemon.ready: exactly one of socket, file, port and url is needed")
     return Daemon(
         command=_words(value.get("command"), "daemon.command"),
         environment={str(k): str(v) for k, v in expand(_mapping(value.get("environment") or {}, "daemon.env")).items()},
@@ -184,11 +187,13 @@ def _daemon(value: Json) -> Daemon:
     )
 
 
+FEATURES = ("pod-information", "hugepages", "resource-name-keys", "annotations-by-label")
+"""What a webhook may put into pods beside resources and node selectors, or read beside one annotation."""
 ROUTES = ("definitions", "pods", "changes")
 
 
 def _webhook(value: Json) -> Webhook:
-    _known(value, "webhook.", "address", "authority", "objects", "annotationsByLabel", "settlesSeconds", *ROUTES)
+    _known(value, "webhook.", "address", "authority", "objects", "features", "settlesSeconds", *ROUTES)
     made = Webhook(
         address=str(expand(value.get("address", ""))),
         authority=str(expand(value.get("authority", ""))),
@@ -196,12 +201,20 @@ def _webhook(value: Json) -> Webhook:
         objects=[
             expand(_mapping(one, "webhook.objects[]")) for one in _list(value.get("objects") or [], "webhook.objects")
         ],
-        has_annotations=bool(value.get("annotationsByLabel", False)),
+        features=_features(value.get("features") or []),
         settles_s=float(value.get("settlesSeconds", 1)),
     )
     if not made.routes:
         raise SubjectError(f"webhook: it serves nothing; at least one of {', '.join(ROUTES)} is needed")
     return made
+
+
+def _features(value: object) -> frozenset[str]:
+    names = [str(name) for name in _list(value, "webhook.features")]
+    for name in names:
+        if name not in FEATURES:
+            raise SubjectError(f"webhook.features: there is no feature {name!r}; allowed: {', '.join(FEATURES)}")
+    return frozenset(names)
 
 
 def _route(value: Json, name: str) -> Route:

@@ -37,18 +37,23 @@ class Injected(NamedTuple):
 
 
 class Webhook:
-    """`paths`: for each kind of review that the webhook answers. `operations`: for which it is registered."""
+    """`paths`: for each kind of review that the webhook answers. `operations`: for which it is registered.
+
+    `features`: those that the subject claims.
+    """
 
     def __init__(
         self,
         caller: Caller,
         paths: Mapping[str, str],
         operations: Mapping[str, tuple[str, ...]],
+        features: frozenset[str],
         add: Callable[[dict[str, str]], str] | None = None,
     ) -> None:
         self.caller = caller
         self.paths = paths
         self.operations = operations
+        self.features = features
         self._add = add
 
     def add_definition(self, annotations: dict[str, str]) -> str:
@@ -61,6 +66,11 @@ class Webhook:
         """Skip the test unless the webhook is registered for an operation on a kind."""
         if operation not in self.operations.get(kind, ()):
             pytest.skip(f"the webhook is not registered for {operation} of {kind}")
+
+    def needs_feature(self, feature: str) -> None:
+        """Skip the test unless the subject claims a feature."""
+        if feature not in self.features:
+            pytest.skip(f"the subject does not claim the feature {feature}")
 
     def send(self, body: bytes, kind: str, **fields: Any) -> Answer:
         """Send the bytes of a review of a kind."""

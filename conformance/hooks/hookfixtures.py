@@ -58,10 +58,9 @@ def changes_pods(webhook: Webhook) -> str:
 
 @pytest.fixture(scope="session")
 def gives_annotations(subject: Subject, webhook: Webhook) -> None:
-    """Wait until the webhook has read the settings that give annotations; skip the tests if it has none."""
+    """Wait until the webhook has read the settings that give annotations."""
+    webhook.needs_feature("annotations-by-label")
     assert subject.webhook is not None
-    if not subject.webhook.has_annotations:
-        pytest.skip("the subject has no settings that give annotations by label")
     asking = pod(labels={INJECTING_LABEL: "true"})
     deadline = time.monotonic() + subject.webhook.settles_s
     while time.monotonic() < deadline:

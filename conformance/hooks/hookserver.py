@@ -38,7 +38,7 @@ def running(subject: Subject, folder: Path) -> Iterator[Webhook]:
     if subject.webhook.address:
         host, _, text = subject.webhook.address.rpartition(":")
         authority = Path(subject.webhook.authority).read_text(encoding="utf-8")
-        yield Webhook(Caller(int(text), authority, host=host), paths, operations)
+        yield Webhook(Caller(int(text), authority, host=host), paths, operations, subject.webhook.features)
         return
     if subject.daemon is None:
         raise SubjectError("webhook: it needs an `address`, or a `daemon` that the suite starts")
@@ -60,7 +60,7 @@ def running(subject: Subject, folder: Path) -> Iterator[Webhook]:
         daemon.start()
         caller = Caller(port, keys.ca)
         _wait_for_tls(caller)
-        yield Webhook(caller, paths, operations, _adder(api))
+        yield Webhook(caller, paths, operations, subject.webhook.features, _adder(api))
 
 
 def _adder(api: ClusterServer) -> Callable[[dict[str, str]], str]:

@@ -95,7 +95,7 @@ FAULTS = (
         "webhook/admission/checks/definitions.py",
         "if old is not None and _judged_parts(old, keys) == _judged_parts(new, keys):",
         "if old is not None and old is new:",
-        "admission/test_envelope.py::test_an_update_that_leaves_a_wrong_object_as_it_was_is_allowed[definitions-a label]",
+        "admission/test_envelope.py::test_an_update_that_leaves_the_fault_is_allowed[definitions-a label]",
     ),
     # Definitions
     WebhookFault(
@@ -135,11 +135,11 @@ FAULTS = (
         "admission/test_broken_selections.py::test_an_interface_in_the_comma_form[16 characters]",
     ),
     WebhookFault(
-        "two default routes",
-        _ANNOTATION,
-        "        routes.setdefault(family, path)\n",
-        "        routes.get(family)\n",
-        "admission/test_broken_selections.py::test_two_default_routes",
+        "a mac of 8 bytes",
+        _NAMES,
+        "return _is_hardware_address(text, size=6)",
+        "return _is_hardware_address(text, size=8)",
+        "admission/test_selections.py::test_a_key_of_the_json_form[mac]",
     ),
     WebhookFault(
         "a prefix of any length",

@@ -8,8 +8,11 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from conformance.subject import Daemon
 
 _LOOK_S = 0.02
 _END_S = 5.0
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine, without the proxy of the environment."""
 
 
 class DaemonError(Exception):
@@ -82,9 +87,19 @@ class RunningDaemon:
         ((kind, text),) = fill(dict(self.daemon.ready), self.values).items()
         if kind == "file":
             return Path(text).exists()
+        if kind == "url":
+            return _is_ok(str(text))
         if kind == "socket":
             return _answers(socket.AF_UNIX, str(text))
         return _answers(socket.AF_INET, ("127.0.0.1", int(text)))
+
+
+def _is_ok(url: str) -> bool:
+    try:
+        with _opener.open(url, timeout=5) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except (OSError, HTTPException):
+        return False
 
 
 def _answers(family: int, address: Any) -> bool:

@@ -306,7 +306,7 @@ def test_an_update_to_something_wrong_is_refused(webhook: Webhook, judged: str) 
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
 @pytest.mark.parametrize("change", ["a label", "a finalizer that goes", "nothing"])
-def test_an_update_that_leaves_a_wrong_object_as_it_was_is_allowed(webhook: Webhook, judged: str, change: str) -> None:
+def test_an_update_that_leaves_the_fault_is_allowed(webhook: Webhook, judged: str, change: str) -> None:
     """An UPDATE that leaves the fault as it was is allowed."""
     webhook.needs_operation(judged, "UPDATE")
     old, new = wrong(judged), wrong(judged)

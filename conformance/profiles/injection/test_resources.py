@@ -122,7 +122,8 @@ def test_init_containers_get_nothing(webhook: Webhook) -> None:
     ids=["alone", "beside the first"],
 )
 def test_a_second_annotation_names_resources(webhook: Webhook, networks: str, needed: dict[str, str]) -> None:
-    """A second annotation of definitions names resources, if it is configured."""
+    """A second annotation of definitions names resources."""
+    webhook.needs_feature("resource-name-keys")
     injected = admitted(webhook, pod(networks))
     assert injected.resources() == {"requests": needed, "limits": needed}
 

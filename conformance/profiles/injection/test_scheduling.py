@@ -93,6 +93,7 @@ def items_of(injected: Injected) -> dict[str, Any]:
 @clause(NRI, "pod-information", SHOULD)
 def test_labels_and_annotations_are_files(webhook: Webhook) -> None:
     """Labels and annotations of the pod are files."""
+    webhook.needs_feature("pod-information")
     items = items_of(admitted(webhook, pod("device-a")))
     assert items["labels"]["fieldRef"]["fieldPath"] == "metadata.labels"
     assert items["annotations"]["fieldRef"]["fieldPath"] == "metadata.annotations"
@@ -101,6 +102,7 @@ def test_labels_and_annotations_are_files(webhook: Webhook) -> None:
 @clause(NRI, "pod-information", SHOULD)
 def test_every_container_mounts_it(webhook: Webhook) -> None:
     """Every container mounts the files, for reading."""
+    webhook.needs_feature("pod-information")
     injected = admitted(webhook, pod("device-a", container("a"), container("b"), container("c", volumeMounts=[])))
     for index in range(3):
         mounts = [each for each in injected.container(index)["volumeMounts"] if each["name"] == VOLUME]
@@ -110,6 +112,7 @@ def test_every_container_mounts_it(webhook: Webhook) -> None:
 @clause(NRI, "pod-information", SHOULD)
 def test_a_mount_that_the_pod_has_stays(webhook: Webhook) -> None:
     """A volume and a mount of that name stay."""
+    webhook.needs_feature("pod-information")
     own = {"name": VOLUME, "mountPath": "/elsewhere", "readOnly": True}
     volume = {"name": VOLUME, "downwardAPI": {"items": [{"path": "x", "fieldRef": {"fieldPath": "metadata.name"}}]}}
     injected = admitted(webhook, pod("device-a", container(volumeMounts=[own]), volumes=[volume]))
@@ -123,6 +126,7 @@ def test_a_path_that_is_taken_is_not_mounted_over(webhook: Webhook) -> None:
 
     The API server refuses a pod with two mounts at one path.
     """
+    webhook.needs_feature("pod-information")
     own = {"name": "mine", "mountPath": PATH}
     injected = admitted(
         webhook, pod("device-a", container(volumeMounts=[own]), volumes=[{"name": "mine", "emptyDir": {}}])
@@ -148,6 +152,7 @@ def environment(injected: Injected, index: int = 0) -> dict[str, str]:
 @pytest.mark.parametrize(("size", "written"), [("1Gi", "1G"), ("2Mi", "2M")])
 def test_requests_and_limits_of_hugepages_are_files(webhook: Webhook, size: str, written: str) -> None:
     """Requests and limits of hugepages are files, and the container knows its name."""
+    webhook.needs_feature("hugepages")
     injected = admitted(webhook, pod("device-a", paged("app", **{size: "2Gi"})))
     items = items_of(injected)
     for place, word in (("requests", "request"), ("limits", "limit")):
@@ -159,6 +164,7 @@ def test_requests_and_limits_of_hugepages_are_files(webhook: Webhook, size: str,
 @clause(NRI, "hugepages", SHOULD)
 def test_both_sizes_and_two_containers(webhook: Webhook) -> None:
     """Each size and each container has its files."""
+    webhook.needs_feature("hugepages")
     thing = pod(
         "device-a", container("plain"), paged("b", **{"1Gi": "1Gi", "2Mi": "4Mi"}), paged("c", **{"2Mi": "4Mi"})
     )
@@ -180,6 +186,7 @@ def test_both_sizes_and_two_containers(webhook: Webhook) -> None:
 @pytest.mark.parametrize("amount", ["0", "0Mi"])
 def test_no_file_for_nothing(webhook: Webhook, amount: str) -> None:
     """There is no file for hugepages of 0."""
+    webhook.needs_feature("hugepages")
     injected = admitted(webhook, pod("device-a", paged("app", **{"1Gi": amount})))
     assert not [path for path in items_of(injected) if path.startswith("hugepages")]
     assert environment(injected) == {}
@@ -189,6 +196,7 @@ def test_no_file_for_nothing(webhook: Webhook, amount: str) -> None:
 @pytest.mark.parametrize("value", ["app", "mine"])
 def test_a_variable_that_the_pod_has_stays(webhook: Webhook, value: str) -> None:
     """A variable that the pod has stays."""
+    webhook.needs_feature("hugepages")
     thing = pod("device-a", paged("app", **{"1Gi": "1Gi"}) | {"env": [{"name": "CONTAINER_NAME", "value": value}]})
     assert admitted(webhook, thing).container()["env"] == [{"name": "CONTAINER_NAME", "value": value}]
 
@@ -196,6 +204,7 @@ def test_a_variable_that_the_pod_has_stays(webhook: Webhook, value: str) -> None
 @clause(NRI, "hugepages", SHOULD)
 def test_other_variables_stay(webhook: Webhook) -> None:
     """Other variables stay."""
+    webhook.needs_feature("hugepages")
     own = {"name": "A", "value": "b"}
     injected = admitted(webhook, pod("device-a", paged("app", **{"1Gi": "1Gi"}) | {"env": [own]}))
     assert injected.container()["env"] == [own, {"name": "CONTAINER_NAME", "value": "app"}]
