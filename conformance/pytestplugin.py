@@ -59,6 +59,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not clauses_of(list(item.iter_markers(MARKER))):
             raise pytest.UsageError(f"{test_name(item)} has no clause: write @clause(standard, section, level)")
     kept = [item for item in items if profile_of(item.path).name in asked]
+    for item in kept:
+        reason = config.stash[SUBJECT].inapplicable(test_name(item)) if SUBJECT in config.stash else None
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason.reason))
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 

@@ -8,6 +8,7 @@
     daemon: {command: [...], environment: {}, files: {path: content}, ready: {socket: path}}
     webhook: {address: ..., authority: file, definitions: {path, operations}, pods: ..., changes: ...}
     deviations: [{tests: ["npwgcore/test_x.py::test_y*", ...], reason: ...}]
+    notApplicable: [{tests: ..., reason: ...}]
 
 `$NAME` and `${NAME}` in a text are variables of the environment. The rig fills in `{name}` later; the names are those
 of `rig.node.Node.values`. A key that nobody reads is an error.
@@ -28,6 +29,7 @@ import yaml
 from .profilelist import BY_NAME
 
 Json = dict[str, Any]
+_LISTS = ("deviations", "notApplicable")
 
 
 class SubjectError(Exception):
@@ -100,7 +102,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """Tests that are known to fail, by name or pattern, and why."""
+    """Tests that are known to fail, or that do not apply, by name or pattern, and why."""
 
     tests: str
     reason: str
@@ -117,10 +119,19 @@ class Subject:
     daemon: Daemon | None
     webhook: Webhook | None
     deviations: Sequence[Deviation]
+    not_applicable: Sequence[Deviation]
 
     def deviation_of(self, test: str) -> Deviation | None:
         """Return the deviation that a test belongs to."""
-        return next((one for one in self.deviations if one.tests == test or fnmatch.fnmatchcase(test, one.tests)), None)
+        return _matching(self.deviations, test)
+
+    def inapplicable(self, test: str) -> Deviation | None:
+        """Return the reason why a test is not run."""
+        return _matching(self.not_applicable, test)
+
+
+def _matching(rows: Sequence[Deviation], test: str) -> Deviation | None:
+    return next((one for one in rows if test == one.tests or fnmatch.fnmatchcase(test, one.tests)), None)
 
 
 def load_subject(path: Path) -> Subject:
@@ -137,7 +148,7 @@ def load_subject(path: Path) -> Subject:
 
 def _read(here: Path, value: object) -> Subject:
     root = _mapping(value, "the file")
-    _known(root, "", "implementation", "profiles", "plugin", "daemon", "webhook", "deviations")
+    _known(root, "", "implementation", "profiles", "plugin", "daemon", "webhook", *_LISTS)
     profiles = [str(name) for name in _list(root.get("profiles"), "profiles")]
     for name in profiles:
         if name not in BY_NAME:
@@ -149,7 +160,8 @@ def _read(here: Path, value: object) -> Subject:
         plugin=_plugin(_mapping(root["plugin"], "plugin")) if "plugin" in root else None,
         daemon=_daemon(_mapping(root["daemon"], "daemon")) if "daemon" in root else None,
         webhook=_webhook(_mapping(root["webhook"], "webhook")) if "webhook" in root else None,
-        deviations=[each for one in _list(root.get("deviations") or [], "deviations") for each in _deviations(one)],
+        deviations=_deviations(root, "deviations"),
+        not_applicable=_deviations(root, "notApplicable"),
     )
 
 
@@ -223,12 +235,16 @@ def _route(value: Json, name: str) -> Route:
     return Route(path=_text(value, f"webhook.{name}.path"), operations=operations)
 
 
-def _deviations(value: object) -> list[Deviation]:
-    one = _mapping(value, "deviations[]")
-    _known(one, "deviations[].", "tests", "reason")
-    reason = _text(one, "deviations[].reason")
-    tests = one.get("tests")
-    names = tests if isinstance(tests, list) else [_text(one, "deviations[].tests")]
+def _deviations(root: Json, key: str) -> list[Deviation]:
+    return [each for one in _list(root.get(key) or [], key) for each in _deviation(one, f"{key}[]")]
+
+
+def _deviation(value: object, where: str) -> list[Deviation]:
+    """Return a row for each name: `tests` is one name or pattern, or a list of them."""
+    one = _mapping(value, where)
+    _known(one, f"{where}.", "tests", "reason")
+    tests, reason = one.get("tests"), " ".join(_text(one, f"{where}.reason").split())
+    names = tests if isinstance(tests, list) else [_text(one, f"{where}.tests")]
     return [Deviation(tests=str(name), reason=reason) for name in names]
 
 

@@ -82,11 +82,11 @@ class ClusterServer(ApiServer):
         kind = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition"}
         self.put(NETWORKS, {**kind, "metadata": metadata, "spec": spec})
 
-    def put_pod(self, annotations: Mapping[str, str], **fields: Any) -> str:
-        """Store the pod and return its uid; each call makes another pod of the same name."""
+    def put_pod(self, annotations: Mapping[str, str], *, name: str = POD, **fields: Any) -> str:
+        """Store a pod and return its uid; each call makes another pod, also of the same name."""
         self._pods += 1
         uid = f"00000000-0000-4000-8000-{self._pods:012}"
-        metadata = {"name": POD, "namespace": NAMESPACE, "uid": uid, "annotations": dict(annotations)}
+        metadata = {"name": name, "namespace": NAMESPACE, "uid": uid, "annotations": dict(annotations)}
         containers = [{"name": "main", "image": "example.com/none"}]
         spec = {"nodeName": "node-1", "serviceAccountName": "builder", "containers": containers}
         value = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}

@@ -30,6 +30,8 @@ ADD, DEL, CHECK, GC, STATUS, VERSION = "ADD", "DEL", "CHECK", "GC", "STATUS", "V
 DEFAULT = "cluster"
 """The type of the recorder that is the default network of a case, and the name of that network."""
 CNI_VERSION = "1.0.0"
+DEVICE_INFO, KUBELET = Path("/run/k8s.cni.cncf.io/devinfo"), Path("/var/lib/kubelet")
+"""Where every node has them; /run and /var/lib are file systems of the run."""
 SERVICE_ACCOUNT = Path("/run/secrets/kubernetes.io/serviceaccount")
 
 Json = dict[str, Any]
@@ -56,9 +58,7 @@ class Node:
         self.plugin: Plugin = subject.plugin
         self.work = work
         self.api = ClusterServer()
-        self.bin_dir, self.conf_dir, self.state, self.device_info = (
-            self._folder(name) for name in ("bin", "conf", "state", "devinfo")
-        )
+        self.bin_dir, self.conf_dir, self.state = (self._folder(name) for name in ("bin", "conf", "state"))
         self.delegates = Delegates(self.bin_dir)
         self.values = {
             "work": str(work),
@@ -66,8 +66,8 @@ class Node:
             "binDir": str(self.bin_dir),
             "confDir": str(self.conf_dir),
             "state": str(self.state),
-            "deviceInfoDir": str(self.device_info),
-            "kubeletDir": str(work / "kubelet"),
+            "deviceInfoDir": str(DEVICE_INFO),
+            "kubeletDir": str(KUBELET),
             "kubeconfig": str(work / "kubeconfig"),
             "python": os.environ.get("CONFORMANCE_PYTHON", "python3"),
             "host": "127.0.0.1",
@@ -143,9 +143,9 @@ class Case:
     def __enter__(self) -> Self:
         self.delegates.reset()
         self.api.reset()
-        for path in (self.node.conf_dir, self.node.device_info, Path(self.node.values["kubeletDir"])):
+        for path in (self.node.conf_dir, DEVICE_INFO, KUBELET):
             shutil.rmtree(path, ignore_errors=True)
-            path.mkdir()
+            path.mkdir(parents=True)
         self.delegates.install(DEFAULT)
         self.node.ensure_daemon()
         self.container.make()
@@ -330,7 +330,7 @@ class Case:
 
     def left(self, also: Callable[[Path], bool] = lambda _: True) -> list[str]:
         """Return what is left of the container: links, and files in the folders of the rig that name it."""
-        folders = (self.node.state, self.node.device_info, Path("/var/lib/cni"), Path("/run/cni"))
+        folders = (self.node.state, DEVICE_INFO, Path("/var/lib/cni"), Path("/run/cni"))
         files = [path for folder in folders if folder.exists() for path in sorted(folder.rglob("*"))]
         named = [str(path) for path in files if path.is_file() and self._names(path) and also(path)]
         return [*self.container.links(), *named]

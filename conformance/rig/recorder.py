@@ -9,7 +9,7 @@ absent:
     stdout     write this text instead of an answer
     stderr     write this text to stderr
     exit       the exit code
-    link       make a dummy link of the asked name in the namespace of the pod
+    link       make a link of the asked name in the namespace of the pod
     write      write texts to files: {path: text}; "{CNIDeviceInfoFile}" is the path in `runtimeConfig`
     hold       read this named pipe to its end
     hang_s     sleep
@@ -77,7 +77,7 @@ def usual():
     return {{"cniVersion": version, "interfaces": [link], "ips": [one]}}
 
 if told.get("link"):
-    words = ["nsenter", "--net=" + environ["CNI_NETNS"], "ip", "link", "add", environ["CNI_IFNAME"], "type", "dummy"]
+    words = ["nsenter", "--net=" + environ["CNI_NETNS"], "ip", "link", "add", environ["CNI_IFNAME"], "type", "bridge"]
     subprocess.run(words, check=True)
 for path, content in told.get("write", {{}}).items():
     path = path.replace("{{CNIDeviceInfoFile}}", conf.get("runtimeConfig", {{}}).get("CNIDeviceInfoFile", "/dev/null"))
