@@ -187,23 +187,18 @@ def test_a_definition_that_is_missing(webhook: Webhook, networks: object) -> Non
     refuse(webhook, pod(networks))
 
 
+REQUESTS: dict[str, tuple[str, Any]] = {
+    "ips": ("4.1.2.1.3", {"name": "bridge", "ips": ["10.40.0.9/16"]}),
+    "mac": ("4.1.2.1.4", {"name": "bridge", "mac": "02:23:45:67:89:01"}),
+    "portMappings": ("4.1.2.1.7", {"name": "bridge", "portMappings": [PORT]}),
+    "bandwidth": ("4.1.2.1.8", {"name": "bridge", "bandwidth": {"ingressRate": 2048, "ingressBurst": 1600}}),
+    "infiniband-guid": ("4.1.2.1.10", {"name": "bridge", "infiniband-guid": "24:8a:07:03:00:8d:ae:2f"}),
+}
+
+
 @pytest.mark.parametrize(
     "element",
-    [
-        pytest.param(
-            {"name": "bridge", "portMappings": [PORT]}, id="portMappings", marks=clause(NPWG, "4.1.2.1.7", SHOULD)
-        ),
-        pytest.param(
-            {"name": "bridge", "bandwidth": {"ingressRate": 2048, "ingressBurst": 1600}},
-            id="bandwidth",
-            marks=clause(NPWG, "4.1.2.1.8", SHOULD),
-        ),
-        pytest.param(
-            {"name": "bridge", "infiniband-guid": "24:8a:07:03:00:8d:ae:2f"},
-            id="infiniband-guid",
-            marks=clause(NPWG, "4.1.2.1.10", SHOULD),
-        ),
-    ],
+    [pytest.param(value, id=name, marks=clause(NPWG, section, SHOULD)) for name, (section, value) in REQUESTS.items()],
 )
 def test_a_request_that_no_plugin_of_the_network_serves(webhook: Webhook, element: Any) -> None:
     """A request without the capability of a plugin is refused."""
