@@ -117,7 +117,7 @@ def _run_kind(kind: str, profiles: Sequence[str], results: Path, options: argpar
     words += [*options.pytest, *folders]
     if kind == NODE:
         return run_isolated(words, {**_environ(), "TMPDIR": "/run/conformance/tmp"})
-    return run_until_signal(words, _environ())
+    return run_until_signal(words, {**_environ(), "TMPDIR": str(results.parent)})
 
 
 def _pytest(words: Sequence[str]) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException
@@ -23,6 +24,14 @@ _LOOK_S = 0.02
 _END_S = 5.0
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Asks this machine, without the proxy of the environment."""
+
+
+def dying_with_parent(words: Sequence[str]) -> list[str]:
+    """Return a command that the kernel kills when the process that starts it has ended, however it ended.
+
+    Without setpriv, of util-linux, it is the command alone.
+    """
+    return ["setpriv", "--pdeathsig", "KILL", *words] if shutil.which("setpriv") else list(words)
 
 
 class DaemonError(Exception):
@@ -48,7 +57,12 @@ class RunningDaemon:
         words = [str(word) for word in fill(list(self.daemon.command), self.values)]
         with self.log.open("ab") as file:
             self.process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environ, start_new_session=True
+                dying_with_parent(words),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=environ,
+                start_new_session=True,
             )
         self._wait()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conformance.mutants.webhookfaults import FAULTS, WebhookFault
+from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
 
 SUBJECTS = ("nadmit-webhook", "nadmit-webhook-multus")
@@ -82,3 +85,39 @@ def _run(tree: Path, test: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )  # fmt: skip
+
+
+HANGING = """
+implementation: {organization: a, project: b, url: "https://example.com", version: "1"}
+profiles: [admission]
+daemon:
+  command: ["{python}", -c, "import os, pathlib, time; pathlib.Path('PIDS').write_text(str(os.getpid())); time.sleep(600)"]
+  ready: {file: "{work}/never"}
+webhook:
+  pods: {path: /validate, operations: [CREATE]}
+"""
+
+
+def _hangs(pid: str) -> bool:
+    try:
+        return b"time.sleep" in Path("/proc", pid, "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv, of util-linux, ties the webhook to the run")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_ends_early_leaves_no_webhook(tmp_path: Path, number: signal.Signals) -> None:
+    pids, subject = tmp_path / "pids", tmp_path / "subject.yaml"
+    subject.write_text(HANGING.replace("PIDS", str(pids)))
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    command = [sys.executable, "-m", "conformance", "--subject", str(subject)]
+    environ = {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        wait_until(lambda: pids.exists() and pids.read_text() != "")
+        run.send_signal(number)
+        assert run.wait() == (-number if number == signal.SIGKILL else 128 + number)
+    wait_until(lambda: not _hangs(pids.read_text()))
+    if number != signal.SIGKILL:
+        assert list(folder.iterdir()) == []
