@@ -9,6 +9,7 @@ import pytest
 
 from conformance.clauses import MUST, PRACTICE, SHOULD, clause
 from conformance.hooks.admissionresponse import read_review, read_verdict
+from conformance.hooks.askingpods import PODS
 from conformance.hooks.calls import JSON
 from conformance.hooks.envelopes import encode, review
 from conformance.hooks.hook import CHANGES, Injected, Webhook
@@ -26,37 +27,6 @@ MAY_CHANGE = {
     ("spec", "volumes"),
 }
 CONTAINER_MAY_CHANGE = {"resources", "volumeMounts", "env"}
-
-
-PODS: dict[str, Object] = {
-    "one network": pod("device-a"),
-    "two networks": pod("device-a,device-b"),
-    "JSON form": pod([{"name": "device-a"}, {"name": "device-b", "interface": "x1"}]),
-    "requests only": pod("device-a", container(resources={"requests": {"cpu": "1"}})),
-    "limits only": pod("device-a", container(resources={"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}})),
-    "the resource is there": pod(
-        "device-a", container(resources={"limits": {RESOURCE_A: "1"}, "requests": {RESOURCE_A: "1"}})
-    ),
-    "no volumes": pod("device-a", container(volumeMounts=[]), volumes=[]),
-    "no lists": pod("device-a", {"name": "app", "image": "a", "resources": {}}),
-    "three containers": pod("device-a", container("a"), container("b"), container("c")),
-    "init containers": pod("device-a", initContainers=[container("init")]),
-    "a node selector": pod("on-rack,device-a", nodeSelector={"example.com/zone": "z"}),
-    "no labels": pod("device-a", labels={}),
-    "hugepages": pod(
-        "device-a",
-        container(
-            resources={"limits": {"hugepages-1Gi": "2Gi"}, "requests": {"hugepages-1Gi": "2Gi", "memory": "1Gi"}}
-        ),
-    ),
-    "an environment": pod("device-a", container(env=[{"name": "A", "value": "b"}])),
-    "network information": pod(
-        "device-a",
-        container(volumeMounts=[{"name": "podnetinfo", "mountPath": "/etc/podnetinfo", "readOnly": True}]),
-        volumes=[{"name": "podnetinfo", "downwardAPI": {"items": []}}],
-    ),
-    "keys with slashes and tildes": pod("device-a", annotations={"example.com/a~b": "~1"}, labels={"a.b/c": "d"}),
-}
 
 
 @pytest.fixture(params=PODS)
