@@ -218,6 +218,10 @@ def _webhook(value: Json) -> Webhook:
     )
     if not made.routes:
         raise SubjectError(f"webhook: it serves nothing; at least one of {', '.join(ROUTES)} is needed")
+    if made.address and not re.fullmatch(r".+:\d{1,5}", made.address):
+        raise SubjectError(f"webhook.address: it is {made.address!r}; allowed: host:port")
+    if bool(made.address) != bool(made.authority):
+        raise SubjectError("webhook: address and authority belong together: give both, or a daemon")
     return made
 
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from conformance.subject import Subject
+from conformance.rig.daemon import DaemonError
+from conformance.subject import Subject, SubjectError
 
 from .hook import CHANGES, DEFINITIONS, PODS, Webhook
 from .hookserver import running
 from .samples import NETWORKS, pod
 from .testcluster import INJECTING_LABEL
 
+NO_WEBHOOK = 4
+"""The exit code of pytest for a wrong usage."""
 _LOOK_S = 0.2
 
 
 @pytest.fixture(scope="session")
 def webhook(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:
-    """The webhook of the subject."""
+    """The webhook of the subject. The run ends if there is none: no test can pass then."""
     if subject.webhook is None:
-        pytest.fail("the subject file has no `webhook`")
-    with running(subject, tmp_path_factory.mktemp("webhook")) as made:
+        pytest.exit("the subject file has no `webhook`", NO_WEBHOOK)
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(running(subject, tmp_path_factory.mktemp("webhook")))
+        except (SubjectError, DaemonError, OSError) as error:
+            pytest.exit(f"the webhook of the subject cannot be tested: {error}", NO_WEBHOOK)
         yield made
 
 

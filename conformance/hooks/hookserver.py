@@ -30,15 +30,19 @@ _LOOK_S = 0.05
 
 @contextmanager
 def running(subject: Subject, folder: Path) -> Iterator[Webhook]:
-    """Run the webhook until the end of the context; or only reach it, if it runs already. Raises SubjectError."""
+    """Run the webhook until the end of the context; or only reach it, if it runs already.
+
+    Raises SubjectError, DaemonError if it does not start, and OSError if it does not answer.
+    """
     assert subject.webhook is not None
     routes = subject.webhook.routes
     paths = {kind: route.path for kind, route in routes.items()}
     operations = {kind: tuple(route.operations) for kind, route in routes.items()}
     if subject.webhook.address:
         host, _, text = subject.webhook.address.rpartition(":")
-        authority = Path(subject.webhook.authority).read_text(encoding="utf-8")
-        yield Webhook(Caller(int(text), authority, host=host), paths, operations, subject.webhook.features)
+        there = Caller(int(text), Path(subject.webhook.authority).read_text(encoding="utf-8"), host=host)
+        _wait_for_tls(there, within_s=0)
+        yield Webhook(there, paths, operations, subject.webhook.features)
         return
     if subject.daemon is None:
         raise SubjectError("webhook: it needs an `address`, or a `daemon` that the suite starts")
@@ -59,7 +63,7 @@ def running(subject: Subject, folder: Path) -> Iterator[Webhook]:
         stack.callback(daemon.stop)
         daemon.start()
         caller = Caller(port, keys.ca)
-        _wait_for_tls(caller)
+        _wait_for_tls(caller, within_s=SERVES_WITHIN_S)
         yield Webhook(caller, paths, operations, subject.webhook.features, _adder(api))
 
 
@@ -117,8 +121,9 @@ def _free_ports() -> tuple[int, int]:
         return int(one.getsockname()[1]), int(two.getsockname()[1])
 
 
-def _wait_for_tls(caller: Caller) -> None:
-    deadline = time.monotonic() + SERVES_WITHIN_S
+def _wait_for_tls(caller: Caller, *, within_s: float) -> None:
+    """Wait until the server ends a handshake with a certificate that the caller trusts. Raises OSError."""
+    deadline = time.monotonic() + within_s
     while True:
         try:
             with (
