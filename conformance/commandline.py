@@ -77,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--report", type=Path, metavar="FOLDER", help="write report.yaml, report.md and junit.xml there"
     )
+    parser.add_argument(
+        "--test",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a test or a module: npwgcore/test_status.py",
+    )
     parser.add_argument("--strict", action="store_true", help="SHOULD and practice fail the run like MUST")
     parser.add_argument("--list", action="store_true", help="list the tests, and run nothing")
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="arguments of pytest, after --")
@@ -112,7 +119,8 @@ def _run(subject: Subject, options: argparse.Namespace) -> int:
 
 def _run_kind(kind: str, profiles: Sequence[str], results: Path, options: argparse.Namespace) -> int:
     chosen = [word for name in profiles for word in ("--profile", name)]
-    folders = [str(PACKAGE / "profiles" / BY_NAME[name].folder) for name in profiles]
+    wanted = options.test or [BY_NAME[name].folder for name in profiles]
+    folders = [str(PACKAGE / "profiles" / name) for name in wanted]
     words = _pytest(["--subject", str(options.subject.resolve()), "--results", str(results), *chosen])
     words += [*options.pytest, *folders]
     if kind == NODE:

@@ -125,6 +125,11 @@ class ClusterServer(ApiServer):
 
     # Requests
 
+    def within(self, seconds: float, condition: Callable[[], bool]) -> bool:
+        """Wait for a request that makes a condition true; say whether it came. A daemon writes when it likes to."""
+        with self.changed:
+            return self.changed.wait_for(condition, seconds)
+
     def writes(self, matches: Callable[[Request], bool] = lambda _: True) -> list[Request]:
         """Return the requests that would write."""
         return [request for request in self.written() if matches(request)]

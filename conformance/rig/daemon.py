@@ -70,6 +70,12 @@ class RunningDaemon:
         """Say whether the process is there."""
         return self.process is not None and self.process.poll() is None
 
+    def wait_for_end(self, within_s: float) -> None:
+        """Wait for the end of a process that was killed; one that still runs then was not meant."""
+        if self.process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(within_s)
+
     def stop(self) -> None:
         """End the process and what it has started."""
         if self.process is None:

@@ -26,6 +26,7 @@ from .outcome import Outcome
 from .recorder import Call, Delegates
 
 CALL_S = 40.0
+_KILLED_S = 1.0
 ADD, DEL, CHECK, GC, STATUS, VERSION = "ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"
 DEFAULT = "cluster"
 """The type of the recorder that is the default network of a case, and the name of that network."""
@@ -119,6 +120,12 @@ class Node:
         SERVICE_ACCOUNT.mkdir(parents=True, exist_ok=True)
         for name, text in (("token", TOKEN), ("ca.crt", self.api.ca), ("namespace", "kube-system")):
             (SERVICE_ACCOUNT / name).write_text(text, encoding="utf-8")
+
+    def recover(self) -> None:
+        """After a delegate has killed its caller: start the daemon again, if that was the caller."""
+        if self.daemon is not None:
+            self.daemon.wait_for_end(_KILLED_S)
+            self.ensure_daemon()
 
     def ensure_daemon(self) -> None:
         """Start the daemon again if it has ended."""

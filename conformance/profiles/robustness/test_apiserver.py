@@ -104,8 +104,12 @@ def test_events_that_cannot_be_written(pod: Case, fault: int) -> None:
 def test_an_event_says_what_was_added(pod: Case) -> None:
     """An event names the interface and the network that were added."""
     pod.add().succeeds()
-    texts = [request.body.get("message", "") for request in pod.api.writes() if request.path.endswith("/events")]
-    assert any("net1" in text and "one" in text for text in texts)
+
+    def is_written() -> bool:
+        events = [request.body for request in pod.api.writes() if request.path.endswith("/events")]
+        return any("net1" in event.get("message", "") and "one" in event["message"] for event in events)
+
+    assert pod.api.within(2.0, is_written)
 
 
 @clause("practice", "status", PRACTICE)

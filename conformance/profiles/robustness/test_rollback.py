@@ -109,7 +109,7 @@ def test_killed_in_add(pod: Case, step: str) -> None:
     """A plugin that is killed while a delegate runs leaves nothing after the runtime's DEL."""
     pod.delegates.script(step, ADD, {"kill_caller": True})
     assert pod.call(ADD).code != 0
-    pod.node.ensure_daemon()
+    pod.node.recover()
     pod.delete().succeeds()
     assert attached_now(pod) == []
 
@@ -120,7 +120,7 @@ def test_killed_in_add_with_links(pod: Case, step: str) -> None:
     """After a kill, DEL is called for the delegate that ran at that moment."""
     pod.delegates.script(step, ADD, {"link": True, "kill_caller": True})
     assert pod.call(ADD).code != 0
-    pod.node.ensure_daemon()
+    pod.node.recover()
     pod.delete()
     assert pod.calls(DEL, step)
 
@@ -132,7 +132,7 @@ def test_killed_in_delete(pod: Case, step: str) -> None:
     pod.add().succeeds()
     pod.delegates.script(step, DEL, {"kill_caller": True}, {})
     pod.call(DEL, pod.configuration(prevResult=pod.last_result))
-    pod.node.ensure_daemon()
+    pod.node.recover()
     pod.delete().succeeds()
     assert attached_now(pod) == []
 
@@ -142,7 +142,7 @@ def test_add_again_after_a_kill(pod: Case) -> None:
     """After a kill and a DEL, ADD works with the same container."""
     pod.delegates.script("two", ADD, {"kill_caller": True}, {})
     assert pod.call(ADD).code != 0
-    pod.node.ensure_daemon()
+    pod.node.recover()
     pod.delete().succeeds()
     pod.add().succeeds()
     assert len(pod.network_status()) == 4
@@ -153,5 +153,5 @@ def test_check_after_a_kill_is_an_error_or_silent(pod: Case) -> None:
     """CHECK after a kill in ADD ends; it does not crash."""
     pod.delegates.script("two", ADD, {"kill_caller": True}, {})
     pod.call(ADD)
-    pod.node.ensure_daemon()
+    pod.node.recover()
     assert pod.check(prevResult={"cniVersion": "1.0.0", "interfaces": [], "ips": []}).code in {0, 1}

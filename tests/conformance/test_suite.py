@@ -1,0 +1,32 @@
+"""The suite passes our plugin: each profile, as root. What deviates is in conformance/subjects/nadmit.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conformance.profilelist import NODE, PROFILES
+from conformance.subject import load_subject
+
+from .running import NADMIT, run_suite, skip_unless_possible
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+CLAIMED = load_subject(NADMIT).profiles
+
+
+@pytest.mark.parametrize(
+    "profile", [profile.name for profile in PROFILES if profile.kind == NODE and profile.name in CLAIMED]
+)
+def test_nadmit(profile: str, tmp_path: Path) -> None:
+    skip_unless_possible()
+    done = run_suite(
+        "--subject", NADMIT, "--profile", profile, "--strict", "--report", tmp_path, pytest_words=("-q", "--tb=short")
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = yaml.safe_load((tmp_path / "report.yaml").read_text())["profiles"]
+    assert found["name"] == profile
+    assert "failedTests" not in found
+    assert "skippedTests" not in found
