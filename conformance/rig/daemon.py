@@ -100,7 +100,8 @@ class RunningDaemon:
             if not self.is_running() or time.monotonic() > deadline:
                 self.stop()
                 tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-                raise DaemonError(f"the daemon {self.daemon.command[0]} is not ready: {' | '.join(tail)}")
+                program = Path(fill(self.daemon.command[0], self.values)).name
+                raise DaemonError(f"the daemon {program} is not ready: {' | '.join(tail)}")
             time.sleep(_LOOK_S)
 
     def _is_ready(self) -> bool:

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,26 +15,23 @@ import yaml
 from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
 
-SUBJECTS = ("nadmit-webhook", "nadmit-webhook-multus")
+from .running import SUBJECTS, command, run_suite
+
+OURS = ("nadmit-webhook", "nadmit-webhook-multus")
+OURS_YAML = f"{OURS[0]}.yaml"
 CODE = ("webhook", "cniplugin", "certs")
 MUTANTS: list[dict[str, str]] = yaml.safe_load((Path(__file__).parent / "webhookmutants.yaml").read_text())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SUBJECTS)
-def test_our_webhook_passes(name: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "conformance",
-        "--strict",
-        "--subject",
-        f"conformance/subjects/{name}.yaml",
-        "--",
-        "-q",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("name", OURS)
+def test_our_webhook_passes(name: str, tmp_path: Path) -> None:
+    subject = SUBJECTS / f"{name}.yaml"
+    done = run_suite("--subject", subject, "--strict", "--report", tmp_path, pytest_words=("-q", "--tb=short"))
     assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-2_000:]
+    found = yaml.safe_load((tmp_path / "report.yaml").read_text())["profiles"]
+    assert [profile["name"] for profile in found] == ["admission", "injection"]
+    assert all("failedTests" not in profile for profile in found)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +42,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     subjects = tree / "conformance" / "subjects"
     subjects.mkdir(parents=True)
-    shutil.copy(ROOT / "conformance" / "subjects" / "nadmit-webhook.yaml", subjects)
+    shutil.copy(SUBJECTS / OURS_YAML, subjects)
     yield tree
     shutil.rmtree(tree)
 
@@ -65,28 +61,12 @@ def test_a_fault_is_noticed(copied: Path, mutant: dict[str, str]) -> None:
     good = path.read_text()
     path.write_text(good.replace(mutant["old"], mutant["new"]))
     try:
-        done = _run(copied, mutant["test"])
+        subject = copied / "conformance" / "subjects" / OURS_YAML
+        words = ("-q", "--tb=line")
+        done = run_suite("--subject", subject, "--test", mutant["test"], "--strict", pytest_words=words)
     finally:
         path.write_text(good)
-    assert done.returncode == 1, done.stdout[-5_000:] + done.stderr[-2_000:]
-    assert "1 failed" in done.stdout, done.stdout[-5_000:]
-
-
-def _run(tree: Path, test: str) -> subprocess.CompletedProcess[str]:
-    """Run one test of the suite."""
-    profile = test.partition("/")[0]
-    subject = str(tree / "conformance" / "subjects" / "nadmit-webhook.yaml")
-    return subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "-c", "conformance/pytest.ini", "--rootdir", "conformance",
-            "-p", "conformance.pytestplugin", "--subject", subject, "--profile", profile, "-q", "--tb=line",
-            f"conformance/profiles/{test}",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
+    assert (done.returncode, "1 failed" in done.stdout) == (1, True), done.stdout[-5_000:] + done.stderr[-2_000:]
 
 
 HANGING = """
@@ -114,9 +94,10 @@ def test_a_run_that_ends_early_leaves_no_webhook(tmp_path: Path, number: signal.
     subject.write_text(HANGING.replace("PIDS", str(pids)))
     folder = tmp_path / "tmp"
     folder.mkdir()
-    command = [sys.executable, "-m", "conformance", "--subject", str(subject)]
     environ = {**os.environ, "TMPDIR": str(folder)}
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+    with subprocess.Popen(
+        command("--subject", subject), cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as run:
         wait_until(lambda: pids.exists() and pids.read_text() != "")
         run.send_signal(number)
         assert run.wait() == (-number if number == signal.SIGKILL else 128 + number)
