@@ -411,6 +411,8 @@ class _Handler(BaseHTTPRequestHandler):
         api.connections += 1
         self.flight: list[Request] = []
         self.flight_size = 1
+        self.is_cut = False
+        """Whether an answer has ended the connection; a client may ask for the end as well, and gets its answer."""
         plain = self.request
         api._sockets.add(plain)
         if api._context is not None:
@@ -445,7 +447,7 @@ class _Handler(BaseHTTPRequestHandler):
         if len(self.flight) == self.flight_size:
             arrived, self.flight = self.flight, []
             for each in arrived:
-                if not self.close_connection:
+                if not self.is_cut:
                     self._answer(each)
 
     def _answer(self, request: Request) -> None:
@@ -468,7 +470,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         if answer.status in {CUT, DROP, RAW}:
-            self.close_connection = True
+            self.close_connection = self.is_cut = True
             if answer.status == CUT:
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
             self.wfile.write(answer.body)

@@ -4,19 +4,25 @@ It reads the selection in both forms, calls delegates, keeps its state in a file
 capabilities, no checks of values, no CHECK, GC and STATUS.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import ssl
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
 
 NETWORKS, STATUS = "k8s.v1.cni.cncf.io/networks", "k8s.v1.cni.cncf.io/network-status"
 VERSIONS = ["0.3.1", "0.4.0", "1.0.0"]
 
 
-def main():
+def main() -> Json | None:
     """Serve one call."""
     verb, conf = os.environ["CNI_COMMAND"], json.load(sys.stdin)
     if verb == "VERSION":
@@ -29,21 +35,22 @@ def main():
     return None
 
 
-def add(conf, state):
+def add(conf: Json, state: Path) -> Json:
     """Attach the default network, then the selection; the file of the state is there before the first attachment."""
     networks = [("eth0", "", conf["delegates"][0]), *selected(conf)]
     state.parent.mkdir(parents=True, exist_ok=True)
-    attached = []
+    attached: list[Json] = []
     for ifname, name, config in networks:
         attached.append({"ifname": ifname, "name": name or config["name"], "config": config, "result": None})
         state.write_text(json.dumps(attached))
         attached[-1]["result"] = run(conf, "ADD", attached[-1])
     state.write_text(json.dumps(attached))
     write_status(conf, attached)
-    return attached[0]["result"]
+    first: Json = attached[0]["result"]
+    return first
 
 
-def delete(conf, state):
+def delete(conf: Json, state: Path) -> None:
     """Detach all, last first; go on after an error, and raise it at the end."""
     attached, failures = json.loads(state.read_text()), []
     for one in reversed(attached):
@@ -56,7 +63,7 @@ def delete(conf, state):
     state.unlink()
 
 
-def run(conf, verb, one):
+def run(conf: Json, verb: str, one: Json) -> Any:
     """Execute the plugins of a network, and return the last result."""
     config = one["config"]
     plugins = config.get("plugins", [config])
@@ -74,7 +81,7 @@ def run(conf, verb, one):
     return previous
 
 
-def selected(conf):
+def selected(conf: Json) -> Iterator[tuple[str, str, Json]]:
     """Yield interface, name and configuration of each selected network."""
     text = pod(conf)["metadata"].get("annotations", {}).get(NETWORKS, "")
     elements = json.loads(text) if text.startswith("[") else [short(item) for item in text.split(",") if item.strip()]
@@ -82,42 +89,48 @@ def selected(conf):
         namespace = element.get("namespace") or args()["K8S_POD_NAMESPACE"]
         path = f"/apis/k8s.cni.cncf.io/v1/namespaces/{namespace}/network-attachment-definitions/{element['name']}"
         config = json.loads(ask(conf, path)["spec"]["config"])
-        yield element.get("interface", f"net{number}"), f"{namespace}/{element['name']}", {"name": element["name"], **config}
+        name = element["name"]
+        yield element.get("interface", f"net{number}"), f"{namespace}/{name}", {"name": name, **config}
 
 
-def short(item):
+def short(item: str) -> Json:
     """Read an item of the comma form."""
     namespace, _, name = item.strip().rpartition("/")
     return {"name": name, "namespace": namespace}
 
 
-def write_status(conf, attached):
+def write_status(conf: Json, attached: list[Json]) -> None:
     """Write network-status by a merge patch."""
     status = []
     for one in attached:
-        link = next((each for each in one["result"].get("interfaces", []) if each.get("sandbox")), {})
-        ips = [ip["address"].partition("/")[0] for ip in one["result"].get("ips", [])]
+        links = one["result"].get("interfaces", [])
+        place = next((number for number, link in enumerate(links) if link.get("sandbox")), None)
+        link = {} if place is None else links[place]
+        own = [ip for ip in one["result"].get("ips", []) if ip.get("interface") == place]
+        ips = [ip["address"].partition("/")[0] for ip in own]
         found = {"interface": link.get("name", one["ifname"]), "mac": link.get("mac", ""), "ips": ips}
-        status.append({"name": one["name"], **found, "default": one is attached[0], "dns": one["result"].get("dns", {})})
+        dns = one["result"].get("dns", {})
+        status.append({"name": one["name"], **found, "default": one is attached[0], "dns": dns})
     ask(conf, f"{pod_path()}/status", {"metadata": {"annotations": {STATUS: json.dumps(status)}}})
 
 
-def args():
+def args() -> dict[str, str]:
     """Return the pairs of CNI_ARGS."""
     return dict(pair.split("=", 1) for pair in os.environ["CNI_ARGS"].split(";"))
 
 
-def pod_path():
+def pod_path() -> str:
     """Return the path of the pod."""
     return f"/api/v1/namespaces/{args()['K8S_POD_NAMESPACE']}/pods/{args()['K8S_POD_NAME']}"
 
 
-def pod(conf):
+def pod(conf: Json) -> Json:
     """Return the pod."""
-    return ask(conf, pod_path())
+    found: Json = ask(conf, pod_path())
+    return found
 
 
-def ask(conf, path, patch=None):
+def ask(conf: Json, path: str, patch: Json | None = None) -> Any:
     """Send a request to the API server of the kubeconfig, which is JSON here."""
     given = json.loads(Path(conf["kubeconfig"]).read_text())
     cluster, user = given["clusters"][0]["cluster"], given["users"][0]["user"]
@@ -129,10 +142,16 @@ def ask(conf, path, patch=None):
         return json.load(answer)
 
 
-try:
-    found = main()
-except Exception as error:
-    print(json.dumps({"cniVersion": "1.0.0", "code": 100, "msg": f"{type(error).__name__}: {error}"}))
-    sys.exit(1)
-if found is not None:
-    print(json.dumps(found))
+def answer() -> int:
+    """Print the answer or the error of a call, and return the exit code."""
+    try:
+        found = main()
+    except Exception as error:  # noqa: BLE001 - a runtime wants each error as JSON
+        print(json.dumps({"cniVersion": "1.0.0", "code": 100, "msg": f"{type(error).__name__}: {error}"}))
+        return 1
+    if found is not None:
+        print(json.dumps(found))
+    return 0
+
+
+sys.exit(answer())
