@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if find_spec("pytest") is None:
         return _say(LACKING, "pytest: it is missing; install nadmit[conformance]")
     if options.list:
-        return run_until_signal(_pytest(["--collect-only", "-q", *options.pytest]), _environ())
+        return run_until_signal(
+            _pytest(["--collect-only", "-q", *options.pytest, str(PACKAGE / "profiles")]), _environ()
+        )
     if options.subject is None:
         return _say(
             USAGE, "--subject: it is missing; the name of a subject file, such as conformance/subjects/nadmit.yaml"
