@@ -95,3 +95,22 @@ class Webhook:
             return Injected(verdict, jsonpatches.apply(verdict.patch, pod))
         except jsonpatches.PatchError as error:
             raise AssertionError(f"the API server would answer 500, whatever failurePolicy says: {error}") from error
+
+    # What most tests expect
+
+    def admits(self, thing: Object | None, **fields: Any) -> None:
+        """Fail unless an object is admitted."""
+        verdict = self.judge(thing, **fields)
+        assert verdict.is_allowed, verdict
+
+    def refuses(self, thing: Object) -> Verdict:
+        """Fail unless an object is refused."""
+        verdict = self.judge(thing)
+        assert not verdict.is_allowed, "admitted"
+        return verdict
+
+    def inject(self, pod: Object, **fields: Any) -> Injected:
+        """Return what becomes of a new pod; fails if it is refused."""
+        injected = self.change(pod, **fields)
+        assert injected.verdict.is_allowed, injected.verdict
+        return injected

@@ -9,19 +9,13 @@ import pytest
 
 from conformance.clauses import PRACTICE, SHOULD, clause
 from conformance.hooks.hook import Webhook
-from conformance.hooks.samples import Object, definition
+from conformance.hooks.samples import definition
 from conformance.hooks.testcluster import chain, single
 from conformance.standards import CNI, NPWG, PRACTICE_NAME
 
 pytestmark = pytest.mark.usefixtures("judges_definitions")
 
 _BRIDGE = {"type": "bridge", "bridge": "br0"}
-
-
-def refuse(webhook: Webhook, thing: Object) -> None:
-    """Fail unless a definition is refused."""
-    verdict = webhook.judge(thing)
-    assert not verdict.is_allowed, "admitted"
 
 
 NOT_JSON = {
@@ -44,14 +38,14 @@ NOT_JSON = {
 @pytest.mark.parametrize("name", NOT_JSON)
 def test_a_configuration_that_is_not_json(webhook: Webhook, name: str) -> None:
     """A configuration that is not JSON is refused."""
-    refuse(webhook, definition(NOT_JSON[name]))
+    webhook.refuses(definition(NOT_JSON[name]))
 
 
 @clause(CNI, "1.configuration", SHOULD)
 @pytest.mark.parametrize("value", [[], None, 1, "bridge", True, [_BRIDGE]], ids=json.dumps)
 def test_json_that_is_not_an_object(webhook: Webhook, value: object) -> None:
     """A configuration that is JSON, but not an object, is refused."""
-    refuse(webhook, definition(json.dumps(value)))
+    webhook.refuses(definition(json.dumps(value)))
 
 
 BROKEN: dict[str, Any] = {
@@ -78,7 +72,7 @@ BROKEN: dict[str, Any] = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_list_that_no_runtime_can_load(webhook: Webhook, name: str) -> None:
     """A list that no runtime can load is refused."""
-    refuse(webhook, definition(BROKEN[name]))
+    webhook.refuses(definition(BROKEN[name]))
 
 
 PLUGINS: dict[str, Any] = {
@@ -102,7 +96,7 @@ PLUGINS: dict[str, Any] = {
 def test_a_plugin_that_no_runtime_can_load(webhook: Webhook, name: str, form: str) -> None:
     """A plugin that no runtime can load is refused."""
     plugin = PLUGINS[name]
-    refuse(webhook, definition(chain("net", _BRIDGE, plugin) if form == "list" else single("net", plugin)))
+    webhook.refuses(definition(chain("net", _BRIDGE, plugin) if form == "list" else single("net", plugin)))
 
 
 NAMES = {
@@ -121,7 +115,7 @@ NAMES = {
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_that_cni_forbids(webhook: Webhook, name: str) -> None:
     """A name with characters that CNI forbids is refused."""
-    refuse(webhook, definition(single(NAMES[name])))
+    webhook.refuses(definition(single(NAMES[name])))
 
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
@@ -148,8 +142,7 @@ PLACES: dict[str, tuple[Any, list[str]]] = {
 def test_the_message_names_the_place(webhook: Webhook, name: str) -> None:
     """The message names the place in the configuration."""
     config, words = PLACES[name]
-    verdict = webhook.judge(definition(config))
-    assert not verdict.is_allowed, "admitted"
+    verdict = webhook.refuses(definition(config))
     assert verdict.says(*words), f"the message does not say {' and '.join(words)}: {verdict}"
 
 
@@ -157,8 +150,7 @@ def test_the_message_names_the_place(webhook: Webhook, name: str) -> None:
 def test_the_message_says_where_json_breaks(webhook: Webhook) -> None:
     """The message says where the JSON breaks."""
     text = '{\n  "cniVersion": "0.3.1",\n  "type": "bridge"\n  "bridge": "br0"\n}'
-    verdict = webhook.judge(definition(text))
-    assert not verdict.is_allowed, "admitted"
+    verdict = webhook.refuses(definition(text))
     assert verdict.says("line 4") or verdict.says("offset") or verdict.says("column"), verdict
 
 
@@ -166,8 +158,7 @@ def test_the_message_says_where_json_breaks(webhook: Webhook) -> None:
 def test_one_message_has_all_faults(webhook: Webhook) -> None:
     """One answer has all faults of a configuration."""
     config = chain("net", {"bridge": "br0"}, {"type": "tuning", "capabilities": ["mac"]}) | {"disableCheck": "perhaps"}
-    verdict = webhook.judge(definition(config))
-    assert not verdict.is_allowed, "admitted"
+    verdict = webhook.refuses(definition(config))
     for words in (["plugins[0]", "type"], ["plugins[1]", "capabilities"], ["disableCheck"]):
         assert verdict.says(*words), f"the message does not say {' and '.join(words)}: {verdict}"
 

@@ -15,7 +15,6 @@ from conformance.hooks.samples import (
     NETWORKS,
     OTHER_NAMESPACE,
     POD,
-    Object,
     container,
     pod,
 )
@@ -24,17 +23,11 @@ from conformance.standards import ADMISSION, NPWG, PRACTICE_NAME
 pytestmark = pytest.mark.usefixtures("judges_pods")
 
 
-def admit(webhook: Webhook, thing: Object, **fields: Any) -> None:
-    """Fail unless a pod is admitted."""
-    verdict = webhook.judge(thing, **fields)
-    assert verdict.is_allowed, verdict
-
-
 @clause(NPWG, "4", MUST)
 @pytest.mark.parametrize("annotations", [{}, {"example.com/x": "y"}], ids=["none", "another"])
 def test_a_pod_that_asks_for_nothing(webhook: Webhook, annotations: dict[str, str]) -> None:
     """A pod without networks is admitted."""
-    admit(webhook, pod(annotations=annotations))
+    webhook.admits(pod(annotations=annotations))
 
 
 @clause(NPWG, "4.1.1", MUST)
@@ -45,7 +38,7 @@ def test_a_pod_that_asks_for_nothing(webhook: Webhook, annotations: dict[str, st
 )
 def test_the_comma_form(webhook: Webhook, text: str) -> None:
     """The comma form is admitted."""
-    admit(webhook, pod(text))
+    webhook.admits(pod(text))
 
 
 @clause(NPWG, "4.1.1", MUST)
@@ -54,14 +47,14 @@ def test_the_comma_form(webhook: Webhook, text: str) -> None:
 )
 def test_the_comma_form_with_the_pods_own_namespace(webhook: Webhook, text: str) -> None:
     """The comma form with the pod's own namespace is admitted."""
-    admit(webhook, pod(text.format(NAMESPACE, NAMESPACE)))
+    webhook.admits(pod(text.format(NAMESPACE, NAMESPACE)))
 
 
 @clause(NPWG, "4.1.2.1.5", MUST)
 @pytest.mark.parametrize("name", ["net1", "a", "data0", "abcdefghijklmno", "my-if", "x9"])
 def test_the_comma_form_with_an_interface(webhook: Webhook, name: str) -> None:
     """The comma form with an interface is admitted."""
-    admit(webhook, pod(f"bridge@{name}"))
+    webhook.admits(pod(f"bridge@{name}"))
 
 
 ELEMENTS: dict[str, tuple[str, Any]] = {
@@ -111,7 +104,7 @@ ELEMENTS: dict[str, tuple[str, Any]] = {
 )
 def test_a_key_of_the_json_form(webhook: Webhook, element: Any) -> None:
     """Each key of the JSON form is admitted."""
-    admit(webhook, pod([element]))
+    webhook.admits(pod([element]))
 
 
 @clause(NPWG, "4.1.2", MUST)
@@ -127,7 +120,7 @@ def test_a_key_of_the_json_form(webhook: Webhook, element: Any) -> None:
 )
 def test_the_json_form(webhook: Webhook, text: str) -> None:
     """The JSON form is admitted, in any layout."""
-    admit(webhook, pod(text))
+    webhook.admits(pod(text))
 
 
 @clause(NPWG, "4.2", MUST)
@@ -138,13 +131,13 @@ def test_the_json_form(webhook: Webhook, text: str) -> None:
 )
 def test_one_network_several_times(webhook: Webhook, networks: object) -> None:
     """One network several times is admitted."""
-    admit(webhook, pod(networks))
+    webhook.admits(pod(networks))
 
 
 @clause(NPWG, "4.1", MUST)
 def test_twenty_networks(webhook: Webhook) -> None:
     """Twenty networks are admitted."""
-    admit(webhook, pod(",".join(["bridge", "bridge-2"] * 10)))
+    webhook.admits(pod(",".join(["bridge", "bridge-2"] * 10)))
 
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
@@ -168,7 +161,7 @@ def test_no_name_of_a_namespace_opens_a_door(webhook: Webhook) -> None:
 @clause(PRACTICE_NAME, "admission", PRACTICE)
 def test_the_default_network_of_a_pod(webhook: Webhook) -> None:
     """The annotation for the default network is admitted."""
-    admit(webhook, pod("bridge", annotations={DEFAULT_NETWORK: f"{NAMESPACE}/bridge-2"}))
+    webhook.admits(pod("bridge", annotations={DEFAULT_NETWORK: f"{NAMESPACE}/bridge-2"}))
 
 
 # Pods in other circumstances
@@ -180,7 +173,7 @@ def test_a_pod_without_a_name_yet(webhook: Webhook) -> None:
     thing = pod("bridge")
     del thing["metadata"]["name"]
     thing["metadata"]["generateName"] = "web-"
-    admit(webhook, thing)
+    webhook.admits(thing)
 
 
 @clause(ADMISSION, "request", MUST)
@@ -188,14 +181,14 @@ def test_a_pod_with_fields_of_a_later_version(webhook: Webhook) -> None:
     """A pod with fields of a later version is admitted."""
     thing = pod("bridge", container(resizeLater=[{"a": 1}]), newFieldOfSpec={"x": True})
     thing["status"]["later"] = [1]
-    admit(webhook, thing)
+    webhook.admits(thing)
 
 
 @clause(NPWG, "4", MUST)
 @pytest.mark.parametrize("annotations", [{}, {NETWORKS: ""}], ids=["none", "empty"])
 def test_a_pod_in_the_network_of_its_node(webhook: Webhook, annotations: dict[str, str]) -> None:
     """A pod with hostNetwork is admitted."""
-    admit(webhook, pod(annotations=annotations, hostNetwork=True))
+    webhook.admits(pod(annotations=annotations, hostNetwork=True))
 
 
 @clause(ADMISSION, "operations", MUST)
@@ -205,7 +198,7 @@ def test_an_update_of_a_subresource(webhook: Webhook, subresource: str) -> None:
     webhook.needs_operation(PODS, "UPDATE")
     old, new = pod("bridge"), pod("bridge")
     new["status"]["phase"] = "Running"
-    admit(webhook, new, operation="UPDATE", old=old, subResource=subresource)
+    webhook.admits(new, operation="UPDATE", old=old, subResource=subresource)
 
 
 @clause(ADMISSION, "operations", MUST)
@@ -217,7 +210,7 @@ def test_a_binding(webhook: Webhook) -> None:
         "metadata": {"name": "web", "namespace": NAMESPACE},
         "target": {"kind": "Node", "name": "node-1"},
     }
-    admit(webhook, binding, kind=POD._replace(kind="Binding"), subResource="binding")
+    webhook.admits(binding, kind=POD._replace(kind="Binding"), subResource="binding")
 
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
@@ -228,7 +221,7 @@ def test_a_pod_that_is_being_deleted(webhook: Webhook) -> None:
     for each in (old, new):
         each["metadata"]["deletionTimestamp"] = "2026-11-23T18:00:00Z"
     old["metadata"]["finalizers"] = ["example.com/cleanup"]
-    admit(webhook, new, operation="UPDATE", old=old)
+    webhook.admits(new, operation="UPDATE", old=old)
 
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
@@ -239,4 +232,4 @@ def test_a_status_that_a_node_writes(webhook: Webhook) -> None:
     status = [{"name": "cluster", "interface": "eth0", "ips": ["10.0.0.7"], "default": True, "dns": {}}]
     new["metadata"]["annotations"]["k8s.v1.cni.cncf.io/network-status"] = json.dumps(status)
     node = {"username": "system:node:node-1", "groups": ["system:nodes", "system:authenticated"]}
-    admit(webhook, new, operation="UPDATE", old=old, subResource="status", userInfo=node)
+    webhook.admits(new, operation="UPDATE", old=old, subResource="status", userInfo=node)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,7 @@ from conformance.hooks.admissionresponse import read_review, read_verdict
 from conformance.hooks.askingpods import PODS
 from conformance.hooks.calls import JSON
 from conformance.hooks.envelopes import encode, review
-from conformance.hooks.hook import CHANGES, Injected, Webhook
+from conformance.hooks.hook import CHANGES, Webhook
 from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, NETWORKS, Object, container, pod
 from conformance.hooks.testcluster import RESOURCE_A
 from conformance.standards import ADMISSION, PRACTICE_NAME, RFC6902
@@ -35,33 +34,26 @@ def asked(request: pytest.FixtureRequest) -> Object:
     return PODS[str(request.param)]
 
 
-def admitted(webhook: Webhook, thing: Object, **fields: Any) -> Injected:
-    """Return what becomes of a pod; fails if it is refused."""
-    injected = webhook.change(thing, **fields)
-    assert injected.verdict.is_allowed, injected.verdict
-    return injected
-
-
 @clause(RFC6902, "4", MUST)
 @clause(ADMISSION, "response.patch", MUST)
 def test_the_patch_applies(webhook: Webhook, asked: Object) -> None:
     """The patch applies."""
-    injected = admitted(webhook, asked)
+    injected = webhook.inject(asked)
     assert injected.pod != asked, "these pods need something"
 
 
 @clause(ADMISSION, "idempotence", MUST)
 def test_a_second_call_changes_nothing(webhook: Webhook, asked: Object) -> None:
     """A second call changes nothing."""
-    once = admitted(webhook, asked).pod
-    assert admitted(webhook, once).pod == once
+    once = webhook.inject(asked).pod
+    assert webhook.inject(once).pod == once
 
 
 @clause(ADMISSION, "idempotence", SHOULD)
 def test_a_second_call_has_no_patch(webhook: Webhook, asked: Object) -> None:
     """A second call has no patch."""
-    once = admitted(webhook, asked).pod
-    assert admitted(webhook, once).verdict.patch == [], "each patch is applied, logged and audited"
+    once = webhook.inject(asked).pod
+    assert webhook.inject(once).verdict.patch == [], "each patch is applied, logged and audited"
 
 
 @clause(ADMISSION, "response.patch", MUST)
@@ -70,7 +62,7 @@ def test_requests_and_limits_of_a_device_are_equal(webhook: Webhook, asked: Obje
 
     K/pkg/apis/core/validation: an extended resource has a limit, and the request is equal to it, a whole number.
     """
-    after = admitted(webhook, asked).pod
+    after = webhook.inject(asked).pod
     for each in after["spec"]["containers"]:
         given = each.get("resources") or {}
         for place in ("requests", "limits"):
@@ -84,7 +76,7 @@ def test_requests_and_limits_of_a_device_are_equal(webhook: Webhook, asked: Obje
 @clause(ADMISSION, "response.patch", MUST)
 def test_names_and_paths_stay_unique(webhook: Webhook, asked: Object) -> None:
     """Names of volumes and paths of mounts stay unique."""
-    after = admitted(webhook, asked).pod
+    after = webhook.inject(asked).pod
     volumes = [each["name"] for each in after["spec"].get("volumes") or []]
     assert len(volumes) == len(set(volumes)), volumes
     for each in after["spec"]["containers"]:
@@ -98,7 +90,7 @@ def test_names_and_paths_stay_unique(webhook: Webhook, asked: Object) -> None:
 @clause(ADMISSION, "good-practice", SHOULD)
 def test_nothing_else_changes(webhook: Webhook, asked: Object) -> None:
     """The patch changes only what networks need."""
-    after = admitted(webhook, asked).pod
+    after = webhook.inject(asked).pod
     assert after.keys() == asked.keys()
     for part in asked:
         before, now = asked[part], after[part]
@@ -114,7 +106,7 @@ def test_nothing_else_changes(webhook: Webhook, asked: Object) -> None:
 @clause(ADMISSION, "good-practice", SHOULD)
 def test_what_the_pod_has_stays(webhook: Webhook, asked: Object) -> None:
     """The pod keeps what it has."""
-    after = admitted(webhook, asked).pod
+    after = webhook.inject(asked).pod
     for before, now in zip(asked["spec"]["containers"], after["spec"]["containers"], strict=True):
         for each in (before.get("volumeMounts") or []) + (before.get("env") or []):
             assert each in (now.get("volumeMounts") or []) + (now.get("env") or [])
@@ -132,7 +124,7 @@ def test_what_the_pod_has_stays(webhook: Webhook, asked: Object) -> None:
 @clause(ADMISSION, "dry-run", MUST)
 def test_a_dry_run_gets_the_same_patch(webhook: Webhook) -> None:
     """A dry run gets the patch of the real request."""
-    real, dry = (admitted(webhook, pod("device-a,on-rack"), dryRun=is_dry) for is_dry in (False, True))
+    real, dry = (webhook.inject(pod("device-a,on-rack"), dryRun=is_dry) for is_dry in (False, True))
     assert real.pod == dry.pod
 
 
@@ -142,7 +134,7 @@ def test_a_pod_without_a_name_yet(webhook: Webhook) -> None:
     thing = pod("device-a")
     del thing["metadata"]["name"]
     thing["metadata"]["generateName"] = "web-"
-    assert admitted(webhook, thing).resources()["limits"] == {RESOURCE_A: "1"}
+    assert webhook.inject(thing).resources()["limits"] == {RESOURCE_A: "1"}
 
 
 @clause(ADMISSION, "request", MUST)
@@ -150,14 +142,14 @@ def test_the_namespace_may_be_in_the_request_only(webhook: Webhook) -> None:
     """The namespace of a pod may be in the request only."""
     thing = pod("device-a")
     del thing["metadata"]["namespace"]
-    assert admitted(webhook, thing, namespace=NAMESPACE).resources()["limits"] == {RESOURCE_A: "1"}
+    assert webhook.inject(thing, namespace=NAMESPACE).resources()["limits"] == {RESOURCE_A: "1"}
 
 
 @clause(ADMISSION, "request", MUST)
 def test_fields_of_a_later_version_stay(webhook: Webhook) -> None:
     """Fields of a later version stay."""
     thing = pod("device-a", container(laterField={"a": [1]}), laterField=True)
-    after = admitted(webhook, thing).pod
+    after = webhook.inject(thing).pod
     assert after["spec"]["laterField"] is True
     assert after["spec"]["containers"][0]["laterField"] == {"a": [1]}
 
@@ -166,7 +158,7 @@ def test_fields_of_a_later_version_stay(webhook: Webhook) -> None:
 def test_a_pod_of_2_mib(webhook: Webhook) -> None:
     """A pod of 2 MiB gets its resources."""
     thing = pod("device-a", container(args=["x" * 2_000_000]))
-    assert admitted(webhook, thing).resources()["limits"] == {RESOURCE_A: "1"}
+    assert webhook.inject(thing).resources()["limits"] == {RESOURCE_A: "1"}
 
 
 @clause(ADMISSION, "response.uid", MUST)
@@ -175,7 +167,7 @@ def test_reviews_at_the_same_time_do_not_mix(webhook: Webhook) -> None:
 
     def ask(number: int) -> tuple[int, dict[str, str]]:
         count = number % 5 + 1
-        return count, admitted(webhook, pod(",".join(["device-a"] * count))).resources()["limits"]
+        return count, webhook.inject(pod(",".join(["device-a"] * count))).resources()["limits"]
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         for count, limits in pool.map(ask, range(64)):
@@ -255,7 +247,7 @@ def test_no_server_error(webhook: Webhook, name: str) -> None:
     """A hostile pod is no server error, and the server goes on."""
     answer = webhook.send(encode(review(HOSTILE[name])), CHANGES)
     assert answer.status < 500, answer
-    assert admitted(webhook, pod("device-a")).resources()["limits"] == {RESOURCE_A: "1"}
+    assert webhook.inject(pod("device-a")).resources()["limits"] == {RESOURCE_A: "1"}
 
 
 @clause(PRACTICE_NAME, "injection", PRACTICE)
@@ -287,5 +279,5 @@ def test_other_operations_change_nothing(webhook: Webhook, operation: str) -> No
 @pytest.mark.parametrize("annotations", [{}, {"example.com/x": "y"}, {NETWORKS: ""}], ids=["none", "another", "empty"])
 def test_a_pod_that_asks_for_nothing_has_no_patch(webhook: Webhook, annotations: dict[str, str]) -> None:
     """A pod without networks has no patch."""
-    injected = admitted(webhook, pod(annotations=annotations))
+    injected = webhook.inject(pod(annotations=annotations))
     assert injected.verdict.patch == []

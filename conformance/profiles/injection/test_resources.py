@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from conformance.clauses import MUST, PRACTICE, SHOULD, clause
-from conformance.hooks.hook import Injected, Webhook
-from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, OTHER_NAMESPACE, Object, container, pod
+from conformance.clauses import PRACTICE, SHOULD, clause
+from conformance.hooks.hook import Webhook
+from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, OTHER_NAMESPACE, container, pod
 from conformance.hooks.testcluster import RESOURCE_A, RESOURCE_B, RESOURCE_C
 from conformance.standards import ADMISSION, NPWG, NRI, PRACTICE_NAME
 
@@ -36,19 +36,12 @@ CASES: dict[str, tuple[Any, dict[str, str]]] = {
 }
 
 
-def admitted(webhook: Webhook, thing: Object) -> Injected:
-    """Return what becomes of a pod; fails if it is refused."""
-    injected = webhook.change(thing)
-    assert injected.verdict.is_allowed, injected.verdict
-    return injected
-
-
 @clause(NRI, "resource-name", SHOULD)
 @pytest.mark.parametrize("name", CASES)
 def test_the_first_container_gets_what_the_networks_need(webhook: Webhook, name: str) -> None:
     """The first container gets what the networks need, in requests and limits."""
     networks, needed = CASES[name]
-    injected = admitted(webhook, pod(networks, container("first"), container("second")))
+    injected = webhook.inject(pod(networks, container("first"), container("second")))
     assert injected.resources(0) == {"requests": needed, "limits": needed}
     assert injected.resources(1) == {"requests": {}, "limits": {}}
 
@@ -61,7 +54,7 @@ def test_the_first_container_gets_what_the_networks_need(webhook: Webhook, name:
 )
 def test_networks_without_a_resource_need_none(webhook: Webhook, networks: object) -> None:
     """Networks without a resource need none."""
-    injected = admitted(webhook, pod(networks))
+    injected = webhook.inject(pod(networks))
     assert injected.resources() == {"requests": {}, "limits": {}}
 
 
@@ -70,7 +63,7 @@ def test_other_resources_stay(webhook: Webhook) -> None:
     """Other resources of the container stay."""
     given = {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "1Gi", "example.com/gpu": "1"}}
     given["requests"]["example.com/gpu"] = "1"
-    injected = admitted(webhook, pod("device-a", container(resources=given)))
+    injected = webhook.inject(pod("device-a", container(resources=given)))
     assert injected.resources() == {place: {**given[place], RESOURCE_A: "1"} for place in given}
 
 
@@ -78,7 +71,7 @@ def test_other_resources_stay(webhook: Webhook) -> None:
 def test_a_resource_of_another_container_is_not_asked_for_again(webhook: Webhook) -> None:
     """A resource that another container has is not asked for again."""
     theirs = {"requests": {RESOURCE_A: "1"}, "limits": {RESOURCE_A: "1"}}
-    injected = admitted(webhook, pod("device-a,device-b", container("a"), container("b", resources=theirs)))
+    injected = webhook.inject(pod("device-a,device-b", container("a"), container("b", resources=theirs)))
     assert injected.resources(0)["limits"] == {RESOURCE_B: "1"}
     assert injected.resources(1) == theirs
 
@@ -88,7 +81,7 @@ def test_a_resource_of_another_container_is_not_asked_for_again(webhook: Webhook
 def test_an_amount_that_is_enough_stays(webhook: Webhook, amount: str) -> None:
     """An amount that is enough stays."""
     given = {"requests": {RESOURCE_A: amount}, "limits": {RESOURCE_A: amount}}
-    injected = admitted(webhook, pod("device-a,device-a", container(resources=given)))
+    injected = webhook.inject(pod("device-a,device-a", container(resources=given)))
     assert injected.resources() == given
 
 
@@ -99,7 +92,7 @@ def test_an_amount_that_is_too_small_is_raised_or_told(webhook: Webhook) -> None
     With 1 of 2 devices, the second network has none: the pod never starts, or starts without it.
     """
     given = {"requests": {RESOURCE_A: "1"}, "limits": {RESOURCE_A: "1"}}
-    injected = admitted(webhook, pod("device-a,device-a", container(resources=given)))
+    injected = webhook.inject(pod("device-a,device-a", container(resources=given)))
     amount = injected.resources()["limits"][RESOURCE_A]
     assert amount == "2" or injected.verdict.says(RESOURCE_A), f"{amount}; {injected.verdict}"
 
@@ -110,7 +103,7 @@ def test_init_containers_get_nothing(webhook: Webhook) -> None:
     thing = pod(
         "device-a", container("app"), initContainers=[container("init"), container("mesh", restartPolicy="Always")]
     )
-    injected = admitted(webhook, thing)
+    injected = webhook.inject(thing)
     assert injected.resources()["limits"] == {RESOURCE_A: "1"}
     assert [each["resources"] for each in injected.pod["spec"]["initContainers"]] == [{}, {}]
 
@@ -124,7 +117,7 @@ def test_init_containers_get_nothing(webhook: Webhook) -> None:
 def test_a_second_annotation_names_resources(webhook: Webhook, networks: str, needed: dict[str, str]) -> None:
     """A second annotation of definitions names resources."""
     webhook.needs_feature("resource-name-keys")
-    injected = admitted(webhook, pod(networks))
+    injected = webhook.inject(pod(networks))
     assert injected.resources() == {"requests": needed, "limits": needed}
 
 
@@ -132,7 +125,7 @@ def test_a_second_annotation_names_resources(webhook: Webhook, networks: str, ne
 @pytest.mark.parametrize("networks", [None, "device-b"], ids=["alone", "beside networks"])
 def test_the_default_network_of_a_pod_counts(webhook: Webhook, networks: str | None) -> None:
     """The network of the annotation for the default network counts."""
-    injected = admitted(webhook, pod(networks, annotations={DEFAULT_NETWORK: f"{NAMESPACE}/device-a"}))
+    injected = webhook.inject(pod(networks, annotations={DEFAULT_NETWORK: f"{NAMESPACE}/device-a"}))
     needed = {RESOURCE_A: "1"} | ({RESOURCE_B: "1"} if networks else {})
     assert injected.resources() == {"requests": needed, "limits": needed}
 
@@ -174,7 +167,7 @@ def test_a_refusal_names_the_missing_definition(webhook: Webhook) -> None:
 @clause(PRACTICE_NAME, "injection", PRACTICE)
 def test_a_pod_in_the_network_of_its_node_gets_no_device(webhook: Webhook) -> None:
     """A pod with hostNetwork gets no device."""
-    injected = admitted(webhook, pod("device-a", hostNetwork=True))
+    injected = webhook.inject(pod("device-a", hostNetwork=True))
     assert injected.resources()["limits"] == {}, "no CNI plugin runs for such a pod, so it would only hold the device"
 
 
@@ -186,7 +179,7 @@ def test_a_pod_with_claims_is_not_made_unschedulable(webhook: Webhook) -> None:
     """
     claims = [{"name": "nic", "resourceClaimName": "my-nic"}]
     thing = pod("device-a", container(resources={"claims": [{"name": "nic"}]}), resourceClaims=claims)
-    injected = admitted(webhook, thing)
+    injected = webhook.inject(thing)
     assert injected.resources()["limits"] == {}
 
 
@@ -197,12 +190,12 @@ def test_a_mirror_pod_is_left_alone(webhook: Webhook) -> None:
     A mirror pod shows a static pod that already runs; the API server refuses a changed one.
     """
     thing = pod("device-a", annotations={"kubernetes.io/config.mirror": "0123456789abcdef"})
-    assert admitted(webhook, thing).verdict.patch == []
+    assert webhook.inject(thing).verdict.patch == []
 
 
-@clause(ADMISSION, "request", MUST)
+@clause(PRACTICE_NAME, "injection", PRACTICE)
 def test_a_definition_of_a_moment_ago_is_known(webhook: Webhook) -> None:
     """A definition that was made a moment ago is known."""
     name = webhook.add_definition({"k8s.v1.cni.cncf.io/resourceName": RESOURCE_B})
-    injected = admitted(webhook, pod(name))
+    injected = webhook.inject(pod(name))
     assert injected.resources()["limits"] == {RESOURCE_B: "1"}

@@ -19,13 +19,6 @@ VOLUME = "podnetinfo"
 PATH = "/etc/podnetinfo"
 
 
-def admitted(webhook: Webhook, thing: Object) -> Injected:
-    """Return what becomes of a pod; fails if it is refused."""
-    injected = webhook.change(thing)
-    assert injected.verdict.is_allowed, injected.verdict
-    return injected
-
-
 # Node selectors
 
 
@@ -46,14 +39,14 @@ def admitted(webhook: Webhook, thing: Object) -> Injected:
 )
 def test_the_label_of_a_definition(webhook: Webhook, networks: object, expected: dict[str, str]) -> None:
     """The label of a definition is in the node selector of the pod."""
-    assert (admitted(webhook, pod(networks)).pod["spec"].get("nodeSelector") or {}) == expected
+    assert (webhook.inject(pod(networks)).pod["spec"].get("nodeSelector") or {}) == expected
 
 
 @clause(NRI, "node-selector", SHOULD)
 @pytest.mark.parametrize("own", [{"example.com/zone": "z"}, RACK, RACK | {"a": "b"}], ids=["other", "same", "both"])
 def test_the_selector_of_the_pod_stays(webhook: Webhook, own: dict[str, str]) -> None:
     """The node selector of the pod stays."""
-    assert admitted(webhook, pod("on-rack", nodeSelector=own)).pod["spec"]["nodeSelector"] == own | RACK
+    assert webhook.inject(pod("on-rack", nodeSelector=own)).pod["spec"]["nodeSelector"] == own | RACK
 
 
 @clause(NRI, "node-selector", SHOULD)
@@ -94,7 +87,7 @@ def items_of(injected: Injected) -> dict[str, Any]:
 def test_labels_and_annotations_are_files(webhook: Webhook) -> None:
     """Labels and annotations of the pod are files."""
     webhook.needs_feature("pod-information")
-    items = items_of(admitted(webhook, pod("device-a")))
+    items = items_of(webhook.inject(pod("device-a")))
     assert items["labels"]["fieldRef"]["fieldPath"] == "metadata.labels"
     assert items["annotations"]["fieldRef"]["fieldPath"] == "metadata.annotations"
 
@@ -103,7 +96,7 @@ def test_labels_and_annotations_are_files(webhook: Webhook) -> None:
 def test_every_container_mounts_it(webhook: Webhook) -> None:
     """Every container mounts the files, for reading."""
     webhook.needs_feature("pod-information")
-    injected = admitted(webhook, pod("device-a", container("a"), container("b"), container("c", volumeMounts=[])))
+    injected = webhook.inject(pod("device-a", container("a"), container("b"), container("c", volumeMounts=[])))
     for index in range(3):
         mounts = [each for each in injected.container(index)["volumeMounts"] if each["name"] == VOLUME]
         assert [(each["mountPath"], each["readOnly"]) for each in mounts] == [(PATH, True)]
@@ -115,7 +108,7 @@ def test_a_mount_that_the_pod_has_stays(webhook: Webhook) -> None:
     webhook.needs_feature("pod-information")
     own = {"name": VOLUME, "mountPath": "/elsewhere", "readOnly": True}
     volume = {"name": VOLUME, "downwardAPI": {"items": [{"path": "x", "fieldRef": {"fieldPath": "metadata.name"}}]}}
-    injected = admitted(webhook, pod("device-a", container(volumeMounts=[own]), volumes=[volume]))
+    injected = webhook.inject(pod("device-a", container(volumeMounts=[own]), volumes=[volume]))
     assert injected.container()["volumeMounts"] == [own]
     assert volumes_of(injected) == [volume]
 
@@ -128,9 +121,8 @@ def test_a_path_that_is_taken_is_not_mounted_over(webhook: Webhook) -> None:
     """
     webhook.needs_feature("pod-information")
     own = {"name": "mine", "mountPath": PATH}
-    injected = admitted(
-        webhook, pod("device-a", container(volumeMounts=[own]), volumes=[{"name": "mine", "emptyDir": {}}])
-    )
+    volume = {"name": "mine", "emptyDir": {}}
+    injected = webhook.inject(pod("device-a", container(volumeMounts=[own]), volumes=[volume]))
     assert [each["name"] for each in injected.container()["volumeMounts"] if each["mountPath"] == PATH] == ["mine"]
 
 
@@ -153,7 +145,7 @@ def environment(injected: Injected, index: int = 0) -> dict[str, str]:
 def test_requests_and_limits_of_hugepages_are_files(webhook: Webhook, size: str, written: str) -> None:
     """Requests and limits of hugepages are files, and the container knows its name."""
     webhook.needs_feature("hugepages")
-    injected = admitted(webhook, pod("device-a", paged("app", **{size: "2Gi"})))
+    injected = webhook.inject(pod("device-a", paged("app", **{size: "2Gi"})))
     items = items_of(injected)
     for place, word in (("requests", "request"), ("limits", "limit")):
         reference = items[f"hugepages_{written}_{word}_app"]["resourceFieldRef"]
@@ -168,7 +160,7 @@ def test_both_sizes_and_two_containers(webhook: Webhook) -> None:
     thing = pod(
         "device-a", container("plain"), paged("b", **{"1Gi": "1Gi", "2Mi": "4Mi"}), paged("c", **{"2Mi": "4Mi"})
     )
-    injected = admitted(webhook, thing)
+    injected = webhook.inject(thing)
     found = {path for path in items_of(injected) if path.startswith("hugepages")}
     sizes = {"b": ("1G", "2M"), "c": ("2M",)}
     expected = {
@@ -187,7 +179,7 @@ def test_both_sizes_and_two_containers(webhook: Webhook) -> None:
 def test_no_file_for_nothing(webhook: Webhook, amount: str) -> None:
     """There is no file for hugepages of 0."""
     webhook.needs_feature("hugepages")
-    injected = admitted(webhook, pod("device-a", paged("app", **{"1Gi": amount})))
+    injected = webhook.inject(pod("device-a", paged("app", **{"1Gi": amount})))
     assert not [path for path in items_of(injected) if path.startswith("hugepages")]
     assert environment(injected) == {}
 
@@ -198,7 +190,7 @@ def test_a_variable_that_the_pod_has_stays(webhook: Webhook, value: str) -> None
     """A variable that the pod has stays."""
     webhook.needs_feature("hugepages")
     thing = pod("device-a", paged("app", **{"1Gi": "1Gi"}) | {"env": [{"name": "CONTAINER_NAME", "value": value}]})
-    assert admitted(webhook, thing).container()["env"] == [{"name": "CONTAINER_NAME", "value": value}]
+    assert webhook.inject(thing).container()["env"] == [{"name": "CONTAINER_NAME", "value": value}]
 
 
 @clause(NRI, "hugepages", SHOULD)
@@ -206,5 +198,5 @@ def test_other_variables_stay(webhook: Webhook) -> None:
     """Other variables stay."""
     webhook.needs_feature("hugepages")
     own = {"name": "A", "value": "b"}
-    injected = admitted(webhook, pod("device-a", paged("app", **{"1Gi": "1Gi"}) | {"env": [own]}))
+    injected = webhook.inject(pod("device-a", paged("app", **{"1Gi": "1Gi"}) | {"env": [own]}))
     assert injected.container()["env"] == [own, {"name": "CONTAINER_NAME", "value": "app"}]

@@ -20,8 +20,7 @@ pytestmark = pytest.mark.usefixtures("gives_annotations")
 @pytest.mark.parametrize("value", ["true", "True"])
 def test_a_label_gives_a_network(webhook: Webhook, value: str) -> None:
     """A label gives a pod networks, and what they need."""
-    injected = webhook.change(pod(labels={INJECTING_LABEL: value}))
-    assert injected.verdict.is_allowed, injected.verdict
+    injected = webhook.inject(pod(labels={INJECTING_LABEL: value}))
     assert injected.pod["metadata"]["annotations"][NETWORKS] == "device-a"
     assert injected.resources() == {"requests": {RESOURCE_A: "1"}, "limits": {RESOURCE_A: "1"}}
 
