@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a test or a module: npwgcore/test_status.py",
     )
+    parser.add_argument("--workers", type=int, help="processes; default: 2 with pytest-xdist, else 1; for --test: 1")
     parser.add_argument("--strict", action="store_true", help="SHOULD and practice fail the run like MUST")
     parser.add_argument("--list", action="store_true", help="list the tests, and run nothing")
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="arguments of pytest, after --")
@@ -124,10 +125,17 @@ def _run_kind(kind: str, profiles: Sequence[str], results: Path, options: argpar
     wanted = options.test or [BY_NAME[name].folder for name in profiles]
     folders = [str(PACKAGE / "profiles" / name) for name in wanted]
     words = _pytest(["--subject", str(options.subject.resolve()), "--results", str(results), *chosen])
-    words += [*options.pytest, *folders]
+    workers = _workers(options)
+    words += [*(["-n", str(workers)] if workers > 1 else []), *options.pytest, *folders]
     if kind == NODE:
         return run_isolated(words, {**_environ(), "TMPDIR": "/run/conformance/tmp"})
     return run_until_signal(words, {**_environ(), "TMPDIR": str(results.parent)})
+
+
+def _workers(options: argparse.Namespace) -> int:
+    if options.workers is not None:
+        return int(options.workers)
+    return 2 if find_spec("xdist") is not None and not options.test else 1
 
 
 def _pytest(words: Sequence[str]) -> list[str]:

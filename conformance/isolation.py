@@ -7,6 +7,7 @@ behind, also after SIGKILL.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import shutil
@@ -35,6 +36,14 @@ _SETUP = (
     "for f in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 0 >$f; done 2>/dev/null || true",
     'exec "$@"',
 )
+_NEW_MOUNTS, _NEW_NETWORK = 0x00020000, 0x40000000
+_WORKER_SETUP = (
+    "ip link set lo up",
+    "mount -t tmpfs tmpfs /var/lib",
+    "for d in /run/netns /run/cni /run/secrets /run/k8s.cni.cncf.io; do mkdir -p $d; mount -t tmpfs tmpfs $d; done",
+    "mkdir /var/lib/cni",
+    "for f in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 0 >$f; done 2>/dev/null || true",
+)
 _WRAPPER = (
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"),
@@ -55,6 +64,16 @@ def missing() -> list[str]:
         where = f"the CNI plugins {', '.join(plugins)} in {REAL_PLUGINS}"
         found.append(f"{where}: install containernetworking-plugins (Debian, Ubuntu), or put them there")
     return found
+
+
+def isolate_worker() -> None:
+    """Give this process a network and mounts of its own within those of the run, so that workers do not meet.
+
+    Only the calling thread and what it starts from now on have them; nothing may run before.
+    """
+    if ctypes.CDLL(None, use_errno=True).unshare(_NEW_MOUNTS | _NEW_NETWORK):
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["sh", "-ec", "\n".join(_WORKER_SETUP)], check=True)
 
 
 def is_isolated() -> bool:

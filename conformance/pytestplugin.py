@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .clauses import MARKER, clauses_of
-from .isolation import WORK, is_isolated
+from .isolation import WORK, is_isolated, isolate_worker
 from .profilelist import BY_FOLDER, BY_NAME, Profile
 from .results import DEVIATED, FAILED, PASSED, SKIPPED, STALE, Result, append_result
 from .rig.node import Case, Node
@@ -20,6 +20,8 @@ from .subject import Subject, load_subject
 
 PROFILES_FOLDER = Path(__file__).resolve().parent / "profiles"
 _REASON_MAX = 500
+_ALONE = "main"
+"""The name of the only worker."""
 
 pytest_plugins = ["conformance.hooks.hookfixtures"]
 
@@ -127,6 +129,8 @@ def node(subject: Subject, worker_name: str) -> Iterator[Node]:
     """The node of a worker: the subject with all that is around it."""
     if not is_isolated():
         pytest.fail("the tests of plugins run in namespaces of their own: start them with nadmit-conformance")
+    if worker_name != _ALONE:
+        isolate_worker()
     if subject.plugin is None:
         pytest.fail("the subject file has no `plugin`")
     with Node(subject, WORK / worker_name) as made:
@@ -136,7 +140,7 @@ def node(subject: Subject, worker_name: str) -> Iterator[Node]:
 @pytest.fixture(scope="session")
 def worker_name(request: pytest.FixtureRequest) -> str:
     """The name of this worker of pytest-xdist; one name without it."""
-    found = getattr(request.config, "workerinput", {}).get("workerid", "main")
+    found = getattr(request.config, "workerinput", {}).get("workerid", _ALONE)
     assert isinstance(found, str)
     return found
 

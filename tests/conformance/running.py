@@ -27,5 +27,5 @@ def command(*words: str | Path) -> list[str]:
 
 
 def run_suite(*words: str | Path, pytest_words: Sequence[str] = ("-q",)) -> subprocess.CompletedProcess[str]:
-    given = command(*words, "--", *pytest_words)
+    given = command(*words, "--workers", "1", "--", *pytest_words)
     return subprocess.run(given, cwd=ROOT, capture_output=True, text=True, check=False)
