@@ -49,6 +49,8 @@ def review(
         "dryRun": False,
         "options": {"kind": f"{operation.title()}Options", "apiVersion": "meta.k8s.io/v1"},
     }
+    if "subResource" in fields:
+        fields = {"requestSubResource": fields["subResource"], **fields}
     return {"kind": "AdmissionReview", "apiVersion": API_VERSION, "request": request | fields}
 
 

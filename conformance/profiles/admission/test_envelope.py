@@ -278,8 +278,8 @@ def test_a_delete_of_a_wrong_object_is_allowed(webhook: Webhook, judged: str) ->
 def test_a_connect_is_allowed(webhook: Webhook) -> None:
     """A CONNECT, such as exec into a pod, is allowed."""
     webhook.needs_operation(PODS, "CONNECT")
-    value = review(CONNECT_OPTIONS, operation="CONNECT", kind=POD._replace(kind="PodExecOptions"))
-    value["request"] |= {"subResource": "exec", "name": "web", "namespace": "conformance"}
+    kind = POD._replace(kind="PodExecOptions")
+    value = review(CONNECT_OPTIONS, operation="CONNECT", kind=kind, subResource="exec", name="web", namespace="x")
     verdict = webhook.answer(value, PODS)
     assert verdict.is_allowed, verdict
 
