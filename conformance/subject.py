@@ -86,14 +86,16 @@ class Route:
 class Webhook:
     """The routes of a webhook, by `definitions`, `pods` and `changes`; one that is absent is not served.
 
-    `address` is `host:port` of a webhook that runs already, and `authority` the file of the certificate's authority.
-    Both are "" if the suite starts the webhook, as the subject's daemon. `objects`: what the API server has for it,
-    besides the cluster of `hooks.testcluster`. `features`: those of FEATURES that its settings switch on, with the
-    labels, annotations and keys of `hooks.testcluster`, within `settles_s` after its start.
+    `address` is `host:port` of a webhook that runs already, `authority` the file of its certificate's authority, and
+    `server_name` a name in the certificate, if that is not the host. They are "" if the suite starts the webhook, as
+    the subject's daemon. `objects`: what the API server has for it, besides the cluster of `hooks.testcluster`.
+    `features`: those of FEATURES that its settings switch on, with the labels, annotations and keys of
+    `hooks.testcluster`, within `settles_s` after its start.
     """
 
     address: str
     authority: str
+    server_name: str
     routes: Mapping[str, Route]
     objects: Sequence[Json]
     features: frozenset[str]
@@ -205,10 +207,11 @@ ROUTES = ("definitions", "pods", "changes")
 
 
 def _webhook(value: Json) -> Webhook:
-    _known(value, "webhook.", "address", "authority", "objects", "features", "settlesSeconds", *ROUTES)
+    _known(value, "webhook.", "address", "authority", "serverName", "objects", "features", "settlesSeconds", *ROUTES)
     made = Webhook(
         address=str(expand(value.get("address", ""))),
         authority=str(expand(value.get("authority", ""))),
+        server_name=str(expand(value.get("serverName", ""))),
         routes={name: _route(_mapping(value[name], f"webhook.{name}"), name) for name in ROUTES if name in value},
         objects=[
             expand(_mapping(one, "webhook.objects[]")) for one in _list(value.get("objects") or [], "webhook.objects")

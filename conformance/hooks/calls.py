@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -29,15 +30,24 @@ class Answer(NamedTuple):
 
 
 class Caller:
-    """Sends requests to one address. `host` is in the certificate of the webhook."""
+    """Sends requests to one address. `name` is in the certificate of the webhook; by default it is `host`."""
 
-    def __init__(self, port: int, ca: str, *, host: str = "127.0.0.1") -> None:
-        self.host, self.port = host, port
+    def __init__(self, port: int, ca: str, *, host: str = "127.0.0.1", name: str = "") -> None:
+        self.host, self.port, self.name = host, port, name or host
         self.context = ssl.create_default_context(cadata=ca)
 
-    def connect(self, *, timeout_s: float = TIMEOUT_S) -> http.client.HTTPSConnection:
-        """Return a connection, which opens with its first request."""
-        return http.client.HTTPSConnection(self.host, self.port, timeout=timeout_s, context=self.context)
+    def open(self, *, timeout_s: float = TIMEOUT_S) -> ssl.SSLSocket:
+        """Return a connection after its handshake. Raises OSError, also for a certificate that is not trusted."""
+        plain = socket.create_connection((self.host, self.port), timeout=timeout_s)
+        try:
+            return self.context.wrap_socket(plain, server_hostname=self.name)
+        except OSError:
+            plain.close()
+            raise
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection for requests, which opens with its first request."""
+        return _Connection(self)
 
     def send(self, path: str, body: bytes, *, method: str = "POST", content_type: str = JSON) -> Answer:
         """Send one request over a connection of its own. Raises NoAnswerError."""
@@ -48,8 +58,17 @@ class Caller:
             connection.close()
 
 
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(caller.name, caller.port, timeout=TIMEOUT_S)
+        self._caller = caller
+
+    def connect(self) -> None:
+        self.sock = self._caller.open()
+
+
 def exchange(
-    connection: http.client.HTTPSConnection,
+    connection: http.client.HTTPConnection,
     path: str,
     body: bytes,
     *,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -40,7 +39,8 @@ def running(subject: Subject, folder: Path) -> Iterator[Webhook]:
     operations = {kind: tuple(route.operations) for kind, route in routes.items()}
     if subject.webhook.address:
         host, _, text = subject.webhook.address.rpartition(":")
-        there = Caller(int(text), Path(subject.webhook.authority).read_text(encoding="utf-8"), host=host)
+        authority = Path(subject.webhook.authority).read_text(encoding="utf-8")
+        there = Caller(int(text), authority, host=host, name=subject.webhook.server_name)
         _wait_for_tls(there, within_s=0)
         yield Webhook(there, paths, operations, subject.webhook.features)
         return
@@ -126,12 +126,10 @@ def _wait_for_tls(caller: Caller, *, within_s: float) -> None:
     deadline = time.monotonic() + within_s
     while True:
         try:
-            with (
-                socket.create_connection((caller.host, caller.port), timeout=5) as plain,
-                caller.context.wrap_socket(plain, server_hostname=caller.host),
-            ):
-                return
-        except (OSError, ssl.SSLError):
+            caller.open(timeout_s=5).close()
+        except OSError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_LOOK_S)
+        else:
+            return

@@ -227,8 +227,7 @@ def test_a_client_that_stops_in_its_body_hinders_nobody(webhook: Webhook, judged
     stalled = []
     try:
         for _ in range(8):
-            plain = socket.create_connection((webhook.caller.host, webhook.caller.port), timeout=5)
-            stalled.append(webhook.caller.context.wrap_socket(plain, server_hostname=webhook.caller.host))
+            stalled.append(webhook.caller.open())
             head = [f"POST {webhook.paths[judged]} HTTP/1.1", "Host: x", f"Content-Type: {JSON}", "Content-Length: 99"]
             stalled[-1].sendall("\r\n".join([*head, "", "{"]).encode())
         assert webhook.judge(right(judged)).is_allowed
