@@ -201,7 +201,7 @@ def _suite_version() -> str:
 
 
 def _environment() -> dict[str, str]:
-    return {"kernel": platform.release(), "python": platform.python_version()}
+    return {"kernel": platform.release().partition("-")[0], "python": platform.python_version()}
 
 
 def _say(code: int, text: str) -> int:

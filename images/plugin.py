@@ -25,7 +25,7 @@ from . import release, wheels
 from .layers import GZIP_LEVEL, bare
 from .machines import BuildError, Machine, machine
 from .parts import PARTS, folder_of
-from .projectwheel import build_plain
+from .projectwheel import build_plain, unpack_own
 from .webhook import commands
 
 TITLE = "kubectl-nadmit"
@@ -83,8 +83,9 @@ def file_name(machine: Machine) -> str:
 
 
 def _fill(tree: Path, own: Path, found: list[wheels.Wheel]) -> None:
-    for path in (*(wheel.path for wheel in found), own):
-        wheels.unpack(path, tree / "lib")
+    for wheel in found:
+        wheels.unpack(wheel.path, tree / "lib")
+    unpack_own(own, tree / "lib")
     shutil.copy(ROOT / "LICENSE", tree)
     pythons = f"{PLUGIN_PYTHONS[0]} to {PLUGIN_PYTHONS[-1]}"
     oldest, newest = (tuple(map(int, python.split("."))) for python in (PLUGIN_PYTHONS[0], PLUGIN_PYTHONS[-1]))

@@ -12,7 +12,10 @@ from pathlib import Path
 from requirements.image import ROOT
 
 from .machines import BuildError
+from .wheels import unpack
 
+NOT_IN_ARCHIVES = "conformance"
+"""The package that images and archives leave out: it tests programs, and needs pytest."""
 OPTIONS = ("--no-index", "--no-deps", "--no-build-isolation", "--quiet")
 
 
@@ -33,6 +36,12 @@ def build_plain(scratch: Path) -> Path:
     sources = scratch / "sources"
     copy_sources(sources)
     return build_from(sources, scratch / "own")
+
+
+def unpack_own(wheel: Path, target: Path) -> None:
+    """Unpack the wheel of this project without the package that images and archives leave out."""
+    unpack(wheel, target)
+    shutil.rmtree(target / NOT_IN_ARCHIVES)
 
 
 def build_from(sources: Path, target: Path, **environ: str) -> Path:

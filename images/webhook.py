@@ -209,7 +209,7 @@ def _packages_layer(tree: Path, found: list[wheels.Wheel]) -> Layer:
 
 def _project_layer(tree: Path, own: Path) -> Layer:
     """Return the layer with the wheel and the commands of the project."""
-    wheels.unpack(own, tree / SITE_PACKAGES)
+    projectwheel.unpack_own(own, tree / SITE_PACKAGES)
     for name, module, function in commands():
         path = tree / "opt/nadmit/bin" / name
         _write(path, COMMAND.format(module=module, function=function))
@@ -222,7 +222,8 @@ def commands() -> Iterator[tuple[str, str, str]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for name, place in project["scripts"].items():
         module, _, function = place.partition(":")
-        yield name, module, function
+        if module.partition(".")[0] != projectwheel.NOT_IN_ARCHIVES:
+            yield name, module, function
 
 
 def _compiled(tree: Path, place: str, comment: str) -> Layer:

@@ -17,6 +17,8 @@ from .running import NADMIT, run_suite, skip_unless_possible
 MUTANTS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "mutants.yaml").read_text())
 PLUGIN = ROOT / "cniplugin"
 IN_SOURCE_TREE = "{here}/../.."
+CACHE = "-Xpycache_prefix={work}/pycache"
+"""A copy has the compiled files of the source tree beside it, so that only the module with the fault is compiled."""
 
 
 def edits(mutant: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -36,7 +38,8 @@ def mutate(folder: Path, mutant: dict[str, Any]) -> Path:
     subject = folder / "subject.yaml"
     text = NADMIT.read_text()
     assert IN_SOURCE_TREE in text
-    subject.write_text(text.replace(IN_SOURCE_TREE, str(folder)))
+    assert CACHE in text
+    subject.write_text(text.replace(IN_SOURCE_TREE, str(folder)).replace(CACHE, "-Xutf8"))
     return subject
 
 

@@ -172,8 +172,10 @@ def test_delete_twice(case: Case) -> None:
 
 @clause(CNI, "2.DEL", MUST)
 def test_delete_of_what_was_never_added(case: Case) -> None:
-    """DEL of a container that the plugin does not know succeeds."""
+    """DEL of a container that the plugin does not know succeeds, with an empty CNI_NETNS too, and leaves no file."""
     case.delete().succeeds()
+    case.call(DEL, None, CNI_NETNS="").succeeds()
+    assert case.left() == []
 
 
 @clause(CNI, "2.DEL", MUST)

@@ -35,10 +35,12 @@ def networks(case: Case) -> None:
 
 @clause(NPWG, "6", MUST)
 def test_without_a_request(case: Case) -> None:
-    """The default network has the default route."""
+    """The default network has the default route of each family, in the kernel and in the answer."""
     case.pod("lan")
-    case.add().succeeds()
+    answer = case.add().succeeds()
     assert case.container.default_routes() == [("eth0", OLD)]
+    assert case.container.default_routes("-6") == [("eth0", OLD6)]
+    assert {route["dst"] for route in answer["routes"]} == {"0.0.0.0/0", "::/0"}
 
 
 @clause(NPWG, ROUTE, MUST)

@@ -33,13 +33,6 @@ def defaults_of(result: Conf) -> list[str]:
     return [route.get("gw", "") for route in result.get("routes", []) if route["dst"] in {"0.0.0.0/0", "::/0"}]
 
 
-def test_no_attachment_asks_for_it(node: Node) -> None:
-    result = node.add(delegates=[dual(node, "a")]).expect()
-    assert node.default_routes() == [("eth0", "10.77.97.1")]
-    assert node.default_routes("-6") == [("eth0", "fd77:97::1")]
-    assert len(defaults_of(result)) == 2
-
-
 def test_the_default_route_moves(node: Node) -> None:
     node.api.put_network("blue", "lan", dual(node, "b", has_route=False))
     node.api.put_pod([{"name": "lan", "default-route": ["10.77.98.1", "fd77:98::1"]}])

@@ -136,16 +136,6 @@ def test_nothing_on_disk(node: Node) -> None:
     assert node.left() == []
 
 
-def test_a_definition_gets_its_name(node: Node) -> None:
-    """NPWG v1.3 §3.4.1: a configuration without name gets the definition's."""
-    conf = node.chain("b", {"type": "recorder"})
-    del conf["name"]
-    node.api.put_network("blue", "lan", conf)
-    node.api.put_pod("lan")
-    node.add().expect()
-    assert node.record("ADD", "net1")["conf"]["name"] == "lan"
-
-
 @pytest.mark.parametrize(
     ("networks", "said"),
     [

@@ -135,11 +135,6 @@ def test_del_works_with_another_configuration(world: World) -> None:
         world.succeed("DEL", other)
 
 
-def test_del_of_a_stranger_is_fine(world: World) -> None:
-    with unchanged(world):
-        world.succeed("DEL", world.three(), container="never-seen", netns="")
-
-
 def test_a_name_that_the_second_network_wants_is_taken(world: World) -> None:
     conf = world.conf([world.network(0), world.network(1)])
     words = ["ip", "-n", world.pod, "link", "add", "net1", "type", "veth", "peer", "name", "other"]
