@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from conformance.subject import Subject, load_subject
 from tests.paths import ROOT
 
 PAGE = ROOT / "docs" / "conformance" / "webhooks.md"
-REPORTS = ROOT / "docs" / "conformance" / "reports"
+REPORTS = PAGE.parent
 SUBJECTS = ("nadmit-webhook", "nadmit-webhook-multus", "nadac", "nri")
 LEVELS = ("must", "should", "practice")
 
@@ -27,7 +26,7 @@ def shown(name: str, report: dict[str, Any], profile: dict[str, Any]) -> str:
     counts = [profile["statistics"][level] for level in LEVELS]
     passed = [f"{count.get('passed', 0)} of {sum(count.values())}" for count in counts]
     implementation = report["implementation"]
-    link = f"[{implementation['project']}](reports/{name}.yaml)"
+    link = f"[{implementation['project']}]({name}.md)"
     return f"| {' | '.join([link, implementation['version'], profile['name'], *passed])} |"
 
 
@@ -57,5 +56,10 @@ def test_every_failure_is_named_in_the_subject_file(name: str, monkeypatch: pyte
     assert found == named
 
 
-def test_the_folder_has_these_reports() -> None:
-    assert set(SUBJECTS) <= {path.stem for path in Path(REPORTS).glob("*.yaml")}
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_both_forms_are_of_one_run(name: str) -> None:
+    report = load_report(name)
+    text = (REPORTS / f"{name}.md").read_text()
+    assert f"# Conformance of {report['implementation']['project']} {report['implementation']['version']}\n" in text
+    for profile in report["profiles"]:
+        assert f"| {profile['name']} | {profile['result']} |" in text
