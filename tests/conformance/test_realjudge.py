@@ -21,10 +21,14 @@ from conformance.hooks import jsonpatches
 from conformance.hooks.admissionresponse import read_verdict
 from conformance.hooks.askingpods import PODS
 from conformance.hooks.calls import Answer
+from conformance.hooks.hook import Webhook
+from conformance.hooks.hookserver import running
 from conformance.hooks.samples import NAMESPACE
 from conformance.rig.certificates import make_keys
+from conformance.subject import load_subject
 from tests.realapi.server import RealApiServer
 
+from .running import SUBJECTS
 from .test_admissionresponse import GOOD, PATCH, WRONG, WRONG_PATCHES, answer
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
@@ -189,4 +193,20 @@ def test_a_pod_of_the_suite_is_one(real_api: RealApiServer, registered: Scripted
     real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     path = f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All&fieldValidation=Strict"
     status, got = real_api.ask("POST", path, PODS[name])
+    assert status == 201, got.get("message")
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:
+    """Our webhook, as the suite runs it."""
+    with running(load_subject(SUBJECTS / "nadmit-webhook.yaml"), tmp_path_factory.mktemp("ours")) as webhook:
+        yield webhook
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_a_pod_after_our_webhook_is_one(real_api: RealApiServer, scripted: Scripted, ours: Webhook, name: str) -> None:
+    account = {"name": "default", "namespace": NAMESPACE}
+    real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All&fieldValidation=Strict"
+    status, got = real_api.ask("POST", path, ours.inject(PODS[name]).pod)
     assert status == 201, got.get("message")
