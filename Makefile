@@ -148,6 +148,7 @@ golden: $(STAMP) ## write the golden files, generated pages and the picture agai
 	$(BIN)/python -m webhook.plugindata.reads && $(BIN)/ruff format --quiet cniplugin/netspec/pluginreads.py
 	$(BIN)/python -m webhook.jsonschemas.kindscopy
 	$(BIN)/python -m charts.copies
+	$(BIN)/python -m conformance.clausetable
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k golden
 
 clean: ## remove everything that make has written

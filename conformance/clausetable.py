@@ -99,7 +99,7 @@ def _row(standard: str, section: str, title: str, tests: list[Listed]) -> str:
         for clause in test.clauses
         if (clause.standard, clause.section) == (standard, section)
     ]
-    text = "<br>".join(cells) or f"not tested: {UNTESTED.get((standard, section), '')}"
+    text = "<br/>".join(cells) or f"not tested: {UNTESTED.get((standard, section), '')}"
     return f"| {section} {title} | {text.replace('|', chr(92) + '|')} |"
 
 

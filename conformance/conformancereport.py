@@ -17,6 +17,8 @@ from .results import DEVIATED, FAILED, PASSED, SKIPPED, STALE, Result
 API_VERSION = "conformance.nadmit.io/v1alpha1"
 KIND = "ConformanceReport"
 OUTCOMES = (PASSED, FAILED, DEVIATED, STALE, SKIPPED)
+_SHOWN_MAX = 240
+"""Characters of a reason in the table; report.yaml has more."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Json = dict[str, Any]
@@ -147,5 +149,7 @@ def _cell(counts: Mapping[str, int]) -> str:
 
 def _row(key: str, one: Json) -> str:
     title = one["title"] or one["test"].partition("::")[2]
-    reason = " ".join(one["reason"].split()).replace("|", "\\|").replace("<", "&lt;")
+    text = " ".join(one["reason"].split())
+    shown = text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]} ..."
+    reason = shown.replace("|", "\\|").replace("<", "&lt;")
     return f"| {title} (`{one['test']}`) | {', '.join(one['clauses'])}, {one['level']} | {key} | {reason} |"

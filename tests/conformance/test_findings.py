@@ -28,7 +28,7 @@ def report(name: str) -> dict[str, Any]:
     return found
 
 
-def tests_of(name: str, *kinds: str) -> set[str]:
+def listed_in(name: str, *kinds: str) -> set[str]:
     return {one["test"] for profile in report(name)["profiles"] for kind in kinds for one in profile.get(kind, [])}
 
 
@@ -44,7 +44,7 @@ def test_there_are_reports() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_report_is_of_tests_that_exist(name: str) -> None:
     known = {test.name for test in collect()}
-    assert {test.partition("[")[0] for test in tests_of(name, *NOT_PASSED)} <= known
+    assert {test.partition("[")[0] for test in listed_in(name, *NOT_PASSED)} <= known
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,10 +58,10 @@ def test_a_report_has_a_version(name: str) -> None:
 
 
 def test_nadmit_has_no_failure_and_names_its_deviations() -> None:
-    assert tests_of("nadmit", "failedTests", "staleTests", "skippedTests") == set()
+    assert listed_in("nadmit", "failedTests", "staleTests", "skippedTests") == set()
     subject = load_subject(NADMIT)
     assert {profile["name"] for profile in report("nadmit")["profiles"]} <= set(subject.profiles)
-    assert [test for test in tests_of("nadmit", "deviatingTests") if subject.deviation_of(test) is None] == []
+    assert [test for test in listed_in("nadmit", "deviatingTests") if subject.deviation_of(test) is None] == []
 
 
 @pytest.mark.parametrize("name", ["multus-thin", "multus-thick"])
@@ -69,11 +69,11 @@ def test_nadmit_has_no_failure_and_names_its_deviations() -> None:
 def test_a_selection_that_multus_takes(name: str, row: dict[str, Any]) -> None:
     vector = vectors("annotation.json")[row["vector"]]
     is_taken = vector["multus"] == "ok" and "although" not in row
-    assert (row["test"] in tests_of(name, "failedTests")) == is_taken, vector
+    assert (row["test"] in listed_in(name, "failedTests")) == is_taken, vector
 
 
 @pytest.mark.parametrize("name", ["multus-thin", "multus-thick"])
 @pytest.mark.parametrize("row", FINDINGS["statuses"], ids=lambda row: row["vector"])
 def test_a_status_that_multus_writes(name: str, row: dict[str, Any]) -> None:
     vector = vectors("network_status.json")[row["vector"]]
-    assert (row["test"] in tests_of(name, "failedTests")) == (vector["multus"] is None), vector
+    assert (row["test"] in listed_in(name, "failedTests")) == (vector["multus"] is None), vector
