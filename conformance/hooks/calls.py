@@ -39,6 +39,7 @@ class Caller:
     def open(self, *, timeout_s: float = TIMEOUT_S) -> ssl.SSLSocket:
         """Return a connection after its handshake. Raises OSError, also for a certificate that is not trusted."""
         plain = socket.create_connection((self.host, self.port), timeout=timeout_s)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as Go; else a body waits 40 ms behind its head
         try:
             return self.context.wrap_socket(plain, server_hostname=self.name)
         except OSError:

@@ -7,14 +7,17 @@ else sends. A panic in a handler is a failed call for the API server: with failu
 from __future__ import annotations
 
 import json
+import random
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from conformance.clauses import MUST, PRACTICE, clause
+from conformance.hooks.calls import exchange
 from conformance.hooks.envelopes import encode, review
-from conformance.hooks.hook import DEFINITIONS, PODS, Webhook
+from conformance.hooks.hook import DEFINITIONS, PODS, QUERY, Webhook
 from conformance.hooks.samples import NETWORKS, Object, definition, pod
 from conformance.hooks.testcluster import chain, single
 from conformance.standards import ADMISSION, PRACTICE_NAME
@@ -182,3 +185,35 @@ def test_bytes_that_are_not_utf_8_are_no_server_error(webhook: Webhook, judged: 
     body = encode(review(thing)).replace(b"BYTES", b"br\xff\xfe\xc3")
     assert webhook.send(body, judged).status < 500
     assert webhook.judge(pod() if judged == PODS else definition(single("net"))).is_allowed
+
+
+def damaged(body: bytes, number: int) -> bytes:
+    """Return a review with a few bytes changed, moved or lost; the same for the same number."""
+    choose = random.Random(number)  # noqa: S311 - nothing is secret
+    bytes_ = bytearray(body)
+    for _ in range(choose.randint(1, 4)):
+        start = choose.randrange(len(bytes_))
+        end = min(len(bytes_), start + choose.randint(1, 12))
+        how = choose.randrange(4)
+        if how == 0:
+            del bytes_[start:end]
+        elif how == 1:
+            bytes_[start:end] = bytes_[start:end] * 2
+        elif how == 2:
+            bytes_[start] = choose.choice(b'"{}[]:,0-\\\0\xff')
+        else:
+            bytes_[start:end] = choose.choice([b"null", b"[]", b"{}", b"1e400", b'""', b"\\ud800"])
+    return bytes(bytes_)
+
+
+@clause(PRACTICE_NAME, "admission", PRACTICE)
+def test_damaged_reviews_are_no_server_error(webhook: Webhook, judged: str) -> None:
+    """Two hundred damaged reviews are no server error."""
+    thing = (
+        pod([{"name": "full", "ips": ["10.0.0.1/24"]}]) if judged == PODS else definition(chain("net", {"type": "a"}))
+    )
+    body = encode(review(thing))
+    with closing(webhook.caller.connect()) as connection:
+        for number in range(200):
+            answer = exchange(connection, webhook.paths[judged] + QUERY, damaged(body, number))
+            assert answer.status < 500, f"{damaged(body, number)!r:.600}: {answer}"
