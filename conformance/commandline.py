@@ -144,7 +144,7 @@ def _pytest(words: Sequence[str]) -> list[str]:
 
 
 def _environ() -> Mapping[str, str]:
-    """Return the environment of pytest: no files of compiled code, and this package on the path."""
+    """Return the environment of pytest: no files of compiled code, this package on the path, no plugins of others."""
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]))
     return {
         **os.environ,
@@ -152,6 +152,8 @@ def _environ() -> Mapping[str, str]:
         "PYTHONPATH": path,
         "CONFORMANCE_PYTHON": sys.executable,
         "PYTEST_ADDOPTS": "",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "xdist.plugin" if find_spec("xdist") is not None else "",
     }
 
 

@@ -63,7 +63,18 @@ def missing() -> list[str]:
     if plugins:
         where = f"the CNI plugins {', '.join(plugins)} in {REAL_PLUGINS}"
         found.append(f"{where}: install containernetworking-plugins (Debian, Ubuntu), or put them there")
-    return found
+    return found or _missing_rights()
+
+
+def _missing_rights() -> list[str]:
+    words = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc"]
+    done = subprocess.run(
+        [*words, "mount", "-t", "tmpfs", "tmpfs", "/run"], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        return []
+    why = done.stderr.strip().partition("\n")[0]
+    return [f"the right to make namespaces and mounts, which containers lack without --privileged: {why}"]
 
 
 def isolate_worker() -> None:
@@ -90,7 +101,7 @@ class Interrupted(Exception):  # noqa: N818 - it is an order, not an error
 
 
 def run_isolated(words: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a program in namespaces of its own, and return its exit code. Raises Interrupted after SIGINT and SIGTERM."""
+    """Run a program in namespaces of its own; return its exit code. Raises Interrupted after SIGINT and SIGTERM."""
     return run_until_signal((*_WRAPPER, *words), environ)
 
 

@@ -165,11 +165,13 @@ class Case:
         self.node.write_kubeconfig()
         self.delegates.forget_scripts()
         self.node.ensure_daemon()
-        self.delete()
-        self.container.remove()
-        for link in json.loads(ip("-j", "link", "show")):
-            if link["ifname"] != "lo":
-                subprocess.run(["ip", "link", "delete", link["ifname"]], check=False, capture_output=True)
+        try:
+            self.delete()
+        finally:
+            self.container.remove()
+            for link in json.loads(ip("-j", "link", "show")):
+                if link["ifname"] != "lo":
+                    subprocess.run(["ip", "link", "delete", link["ifname"]], check=False, capture_output=True)
 
     # The cluster
 

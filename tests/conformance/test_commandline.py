@@ -20,7 +20,7 @@ from conformance.placeholders import fill
 from conformance.results import DEVIATED, FAILED, PASSED, SKIPPED, STALE, Result, append_result, read_results
 from conformance.subject import SubjectError, load_subject
 
-from .running import NADMIT, SUBJECTS
+from .running import NADMIT, SUBJECTS, run_suite
 
 IMPLEMENTATION = {"organization": "o", "project": "p", "url": "u", "version": "1", "contact": ["c"]}
 MINIMAL: dict[str, Any] = {
@@ -78,6 +78,15 @@ def test_wrong_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "--subject: it is missing" in err
     assert "the subject cannot be read" in err
     assert "it claims npwg-1.3-core" in err
+
+
+@pytest.mark.slow
+def test_the_list_of_tests() -> None:
+    done = run_suite("--list")
+    names = [line for line in done.stdout.splitlines() if "::" in line]
+    assert done.returncode == 0, done.stdout
+    assert len(names) > 450
+    assert all("profiles/" in name for name in names)
 
 
 def test_a_machine_that_lacks_something(
@@ -154,3 +163,18 @@ def test_a_deviation_is_by_pattern() -> None:
     subject = load_subject(NADMIT)
     assert subject.deviation_of("npwgcore/test_requests.py::test_an_empty_value[ips]") is not None
     assert subject.deviation_of("npwgcore/test_requests.py::test_ips") is None
+
+
+def test_a_machine_without_the_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "unshare"
+    program.write_text("#!/bin/sh\necho 'unshare: unshare failed: Operation not permitted' >&2\nexit 1\n")
+    program.chmod(0o755)
+    for name in isolation.PLUGINS:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(isolation, "REAL_PLUGINS", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (line,) = isolation.missing()
+    assert line.endswith("unshare: unshare failed: Operation not permitted")
+    assert "--privileged" in line

@@ -144,6 +144,7 @@ def test_the_runtimes_options_go_to_the_default_network(case: Case) -> None:
         ("ips", ["10.1.1.5/24"]),
         ("mac", "02:00:00:00:05:05"),
     ],
+    ids=["portMappings", "bandwidth", "ips", "mac"],
 )
 def test_the_runtimes_options_go_to_no_other_network(case: Case, key: str, value: object) -> None:
     """`runtimeConfig` of the runtime goes to no selected network."""

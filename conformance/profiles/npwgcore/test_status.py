@@ -11,6 +11,8 @@ from conformance.rig.clusterserver import NAMESPACE, STATUS_KEY
 from conformance.rig.node import ADD, DEFAULT, Case
 
 NPWG = "npwg-1.3"
+KEYS = {"name", "interface", "ips", "mac", "default", "dns", "device-info", "default-route"}
+"""The keys of a status map (NPWG 5.3.1 to 5.3.7)."""
 
 
 def result(case: Case, *, version: str = "1.0.0", **keys: Any) -> dict[str, Any]:
@@ -220,13 +222,29 @@ def test_the_status_is_of_the_last_plugin(case: Case) -> None:
 
 @clause(NPWG, "5.3", MUST)
 def test_keys_of_the_status(case: Case) -> None:
-    """Keys without a dot are those of the standard, and `mtu`, which the standard's client library knows."""
-    case.define("one")
+    """Keys without a dot are those of the standard."""
+    assert {key for key in attach(case, result(case)) if "." not in key} <= KEYS
+
+
+@clause(NPWG, "5.3", MUST)
+def test_keys_of_a_result_with_more(case: Case) -> None:
+    """A result with an MTU and a gateway adds no key without a dot that the standard does not have."""
+    link = {"name": "net1", "mac": "02:00:00:00:01:01", "mtu": 1400, "sandbox": case.container.path}
+    routes, ips = [{"dst": "0.0.0.0/0", "gw": "10.1.1.1"}], [{"address": "10.1.1.5/24", "interface": 0}]
+    answer = {"cniVersion": "1.1.0", "interfaces": [link], "ips": ips, "routes": routes}
+    case.define("one", {**case.config("one"), "cniVersion": "1.1.0"})
+    case.delegates.script("one", ADD, {"result": answer})
     case.pod("one")
     case.add().succeeds()
-    known = {"name", "interface", "ips", "mac", "mtu", "default", "dns", "device-info", "gateway", "default-route"}
-    keys = {key for entry in case.network_status() for key in entry if "." not in key}
-    assert keys <= known
+    assert {key for key in case.status_of("net1") if "." not in key} <= KEYS
+
+
+@clause(NPWG, "5.1.1", MUST)
+def test_a_result_with_two_interfaces(case: Case) -> None:
+    """The status of an attachment is one entry, of the first interface with a sandbox."""
+    links = [{"name": name, "mac": "", "sandbox": case.container.path} for name in ("net1", "net1b")]
+    answer = {"cniVersion": "1.0.0", "interfaces": links, "ips": [{"address": "10.1.1.5/24", "interface": 0}]}
+    assert attach(case, answer)["interface"] == "net1"
 
 
 @clause(NPWG, "5", PRACTICE)
