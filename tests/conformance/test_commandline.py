@@ -82,7 +82,7 @@ def test_wrong_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.slow
 def test_the_list_of_tests() -> None:
-    done = run_suite("--list")
+    done = run_suite("--list", pytest_words=())
     names = [line for line in done.stdout.splitlines() if "::" in line]
     assert done.returncode == 0, done.stdout
     assert len(names) > 450
