@@ -94,7 +94,7 @@ class Webhook:
         try:
             return Injected(verdict, jsonpatches.apply(verdict.patch, pod))
         except jsonpatches.PatchError as error:
-            raise AssertionError(f"the API server would answer 500, whatever failurePolicy says: {error}") from error
+            raise AssertionError(f"the API server would answer 500 under any failurePolicy: {error}") from error
 
     # What most tests expect
 

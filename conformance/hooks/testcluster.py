@@ -1,4 +1,4 @@
-"""The cluster that stands behind the webhook: two namespaces and their definitions, the same for every test.
+"""The cluster behind the webhook: two namespaces and their definitions, the same for every test.
 
 The names say what a definition is for. `device-*` name a resource, `on-*` a label of nodes.
 """
@@ -12,11 +12,11 @@ from .samples import ABSENT, NAMESPACE, NODE_SELECTOR, OTHER_NAMESPACE, RESOURCE
 
 RESOURCE_A, RESOURCE_B, RESOURCE_C = "example.com/nic_a", "example.com/nic_b", "example.com/nic_c"
 OTHER_KEY = "conformance.example.com/resourceName"
-"""A second annotation of definitions that names a resource, if the subject is told to read it."""
+"""A second annotation of definitions that names a resource, for subjects with the feature `resource-name-keys`."""
 INJECTING_LABEL = "conformance.example.com-network"
-"""A pod with this label set to `true` gets the annotation for `device-a`, if the subject is told to give it."""
+"""A pod with this label set to `true` gets the annotation for `device-a`, by the feature `annotations-by-label`."""
 NOTING_LABEL = "conformance.example.com-note"
-"""The same for the annotation NOTE, and for the network `device-b`."""
+"""The same for the annotation NOTE."""
 NOTE = "conformance.example.com/note"
 NOTE_TEXT = "by the administrator"
 

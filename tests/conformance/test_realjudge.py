@@ -38,7 +38,7 @@ STRICTER = {"another status", "replace what is missing"}
 
 
 class Scripted(ThreadingHTTPServer):
-    """A webhook that gives one answer to all reviews; "1" in it stands for the uid of the review."""
+    """A webhook that gives one answer to all reviews; the uid of the review replaces "1" in it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -120,7 +120,7 @@ def test_a_name_that_cni_forbids(webhook: Webhook, name: str) -> None:
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
 @pytest.mark.parametrize("version", [None, "0.2.0", "9.9.9"])
-def test_a_version_that_few_plugins_speak_is_told(webhook: Webhook, version: str | None) -> None:
+def test_a_version_that_few_plugins_speak_has_a_warning(webhook: Webhook, version: str | None) -> None:
     """A version that is missing, old or unknown is refused, or there is a warning."""
     config = {"name": "net", **_BRIDGE} | ({} if version is None else {"cniVersion": version})
     verdict = webhook.judge(definition(config))

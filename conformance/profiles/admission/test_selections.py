@@ -215,7 +215,7 @@ def test_a_binding(webhook: Webhook) -> None:
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
 def test_a_pod_that_is_being_deleted(webhook: Webhook) -> None:
-    """An UPDATE of a pod that is being deleted is admitted, whatever it asked for."""
+    """An UPDATE of a pod that is being deleted is admitted, also if its networks are gone."""
     webhook.needs_operation(PODS, "UPDATE")
     old, new = pod("gone-since-long"), pod("gone-since-long")
     for each in (old, new):

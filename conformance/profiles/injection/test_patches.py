@@ -1,4 +1,4 @@
-"""The answer and its patch: what an API server demands, for whatever is in the pod."""
+"""The answer and its patch: what an API server demands, for pods of many kinds."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_an_amount_that_is_enough_stays(webhook: Webhook, amount: str) -> None:
 
 
 @clause(PRACTICE_NAME, "injection", PRACTICE)
-def test_an_amount_that_is_too_small_is_raised_or_told(webhook: Webhook) -> None:
+def test_an_amount_that_is_too_small_is_raised_or_reported(webhook: Webhook) -> None:
     """An amount that is too small is raised, or there is a warning.
 
     With 1 of 2 devices, the second network has none: the pod never starts, or starts without it.
@@ -194,8 +194,8 @@ def test_a_mirror_pod_is_left_alone(webhook: Webhook) -> None:
 
 
 @clause(PRACTICE_NAME, "injection", PRACTICE)
-def test_a_definition_of_a_moment_ago_is_known(webhook: Webhook) -> None:
-    """A definition that was made a moment ago is known."""
+def test_a_new_definition_is_known(webhook: Webhook) -> None:
+    """A definition is known as soon as it is stored."""
     name = webhook.add_definition({"k8s.v1.cni.cncf.io/resourceName": RESOURCE_B})
     injected = webhook.inject(pod(name))
     assert injected.resources()["limits"] == {RESOURCE_B: "1"}

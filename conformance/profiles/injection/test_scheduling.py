@@ -63,7 +63,7 @@ def test_two_labels_in_one_definition_are_refused(webhook: Webhook) -> None:
     [("on-rack", {"example.com/rack": "r9"}), ("on-rack,on-other-rack", {})],
     ids=["pod", "network"],
 )
-def test_a_contradiction_is_refused_or_told(webhook: Webhook, networks: str, own: dict[str, str]) -> None:
+def test_a_contradiction_is_refused_or_reported(webhook: Webhook, networks: str, own: dict[str, str]) -> None:
     """Labels that contradict each other are refused, or there is a warning."""
     verdict = webhook.change(pod(networks, nodeSelector=own)).verdict
     assert not verdict.is_allowed or verdict.says("example.com/rack"), "one of two labels was overwritten in silence"
