@@ -125,11 +125,11 @@ def _run_kind(kind: str, profiles: Sequence[str], results: Path, options: argpar
     wanted = options.test or [BY_NAME[name].folder for name in profiles]
     folders = [str(PACKAGE / "profiles" / name) for name in wanted]
     words = _pytest(["--subject", str(options.subject.resolve()), "--results", str(results), *chosen])
-    workers = _workers(options)
+    workers = _workers(options) if kind == NODE else 1  # one webhook answers all tests
     words += [*(["-n", str(workers)] if workers > 1 else []), *options.pytest, *folders]
     if kind == NODE:
         return run_isolated(words, {**_environ(), "TMPDIR": "/run/conformance/tmp"})
-    return run_until_signal(words, _environ())
+    return run_until_signal(words, {**_environ(), "TMPDIR": str(results.parent)})
 
 
 def _workers(options: argparse.Namespace) -> int:

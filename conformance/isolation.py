@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from .rig.daemon import dying_with_parent
 from .rig.recorder import REAL_PLUGINS
 
 PROGRAMS = {"ip": "iproute2", "unshare": "util-linux", "setpriv": "util-linux", "nsenter": "util-linux"}
@@ -105,7 +106,7 @@ def run_isolated(words: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def run_until_signal(words: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a program; a signal to this process kills it with all that it has started. Raises Interrupted."""
+    """Run a program; a signal to this process kills it with its daemons. Raises Interrupted."""
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise Interrupted(number)
@@ -113,7 +114,9 @@ def run_until_signal(words: Sequence[str], environ: Mapping[str, str]) -> int:
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     process = None
     try:
-        process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            dying_with_parent(words), env=environ, stdin=subprocess.DEVNULL, start_new_session=True
+        )
         return process.wait()
     finally:
         for number in before:

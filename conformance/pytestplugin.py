@@ -23,6 +23,8 @@ _REASON_MAX = 500
 _ALONE = "main"
 """The name of the only worker."""
 
+pytest_plugins = ["conformance.hooks.hookfixtures"]
+
 SUBJECT = pytest.StashKey[Subject]()
 _TOOK = pytest.StashKey[float]()
 

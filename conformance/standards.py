@@ -6,11 +6,17 @@ from collections.abc import Mapping
 
 NPWG = "npwg-1.3"
 CNI = "cni-1.1"
+ADMISSION = "admission-v1"
+RFC6902 = "rfc-6902"
+NRI = "nri-readme"
 PRACTICE_NAME = "practice"
 
 TITLES: Mapping[str, str] = {
     NPWG: "NPWG multi-net-spec v1.3, sections 3 to 7",
-    CNI: "CNI specification 1.1, sections 2 to 5",
+    CNI: "CNI specification 1.1, sections 1 to 5",
+    ADMISSION: 'Kubernetes 1.36: admission.k8s.io/v1, "Dynamic Admission Control" and its good practices',
+    RFC6902: "RFC 6902, JSON Patch",
+    NRI: "network-resources-injector: what its README documents",
     PRACTICE_NAME: "Practice: what operators need, and no standard says",
 }
 
@@ -64,6 +70,8 @@ STANDARDS: Mapping[str, Mapping[str, str]] = {
         "7.5": "`runtimeConfig` of the runtime",
     },
     CNI: {
+        "1.configuration": "Configuration format: the list",
+        "1.plugin": "Configuration format: a plugin",
         "2.overview": "Configuration on stdin, result on stdout",
         "2.parameters": "Parameters in the environment",
         "2.errors": "Exit codes and errors",
@@ -88,6 +96,30 @@ STANDARDS: Mapping[str, Mapping[str, str]] = {
         "5.version": "VERSION success",
         "5.error": "Error",
     },
+    ADMISSION: {
+        "request": "What an API server sends",
+        "response": "Status, content type and body",
+        "response.version": "`apiVersion` and `kind`",
+        "response.uid": "`response.uid`",
+        "response.status": "`response.status` of a refusal",
+        "response.patch": "`response.patch` and `response.patchType`",
+        "response.warnings": "`response.warnings`",
+        "operations": "CREATE, UPDATE, DELETE and CONNECT",
+        "dry-run": "Side effects, and requests that store nothing",
+        "idempotence": "Reinvocation and idempotence",
+        "good-practice": "Admission webhook good practices: mutation",
+    },
+    RFC6902: {
+        "4": "Operations",
+    },
+    NRI: {
+        "resource-name": "Resources of networks in the first container",
+        "resource-name-keys": "`network-resource-name-keys`",
+        "pod-information": "The volume `podnetinfo`",
+        "hugepages": "Hugepages by the downward API",
+        "node-selector": "Node selectors of definitions",
+        "user-defined": "User-defined injections",
+    },
     PRACTICE_NAME: {
         "del": "DEL always ends, and frees all",
         "api": "The API server is away, slow or refuses",
@@ -104,7 +136,6 @@ STANDARDS: Mapping[str, Mapping[str, str]] = {
 
 UNTESTED: Mapping[tuple[str, str], str] = {
     (NPWG, "3.1"): "the CRD is an object of the cluster; a plugin neither makes nor serves it",
-    (NPWG, "3.3"): "the API server validates names of objects before a plugin sees them",
     (NPWG, "5.1"): "it says which information may be left out, and who else may update the status",
     (CNI, "5.ipam"): "it is about IPAM plugins; a meta plugin gets their result through an interface plugin",
 }

@@ -6,8 +6,8 @@
       command: [path, argument ...]
       configuration: {cniVersion: 1.0.0, type: ..., kubeconfig: "{kubeconfig}", delegates: ["{defaultNetwork}"]}
     daemon: {command: [...], environment: {}, files: {path: content}, ready: {socket: path}}
-    webhook: {validate: URL or path, mutate: URL or path, authority: file, options: {}}
-    deviations: [{tests: "npwgcore/test_x.py::test_y*", reason: ...}]
+    webhook: {address: ..., authority: file, definitions: {path, operations}, pods: ..., changes: ...}
+    deviations: [{tests: ["npwgcore/test_x.py::test_y*", ...], reason: ...}]
     notApplicable: [{tests: ..., reason: ...}]
 
 `$NAME` and `${NAME}` in a text are variables of the environment. The rig fills in `{name}` later; the names are those
@@ -62,7 +62,10 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A process that must run beside the plugin or is the webhook. `ready`: a socket, a file or a port that appears."""
+    """A process that must run beside the plugin or is the webhook.
+
+    `ready`: a socket, a file or a port that appears, or a URL that is answered with 200.
+    """
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -72,18 +75,36 @@ class Daemon:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
-    """Where AdmissionReviews go. A path is relative to `https://127.0.0.1:{port}` of the daemon; "" is not served."""
+class Route:
+    """Where reviews of one kind go, and the operations for which the webhook is registered."""
 
-    validate: str
-    mutate: str
+    path: str
+    operations: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """The routes of a webhook, by `definitions`, `pods` and `changes`; one that is absent is not served.
+
+    `address` is `host:port` of a webhook that runs already, `authority` the file of its certificate's authority, and
+    `server_name` a name in the certificate, if that is not the host. They are "" if the suite starts the webhook, as
+    the subject's daemon. `objects`: what the API server has for it, besides the cluster of `hooks.testcluster`.
+    `features`: those of FEATURES that its settings switch on, with the labels, annotations and keys of
+    `hooks.testcluster`, within `settles_s` after its start.
+    """
+
+    address: str
     authority: str
-    options: Mapping[str, Any]
+    server_name: str
+    routes: Mapping[str, Route]
+    objects: Sequence[Json]
+    features: frozenset[str]
+    settles_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """Tests that are known to fail, or that do not apply, by pattern, and why."""
+    """Tests that are known to fail, or that do not apply, by name or pattern, and why."""
 
     tests: str
     reason: str
@@ -169,8 +190,8 @@ def _plugin(value: Json) -> Plugin:
 def _daemon(value: Json) -> Daemon:
     _known(value, "daemon.", "command", "environment", "files", "ready", "timeoutSeconds")
     ready = _mapping(value.get("ready"), "daemon.ready")
-    if len(ready) != 1 or not ready.keys() <= {"socket", "file", "port"}:
-        raise SubjectError("daemon.ready: exactly one of socket, file and port is needed")
+    if len(ready) != 1 or not ready.keys() <= {"socket", "file", "port", "url"}:
+        raise SubjectError("daemon.ready: exactly one of socket, file, port and url is needed")
     return Daemon(
         command=_words(value.get("command"), "daemon.command"),
         environment={str(k): str(v) for k, v in expand(_mapping(value.get("environment") or {}, "daemon.env")).items()},
@@ -180,24 +201,58 @@ def _daemon(value: Json) -> Daemon:
     )
 
 
+FEATURES = ("pod-information", "hugepages", "resource-name-keys", "annotations-by-label")
+"""What a webhook may put into pods beside resources and node selectors, or read beside one annotation."""
+ROUTES = ("definitions", "pods", "changes")
+
+
 def _webhook(value: Json) -> Webhook:
-    _known(value, "webhook.", "validate", "mutate", "authority", "options")
-    return Webhook(
-        validate=str(expand(value.get("validate", ""))),
-        mutate=str(expand(value.get("mutate", ""))),
+    _known(value, "webhook.", "address", "authority", "serverName", "objects", "features", "settlesSeconds", *ROUTES)
+    made = Webhook(
+        address=str(expand(value.get("address", ""))),
         authority=str(expand(value.get("authority", ""))),
-        options=expand(_mapping(value.get("options") or {}, "webhook.options")),
+        server_name=str(expand(value.get("serverName", ""))),
+        routes={name: _route(_mapping(value[name], f"webhook.{name}"), name) for name in ROUTES if name in value},
+        objects=[
+            expand(_mapping(one, "webhook.objects[]")) for one in _list(value.get("objects") or [], "webhook.objects")
+        ],
+        features=_features(value.get("features") or []),
+        settles_s=float(value.get("settlesSeconds", 1)),
     )
+    if not made.routes:
+        raise SubjectError(f"webhook: it serves nothing; at least one of {', '.join(ROUTES)} is needed")
+    if made.address and not re.fullmatch(r".+:\d{1,5}", made.address):
+        raise SubjectError(f"webhook.address: it is {made.address!r}; allowed: host:port")
+    if bool(made.address) != bool(made.authority):
+        raise SubjectError("webhook: address and authority belong together: give both, or a daemon")
+    return made
+
+
+def _features(value: object) -> frozenset[str]:
+    names = [str(name) for name in _list(value, "webhook.features")]
+    for name in names:
+        if name not in FEATURES:
+            raise SubjectError(f"webhook.features: there is no feature {name!r}; allowed: {', '.join(FEATURES)}")
+    return frozenset(names)
+
+
+def _route(value: Json, name: str) -> Route:
+    _known(value, f"webhook.{name}.", "path", "operations")
+    operations = [str(word) for word in _list(value.get("operations"), f"webhook.{name}.operations")]
+    return Route(path=_text(value, f"webhook.{name}.path"), operations=operations)
 
 
 def _deviations(root: Json, key: str) -> list[Deviation]:
-    return [_deviation(one, f"{key}[]") for one in _list(root.get(key) or [], key)]
+    return [each for one in _list(root.get(key) or [], key) for each in _deviation(one, f"{key}[]")]
 
 
-def _deviation(value: object, where: str) -> Deviation:
+def _deviation(value: object, where: str) -> list[Deviation]:
+    """Return a row for each name: `tests` is one name or pattern, or a list of them."""
     one = _mapping(value, where)
     _known(one, f"{where}.", "tests", "reason")
-    return Deviation(tests=_text(one, f"{where}.tests"), reason=" ".join(_text(one, f"{where}.reason").split()))
+    tests, reason = one.get("tests"), " ".join(_text(one, f"{where}.reason").split())
+    names = tests if isinstance(tests, list) else [_text(one, f"{where}.tests")]
+    return [Deviation(tests=str(name), reason=reason) for name in names]
 
 
 def expand(value: Any) -> Any:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,16 @@ from conformance.subject import Daemon
 
 _LOOK_S = 0.02
 _END_S = 5.0
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine, without the proxy of the environment."""
+
+
+def dying_with_parent(words: Sequence[str]) -> list[str]:
+    """Return a command that the kernel kills when the process that starts it has ended, however it ended.
+
+    Without setpriv, of util-linux, it is the command alone.
+    """
+    return ["setpriv", "--pdeathsig", "KILL", *words] if shutil.which("setpriv") else list(words)
 
 
 class DaemonError(Exception):
@@ -43,7 +57,12 @@ class RunningDaemon:
         words = [str(word) for word in fill(list(self.daemon.command), self.values)]
         with self.log.open("ab") as file:
             self.process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environ, start_new_session=True
+                dying_with_parent(words),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=environ,
+                start_new_session=True,
             )
         self._wait()
 
@@ -81,16 +100,27 @@ class RunningDaemon:
             if not self.is_running() or time.monotonic() > deadline:
                 self.stop()
                 tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-                raise DaemonError(f"the daemon {self.daemon.command[0]} is not ready: {' | '.join(tail)}")
+                program = Path(fill(self.daemon.command[0], self.values)).name
+                raise DaemonError(f"the daemon {program} is not ready: {' | '.join(tail)}")
             time.sleep(_LOOK_S)
 
     def _is_ready(self) -> bool:
         ((kind, text),) = fill(dict(self.daemon.ready), self.values).items()
         if kind == "file":
             return Path(text).exists()
+        if kind == "url":
+            return _is_ok(str(text))
         if kind == "socket":
             return _answers(socket.AF_UNIX, str(text))
         return _answers(socket.AF_INET, ("127.0.0.1", int(text)))
+
+
+def _is_ok(url: str) -> bool:
+    try:
+        with _opener.open(url, timeout=5) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except (OSError, HTTPException):
+        return False
 
 
 def _answers(family: int, address: Any) -> bool:

@@ -45,7 +45,8 @@ def result(name: str, outcome: str, level: str = MUST, **more: Any) -> Result:
 
 @pytest.mark.parametrize("path", sorted(SUBJECTS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_subjects_can_be_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MULTUS", "MULTUS_SHIM", "MULTUS_DAEMON", "MULTUS_VERSION", "NADAC", "NRI"):
+    programs = ("MULTUS", "MULTUS_SHIM", "MULTUS_DAEMON", "NADAC", "NRI")
+    for name in (*programs, "MULTUS_VERSION", "NADAC_VERSION", "NRI_VERSION"):
         monkeypatch.setenv(name, "/bin/true")
     assert load_subject(path).profiles
 
@@ -58,7 +59,7 @@ def test_the_shipped_subjects_can_be_read(path: Path, monkeypatch: pytest.Monkey
         ({"plugin": {"command": ["a"], "configuration": {}}}, "plugin.configuration.type"),
         ({"plugin": {"command": ["$NOT_SET_HERE"], "configuration": {"type": "t"}}}, "the variable NOT_SET_HERE"),
         ({"deviations": [{"tests": "a"}]}, "deviations[].reason: it must be a text"),
-        ({"daemon": {"command": ["a"], "ready": {}}}, "exactly one of socket, file and port"),
+        ({"daemon": {"command": ["a"], "ready": {}}}, "exactly one of socket, file, port and url"),
         ({"profiles": "all"}, "profiles: it must be a list"),
     ],
 )
