@@ -39,12 +39,11 @@ class ObjectChange(NamedTuple):
 
 
 class PodEffect(NamedTuple):
-    """The effect on the pods of one maker. `more`: another pod that is alike, for pods without a controller."""
+    """The effect on the pods of one maker. `running`: how many run; pods that are alike count for the first of them."""
 
     maker: Maker
     running: int
     effect: Effect
-    more: tuple[str, ...] = ()
 
 
 class ChangePlan(NamedTuple):
@@ -146,7 +145,7 @@ def _effects(
         effect = effect_of(None if old is None else judged(0, old), judged(1, after[makers[0]]))
         for maker in makers:
             here = before.get(maker, after[maker])
-            yield PodEffect(maker, here.running, effect, after[maker].more)
+            yield PodEffect(maker, here.running, effect)
 
 
 def _gathered(found: Iterable[PodEffect], judged: int) -> Effects:

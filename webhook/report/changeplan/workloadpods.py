@@ -73,7 +73,6 @@ class MadePod(NamedTuple):
     key: str
     running: int = 0
     is_as_it_runs: bool = False
-    more: tuple[str, ...] = ()
 
 
 class WorkloadPods:
@@ -133,7 +132,7 @@ class WorkloadPods:
         if known is None:
             self._alone[place] = MadePod(Maker(*POD, namespace, name), pod, key, runs, owner is not None)
         else:
-            self._alone[place] = known._replace(running=known.running + runs, more=(*known.more, name)[:1])
+            self._alone[place] = known._replace(running=known.running + runs)
 
     def forget_pods(self) -> None:
         """Forget all pods, because their list begins anew."""
