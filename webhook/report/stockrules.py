@@ -58,7 +58,7 @@ STOCK_RULES: Mapping[str, StockRule] = {
     ROUTE_DNS: StockRule((WARNING,), "a network takes the address of the cluster's DNS"),
     NETWORK_LOST: StockRule((ERROR,), "a pod runs without a network that it asks for"),
     ATTACHED_OTHERWISE: StockRule((WARNING,), "a pod has a network in another way than it asks"),
-    ATTACHMENT_FORBIDDEN: StockRule((WARNING,), "a pod has a network that it does not ask for, and may not use"),
+    ATTACHMENT_FORBIDDEN: StockRule((WARNING, INFO), "a pod has a network that it does not ask for, and may not use"),
     SELECTS_NO_NAMESPACE: StockRule((WARNING,), "an access policy selects no namespace"),
     SELECTS_NO_NETWORK: StockRule((WARNING,), "an access policy selects no network"),
     SELECTS_NO_POD: StockRule((INFO,), "an access policy selects no pod"),

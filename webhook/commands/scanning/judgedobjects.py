@@ -17,12 +17,15 @@ from webhook.commands.judging import Webhook, is_judged
 from webhook.commands.options import rules_in_force
 from webhook.report import lint
 from webhook.report.plaintext import counted
-from webhook.report.scan.finding import ERROR, WARNING, Finding, ObjectName
+from webhook.report.scan.finding import ERROR, INFO, WARNING, Finding, ObjectName
 from webhook.report.stockrules import NETWORK_LOST
 from webhook.serving.http import RequestError
 from webhook.trees import builder, unknownnames
 from webhook.trees.documents import Document
 from webhook.trees.problems import Problem
+
+HINTS = frozenset({"capability-undeclared", "config-name", "config-on-disk", "dotted-name"})
+"""Warnings for whoever writes an object now. What exists with them works as it was meant to."""
 
 
 class Setting(NamedTuple):
@@ -92,7 +95,7 @@ class Judge:
         alike = f" (and {counted(more, 'pod')} more of its controller)" if more else ""
         return Finding(
             one.rule,
-            ERROR if one.level == lint.ERROR else WARNING,
+            ERROR if one.level == lint.ERROR else INFO if one.rule in HINTS else WARNING,
             self._names[one.subject],
             f"{_one_line(one.text)}{alike}",
             field=one.field,

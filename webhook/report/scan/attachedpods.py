@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.report.stockrules import ATTACHED_OTHERWISE, ATTACHMENT_FORBIDDEN, NETWORK_LOST
 from webhook.report.topology.graph import Topology
 
-from .finding import ERROR, WARNING, Finding
+from .finding import ERROR, INFO, WARNING, Finding
 from .stock import Labels, Stock, StockPod
 
 WHY = "nadmit why -n {namespace} {name} says more; create it again"
@@ -68,25 +69,41 @@ class _Holder(NamedTuple):
 def find_forbidden(stock: Stock, topology: Topology, rules: Rules) -> Iterator[Finding]:
     """Yield the networks that pods have, do not ask for, and may not use. What they ask for is judged with the pod.
 
-    NB: it may be right: Multus can attach networks to every pod, by its own configuration.
+    NB: it may be right: Multus can attach networks to every pod, by its own configuration. What every pod has is
+    information.
     """
     reasons: dict[_Holder, str] = {}
+    general = _had_by_all(stock)
     for one in stock.pods.values():
         for reference in one.unasked:
             key = _Holder(one.pod.namespace, id(one.asker.labels), one.asker.account, reference)
             if key not in reasons:
                 reasons[key] = _refusal(stock, topology, rules, key, one.asker.labels)
             if reasons[key]:
+                is_general = reference in general
+                all_have = "; all pods have it, as Multus does with its defaultNetworks" if is_general else ""
                 yield Finding(
                     ATTACHMENT_FORBIDDEN,
-                    WARNING,
+                    INFO if is_general else WARNING,
                     one.asker.subject,
-                    f"has {reference}, does not ask for it, and may not use it: {reasons[key]}",
+                    f"has {reference}, does not ask for it, and may not use it: {reasons[key]}{all_have}",
                     field="metadata.annotations[k8s.v1.cni.cncf.io/network-status]",
                     fix="see who attached it, and create the pod again without it",
                     others=(stock.name_of_network(reference),),
                     properties=(("networks", reference), ("node", one.pod.node)),
                 )
+
+
+SYSTEM_NAMESPACES = frozenset({"kube-system"})
+"""Namespaces whose pods Multus gives no default networks, without a setting (`systemNamespaces`)."""
+
+
+def _had_by_all(stock: Stock) -> frozenset[str]:
+    """Return the networks that all pods of several workloads have, and do not ask for."""
+    pods = [one for one in stock.pods.values() if one.has_status and one.pod.namespace not in SYSTEM_NAMESPACES]
+    had = Counter(reference for one in pods for reference in set(one.unasked))
+    is_several = len({stock.workload_of(one.asker) for one in pods}) > 1
+    return frozenset(reference for reference, number in had.items() if is_several and number == len(pods))
 
 
 def _refusal(stock: Stock, topology: Topology, rules: Rules, key: _Holder, labels: Labels) -> str:

@@ -1,20 +1,24 @@
 """Equal addresses and MACs on one segment: those that pods have, and those that objects ask for.
 
 Who counts as one: the two pods of a virtual machine that migrates, and a workload with its own pods. Who does not
-count: pods that are being deleted, pods on the host network, and networks whose plugin is not known. A bridge or the
-link of ptp is on each node for itself, so on these segments only pods of one node collide for sure. Interfaces of
-ipvlan share a MAC on purpose.
+count: pods that are being deleted, pods on the host network, workloads that are scaled to 0, and networks whose
+configuration cannot be read. A bridge, the link of ptp and a routed ipvlan (mode l3) are on each node for itself, so on
+these segments only pods of one node collide for sure. So it is with a configuration that is a file on the nodes.
+Interfaces of ipvlan share a MAC on purpose, and a dummy link has no neighbours.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from cniplugin.access.content.facts import facts_of
+from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.view.addressclaims import claims_of, mac_key
-from webhook.report.diagnosis.objectset import part, text
+from webhook.report.diagnosis.objectset import items, part, text
 from webhook.report.plaintext import counted
 from webhook.report.stockrules import (
     ADDRESS_ASKED_TWICE,
@@ -29,13 +33,21 @@ from webhook.report.topology.graph import Attachment, Network, Topology
 from webhook.report.topology.segments import BRIDGE, Segment
 
 from .finding import ERROR, INFO, WARNING, Finding, ObjectName
-from .stock import ON_EACH_NODE, Asker, Stock, StockPod
+from .stock import NO_POD, ON_EACH_NODE, Asker, Stock, StockPod
 
 ADDRESS, MAC = "address", "MAC address"
 _RULES = {ADDRESS: (ADDRESS_TWICE, ADDRESS_ASKED_TWICE), MAC: (MAC_TWICE, MAC_ASKED_TWICE)}
 
 ON_ONE_NODE = frozenset({"bridge", "ptp", "dummy", "tap"})
 """Plugins whose link is on each node for itself, as far as the configuration says."""
+
+ROUTED_MODES = frozenset({"l3", "l3s"})
+"""Modes of ipvlan in which the node routes, so that the address of a pod is not on the wire (anycast)."""
+
+WITHOUT_NEIGHBOURS = frozenset({"dummy"})
+
+ON_DISK = "(file)"
+"""In place of the plugin of a network whose configuration is a file on the nodes."""
 
 SHARING_MAC = frozenset({"ipvlan"})
 
@@ -49,6 +61,11 @@ class Key(NamedTuple):
     segment: Segment
     kind: str
     value: str
+
+    @property
+    def shown(self) -> str:
+        """The value as people write it: a MAC with colons."""
+        return self.value if self.kind == ADDRESS else ":".join(re.findall("..?", self.value))
 
 
 class Holding(NamedTuple):
@@ -78,6 +95,7 @@ def find_collisions(stock: Stock, topology: Topology) -> Iterator[Finding]:
     asked = {(key, one.workload) for key, of in askings.items() for one in of}
     replicas = _replicas(askings, topology)
     several = {key for of in (holdings, askings) for key, some in of.items() if len(some) > 1}
+    several |= holdings.keys() & askings.keys()
     for key in sorted(several | replicas.keys()):
         if key in replicas:
             yield replicas[key]
@@ -85,7 +103,7 @@ def find_collisions(stock: Stock, topology: Topology) -> Iterator[Finding]:
         held = [of for of in held if not _is_per_node(key, of, asked, topology)]
         is_own = key in replicas and len({one.workload for of in held for one in of}) == 1
         if not held:
-            yield from _asked_twice(key, askings.get(key, ()), topology)
+            yield from _asked_twice(key, askings.get(key, ()), holdings.get(key, ()), topology)
         elif not is_own:
             yield from (_held_twice(key, of, asked) for of in held)
     yield from _host_local(stock, topology, holdings, asked)
@@ -97,7 +115,7 @@ def find_collisions(stock: Stock, topology: Topology) -> Iterator[Finding]:
 def _holdings(stock: Stock, topology: Topology) -> Holdings:
     found: defaultdict[Key, list[Holding]] = defaultdict(list)
     for one in topology.attachments:
-        kind = first_type(topology, one.network)
+        kind = _counted_type(topology, one.network)
         if not kind or one.pod.leaving or one.pod.is_on_host:
             continue
         holder = stock.pods[f"{one.pod.namespace}/{one.pod.name}"]
@@ -106,7 +124,7 @@ def _holdings(stock: Stock, topology: Topology) -> Holdings:
         for address in one.addresses:
             found[Key(segment, ADDRESS, address)].append(holding)
         mac = mac_key(one.mac)
-        if mac.strip("0") and kind not in SHARING_MAC:
+        if mac.strip("0") and kind not in {*SHARING_MAC, ON_DISK}:
             found[Key(segment, MAC, mac)].append(holding)
     return found
 
@@ -118,12 +136,31 @@ def first_type(topology: Topology, reference: str) -> str:
     return config.plugins[0].type if config is not None else ""
 
 
+def _counted_type(topology: Topology, reference: str) -> str:
+    """Return the plugin of a network whose addresses are compared, "" for a network that does not count."""
+    known = topology.networks.get(reference)
+    if known is not None and known.definition.is_on_disk:
+        return ON_DISK
+    kind = first_type(topology, reference)
+    return "" if kind in WITHOUT_NEIGHBOURS else kind
+
+
+def is_on_one_node(topology: Topology, reference: str) -> bool:
+    """Say whether the link of a network is on each node for itself, as far as anybody knows."""
+    known = topology.networks.get(reference)
+    config = known.definition.config if known is not None else None
+    if known is None or config is None:
+        return known is not None and known.definition.is_on_disk
+    first = config.plugins[0]
+    return first.type in ON_ONE_NODE or (first.type == "ipvlan" and text(first.conf, "mode") in ROUTED_MODES)
+
+
 def _colliding(key: Key, holdings: Sequence[Holding], topology: Topology) -> Iterator[list[Holding]]:
     """Yield the pods that have one address, of one node if the segment is on each node for itself."""
     if len(holdings) < 2 or (key.kind == ADDRESS and read_address(key.value) is None):
         return
     places: defaultdict[str, dict[str, Holding]] = defaultdict(dict)
-    is_local = any(first_type(topology, one.attachment.network) in ON_ONE_NODE for one in holdings)
+    is_local = any(is_on_one_node(topology, one.attachment.network) for one in holdings)
     for one in holdings:
         pod = one.stock.pod
         places[pod.node if is_local else ""][f"{pod.namespace}/{pod.name}"] = one
@@ -201,19 +238,51 @@ def named(names: Sequence[ObjectName]) -> str:
 def _askings(stock: Stock, topology: Topology) -> Askings:
     """Return what asks for each address: in an annotation, or by a definition with addresses of its own."""
     found: defaultdict[Key, list[Asking]] = defaultdict(list)
-    static = {reference: tuple(_static(network)) for reference, network in topology.networks.items()}
+    own = {reference: tuple(_own_values(network)) for reference, network in topology.networks.items()}
     for asker, workload in askers(stock):
+        if asker.replicas == NO_POD:
+            continue
         for item, element in asker.elements:
             network = f"{element.namespace}/{element.name}"
-            if not first_type(topology, network):
+            plugin = _counted_type(topology, network)
+            if not plugin:
                 continue
-            segment = topology.segment(network)
             asking = Asking(asker, workload, item, network)
-            for claim in claims_of(element):
-                found[Key(segment, MAC if claim.is_mac else ADDRESS, claim.address)].append(asking)
-            for address in static.get(network, ()) if not element.ips else ():
-                found[Key(segment, ADDRESS, address)].append(asking)
+            for kind, value in dict.fromkeys((*_values_of(element), *_left(own.get(network, ()), element))):
+                if kind == ADDRESS or plugin not in SHARING_MAC:
+                    found[Key(topology.segment(network), kind, value)].append(asking)
     return found
+
+
+_Value = tuple[str, str]
+"""ADDRESS or MAC, and its normal form."""
+
+
+def _values_of(element: NetworkSelectionElement) -> Iterator[_Value]:
+    """Yield what an element asks for: in its own keys, and in the arguments that it gives to plugins."""
+    yield from ((MAC if claim.is_mac else ADDRESS, claim.address) for claim in claims_of(element))
+    yield from _arguments(element.cni_args or {})
+
+
+def _arguments(args: Mapping[str, object]) -> Iterator[_Value]:
+    """Yield the addresses and the MAC in `args.cni`, as IPAM static, macvlan and tuning read them (CNI conventions)."""
+    ips, mac = args.get("ips"), args.get("mac")
+    yield from _addresses(ips if isinstance(ips, list) else ())
+    if isinstance(mac, str) and mac:
+        yield MAC, mac_key(mac)
+
+
+def _addresses(written: Iterable[object]) -> Iterator[_Value]:
+    for one in written:
+        bare = one.partition("/")[0] if isinstance(one, str) else ""
+        address = read_address(bare)
+        if address is not None:
+            yield ADDRESS, str(address)
+
+
+def _left(own: Iterable[_Value], element: NetworkSelectionElement) -> Iterator[_Value]:
+    """Yield what a definition gives to a pod that does not ask for another value itself."""
+    yield from ((kind, value) for kind, value in own if not (element.ips if kind == ADDRESS else element.mac))
 
 
 def askers(stock: Stock) -> Iterator[tuple[Asker, str]]:
@@ -225,15 +294,26 @@ def askers(stock: Stock) -> Iterator[tuple[Asker, str]]:
             yield pod.asker, stock.workload_of(pod.asker)
 
 
-def _static(network: Network) -> Iterator[str]:
-    """Yield the addresses in the configuration of IPAM static."""
+def _own_values(network: Network) -> Iterator[_Value]:
+    """Yield the addresses and MACs that a definition gives to each of its pods."""
+    yield from ((ADDRESS, address) for address in static_addresses(network))
+    facts = facts_of(network.definition)
+    yield from ((MAC, mac_key(mac)) for mac in (facts.macs if facts is not None else ()) if mac)
+
+
+STATIC = frozenset({"static", "whereabouts"})
+"""IPAM plugins with `addresses`, which each pod gets."""
+
+
+def static_addresses(network: Network) -> Iterator[str]:
+    """Yield the addresses in the configuration that each pod of a network gets."""
     config = network.definition.config
     for plugin in config.plugins if config is not None else ():
-        written = part(plugin.conf, "ipam").get("addresses") if plugin.ipam_type == "static" else None
-        for one in written if isinstance(written, list) else ():
-            address = read_cidr(text(one, "address"))
-            if address is not None:
-                yield str(address.ip)
+        if plugin.ipam_type in STATIC:
+            addresses = [text(one, "address") for one in items(plugin.conf, "ipam", "addresses")]
+            yield from (str(address.ip) for address in map(read_cidr, addresses) if address is not None)
+        if plugin.ipam_type == "static":
+            yield from (value for kind, value in _arguments(part(plugin.conf, "args", "cni")) if kind == ADDRESS)
 
 
 def _replicas(askings: Askings, topology: Topology) -> dict[Key, Finding]:
@@ -243,7 +323,7 @@ def _replicas(askings: Askings, topology: Topology) -> dict[Key, Finding]:
         for one in of:
             many = one.asker.replicas != 1
             on_each = one.asker.replicas == ON_EACH_NODE
-            if many and not (on_each and first_type(topology, one.network) in ON_ONE_NODE):
+            if many and not (on_each and is_on_one_node(topology, one.network)):
                 found[key] = _of_replicas(key, one)
                 break
     return found
@@ -255,9 +335,9 @@ def _of_replicas(key: Key, one: Asking) -> Finding:
         FIXED_ADDRESS_REPLICAS,
         WARNING,
         one.asker.subject,
-        f"{_item(one.item)} of its pods: {who} asks for {key.kind} {key.value} on {key.segment.title}",
+        f"{_item(one.item)} of its pods: {who} asks for {key.kind} {key.shown} on {key.segment.title}",
         fix="make one pod, or let the IPAM plugin choose",
-        properties=((_PROPERTY[key.kind], key.value), ("segment", key.segment.title), ("networks", one.network)),
+        properties=((_PROPERTY[key.kind], key.shown), ("segment", key.segment.title), ("networks", one.network)),
     )
 
 
@@ -265,27 +345,37 @@ def _item(item: int) -> str:
     return f"item {item}" if item else "the default network"
 
 
-def _asked_twice(key: Key, askings: Sequence[Asking], topology: Topology) -> Iterator[Finding]:
-    """Yield a finding if different workloads ask for one address."""
+def _asked_twice(
+    key: Key, askings: Sequence[Asking], holdings: Sequence[Holding], topology: Topology
+) -> Iterator[Finding]:
+    """Yield a finding if different workloads ask for one address, or if one asks for what the pod of another has.
+
+    On a link of its node, a pod that has the address without asking is on some node, and the other one may never be.
+    """
     by_workload: dict[str, Asking] = {}
     for one in askings:
         by_workload.setdefault(one.workload, one)
-    if len(by_workload) < 2:
+    if not by_workload:
         return
     first, *others = (by_workload[name] for name in sorted(by_workload))
     names = [one.asker.subject for one in others]
-    local = any(first_type(topology, one.network) in ON_ONE_NODE for one in by_workload.values())
+    local = any(is_on_one_node(topology, one.network) for one in by_workload.values())
+    having = [one.stock.asker.subject for one in holdings if one.workload not in by_workload and not local]
+    if not names and not having:
+        return
     when = ": they collide on one node, or if these links are connected" if local else ""
-    verb = "asks" if len(names) == 1 else "ask"
-    what = f"{key.kind} {key.value} on {key.segment.title}"
+    asking = f", and so {'does' if len(names) == 1 else 'do'} {named(names)}" if names else ""
+    has = f", which {named(having)} {'has' if len(having) == 1 else 'have'}" if having else ""
+    what = f"{key.kind} {key.shown} on {key.segment.title}"
+    names += having
     yield Finding(
         _RULES[key.kind][1],
         WARNING,
         first.asker.subject,
-        f"{_item(first.item)} asks for {what}, and so {verb} {named(names)}{when}",
+        f"{_item(first.item)} asks for {what}{has}{asking}{when}",
         fix=f"ask for another {key.kind} in one of them",
         others=tuple(names),
-        properties=((_PROPERTY[key.kind], key.value), ("segment", key.segment.title), ("networks", first.network)),
+        properties=((_PROPERTY[key.kind], key.shown), ("segment", key.segment.title), ("networks", first.network)),
     )
 
 
@@ -321,9 +411,42 @@ def _host_local(stock: Stock, topology: Topology, holdings: Holdings, asked: set
                 network.equal.append(key.value)
     for reference, network in sorted(found.items()):
         kind = topology.segment(reference).kind
-        is_link = first_type(topology, reference) in ON_ONE_NODE
+        is_link = is_on_one_node(topology, reference)
         if len(network.nodes) > 1 and (kind == BRIDGE or not is_link):
             yield _of_host_local(stock, reference, network, topology, is_link=is_link)
+    if not stock.pods and "NetworkAttachmentDefinition" not in stock.unread:
+        yield from _host_local_templates(stock, topology, local)
+
+
+def _host_local_templates(stock: Stock, topology: Topology, local: set[str]) -> Iterator[Finding]:
+    """Yield the networks of host-local whose pods will be on several nodes. Without pods, nobody knows the nodes."""
+    found: dict[str, Asker] = {}
+    for asker, _ in askers(stock):
+        if asker.replicas in {1, NO_POD} or asker.is_pinned:
+            continue
+        for _, element in asker.elements:
+            reference = f"{element.namespace}/{element.name}"
+            if reference in local and not element.ips and not is_on_one_node(topology, reference):
+                known = found.setdefault(reference, asker)
+                if asker.replicas == ON_EACH_NODE != known.replicas:
+                    found[reference] = asker
+    for reference, asker in sorted(found.items()):
+        is_certain = asker.replicas == ON_EACH_NODE
+        who = "a pod on each node" if is_certain else f"{asker.replicas} pods, which may be on several"
+        yield Finding(
+            HOST_LOCAL_NODES,
+            WARNING if is_certain else INFO,
+            stock.name_of_network(reference),
+            f"its IPAM host-local counts on each node for itself, and {asker.subject.title} makes {who}: "
+            "two nodes may give one address",
+            field="spec.config",
+            fix=HOST_LOCAL_FIX,
+            others=(asker.subject,),
+            properties=(("segment", topology.segment(reference).title),),
+        )
+
+
+HOST_LOCAL_FIX = "use an IPAM plugin for the whole cluster, such as whereabouts, or a range for each node"
 
 
 def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topology, *, is_link: bool) -> Finding:
@@ -342,7 +465,7 @@ def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topo
         stock.name_of_network(reference),
         f"its IPAM host-local counts on each node for itself, and it has {where}: {what}{when}",
         field="spec.config",
-        fix="use an IPAM plugin for the whole cluster, such as whereabouts, or a range for each node",
+        fix=HOST_LOCAL_FIX,
         properties=(
             ("segment", topology.segment(reference).title), ("nodes", str(len(network.nodes))),
             ("equal", " ".join(equal[:NAMED_MAX])),

@@ -24,6 +24,7 @@ from webhook.report.topology.graph import Attachment, Network, Topology
 from webhook.report.topology.lookup import WHEREABOUTS
 from webhook.report.topology.segments import Segment
 
+from .collisions import static_addresses
 from .finding import WARNING, Finding, ObjectName
 from .stock import Stock
 
@@ -31,6 +32,8 @@ COUNTED_MAX = 4096
 """Addresses of a range that is compared with those in use one by one; no node has more pods than that."""
 
 SHOWN_MAX = 4
+
+STATIC = "static"
 
 Supports = Mapping[str, Support]
 """Reference of a network -> the ranges of its IPAM plugins."""
@@ -77,15 +80,23 @@ def find_overlaps(stock: Stock, topology: Topology, supports: Supports) -> Itera
         network = topology.networks[reference]
         for ipam in support.ipams:
             owner = _owner(network, ipam)
-            segments[network.segment] += (
-                _Handed(
-                    one.first.version, int(one.first), int(one.last), reference, owner._replace(pool=_pool(one, owner))
+            for one in ipam.ranges:
+                pooled = owner._replace(pool=_pool(one, owner))
+                segments[network.segment] += (
+                    _Handed(span.first.version, int(span.first), int(span.last), reference, pooled)
+                    for span in handed_out(one, ipam.type)
                 )
-                for one in ipam.ranges
-            )
+    for reference, network in topology.networks.items():
+        segments[network.segment] += _static(reference, network)
     for segment, ranges in segments.items():
         if len(ranges) > 1:
             yield from _overlaps(stock, segment, sorted(ranges))
+
+
+def _static(reference: str, network: Network) -> Iterator[_Handed]:
+    """Yield the addresses that a configuration gives to each pod, which nobody records."""
+    for address in filter(None, map(read_address, dict.fromkeys(static_addresses(network)))):
+        yield _Handed(address.version, int(address), int(address), reference, _Owner(STATIC, reference))
 
 
 def _owner(network: Network, ipam: Ipam) -> _Owner:
@@ -171,7 +182,7 @@ def find_outside(stock: Stock, topology: Topology, supports: Supports) -> Iterat
 
 def _is_outside(text: str, ipam: Ipam) -> bool:
     address = read_address(text)
-    if address is None or ipam.find_range(address) is not None:
+    if address is None or address.is_link_local or ipam.find_range(address) is not None:
         return False
     is_fixed = ipam.type == WHEREABOUTS and ipam.has_subnet_of(address)
     return not (is_fixed and not any(address in one.subnet for one in ipam.ranges))

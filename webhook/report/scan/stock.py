@@ -6,6 +6,7 @@ what they had before: an allocation counts as left behind if each reading has it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sys import intern
 from typing import NamedTuple
@@ -18,11 +19,11 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.plugins.goparsing import read_address
-from webhook.admission.templates.podtemplates import FoundPod, find_by_shape
+from webhook.admission.templates.podtemplates import FoundPod
 from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
 from webhook.report.diagnosis.podstatus import Has, ignored, match_entries, reference_of, status_of
-from webhook.report.topology.graph import POOL_GROUP, Graph, Pod, Topology, pod_of
+from webhook.report.topology.graph import POOL_GROUP, Graph, Pod, Topology, pod_of, templates_of
 
 from .finding import ObjectName
 
@@ -38,8 +39,8 @@ OWN_SERVICE_ROUTES = frozenset({"ovn-kubernetes"})
 OWNERS_MAX = 4
 """Controllers above each other that are followed: whoever creates objects can let them own each other."""
 
-ON_EACH_NODE = 0
-"""In place of a number of replicas: a DaemonSet has a pod on each node."""
+ON_EACH_NODE, NO_POD = 0, -1
+"""In place of a number of replicas: a DaemonSet has a pod on each node, and a workload that is scaled to 0 has none."""
 
 Labels = Mapping[str, str]
 
@@ -48,7 +49,8 @@ class Asker(NamedTuple):
     """What asks for networks: a pod, or the pods of a template. `subject`: of a template the object that has it.
 
     `workload`: the controller that makes the pods, as `namespace kind/name`; equal for a template and its pods.
-    `replicas`: how many pods the template makes, ON_EACH_NODE for one on each node. `uses_cluster_dns`: by dnsPolicy.
+    `replicas`: how many pods the template makes, ON_EACH_NODE for one on each node, NO_POD for none.
+    `uses_cluster_dns`: by dnsPolicy. `is_pinned`: the pods are for one node, by its name.
     """
 
     subject: ObjectName
@@ -58,6 +60,7 @@ class Asker(NamedTuple):
     account: str
     replicas: int
     uses_cluster_dns: bool
+    is_pinned: bool = False
 
     @property
     def elements(self) -> Iterator[tuple[int, NetworkSelectionElement]]:
@@ -67,14 +70,16 @@ class Asker(NamedTuple):
 
 
 class StockPod(NamedTuple):
-    """A pod that has not ended. `lost`: items and networks that it asks for and lacks, while it runs.
+    """A pod that has not ended. `has_status`: it runs, and something wrote its network-status.
 
-    `otherwise`: a network that it has in another way than it asks, and how; None if there is none. `unasked`: networks
-    that it has and does not ask for. `keeps_service_routes`: its default network does so itself.
+    `lost`: items and networks that it asks for and lacks, while it runs. `otherwise`: a network that it has in another
+    way than it asks, and how; None if there is none. `unasked`: networks that it has and does not ask for.
+    `keeps_service_routes`: its default network does so itself.
     """
 
     pod: Pod
     asker: Asker
+    has_status: bool
     lost: tuple[tuple[int, str], ...]
     otherwise: tuple[str, str] | None
     unasked: tuple[str, ...]
@@ -148,7 +153,14 @@ class Stock:
             if found not in self._controllers:
                 break
             found = self._controllers[found]
-        return found
+        return self._cron_job_of(found) or found
+
+    def _cron_job_of(self, workload: str) -> str:
+        """Return the CronJob of a Job that was not taken, by the names that its controller gives; "" if none was."""
+        namespace, _, title = workload.partition(" ")
+        match = _JOB_OF_CRON.fullmatch(title)
+        known = match is not None and ("CronJob", namespace, match[1]) in self.templates
+        return f"{namespace} cronjob/{match[1]}" if match is not None and known else ""
 
     def name_of_network(self, reference: str) -> ObjectName:
         """Return the name of a definition, which need not exist."""
@@ -198,6 +210,7 @@ class Stock:
         self.pods[f"{pod.namespace}/{pod.name}"] = StockPod(
             pod,
             asker,
+            has_status=bool(runs and status),
             lost=tuple(_lost(asker, status)) if runs and asker.selections.size else (),
             otherwise=ignored(status, asker.selections) if runs and any(map(_is_exact, asker.elements)) else None,
             unasked=tuple(_unasked(asker, status)) if runs else (),
@@ -206,13 +219,15 @@ class Stock:
 
     def _add_templates(self, one: Json) -> None:
         subject = name_of(one)
-        workload = f"{subject.namespace} {subject.kind.lower()}/{subject.name}"
+        kind = subject.kind.lower()
+        workload = f"{subject.namespace} {_MACHINES.get(kind, kind)}/{subject.name}"
         owner = next((owner for owner in items(one, "metadata", "ownerReferences") if owner.get("controller")), None)
         if owner is not None:
             above = f"{subject.namespace} {text(owner, 'kind').lower()}/{text(owner, 'name')}"
-            self._controllers[workload] = above
+            if above != workload:
+                self._controllers[workload] = above
             return
-        found = find_by_shape(dict(one))
+        found = templates_of(one)
         if found:
             key = (subject.kind, subject.namespace, subject.name)
             self.templates[key] = tuple(self._template(one, subject, workload, pod) for pod in found)
@@ -232,6 +247,7 @@ class Stock:
             intern(text(spec, "serviceAccountName") or "default"),
             replicas,
             uses_cluster_dns=policy in _CLUSTER_DNS and spec.get("hostNetwork") is not True,
+            is_pinned=bool(text(spec, "nodeName") or texts(spec, "nodeSelector").get(HOSTNAME_LABEL)),
         )
 
 
@@ -239,6 +255,11 @@ _MACHINES = {"virtualmachineinstance": "virtualmachine"}
 """The instance of a machine has the name of the machine. While it migrates, it has two pods."""
 
 _CLUSTER_DNS = frozenset({"", "ClusterFirst"})
+
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+"""The label of a node that names it."""
+
+_JOB_OF_CRON = re.compile(r"job/(.+)-[0-9]+")
 
 
 def _controller(pod: Pod) -> str:
@@ -263,8 +284,11 @@ def _policy_for(one: Json) -> tuple[str, ...]:
 def _replicas(one: Json, kind: str) -> int:
     if kind == "DaemonSet":
         return ON_EACH_NODE
-    written = part(one, "spec").get("parallelism" if kind == "Job" else "replicas")
-    return written if isinstance(written, int) and written > 0 else 1
+    spec = part(one, "spec", "jobTemplate", "spec") if kind == "CronJob" else part(one, "spec")
+    written = spec.get("parallelism" if kind in {"Job", "CronJob"} else "replicas")
+    if not isinstance(written, int) or isinstance(written, bool) or written < 0:
+        return 1
+    return written or NO_POD
 
 
 def _is_exact(asked: tuple[int, NetworkSelectionElement]) -> bool:

@@ -18,15 +18,16 @@ from cniplugin.access.content.facts import ADDRESS, DEVICE, INTERFACE, MAC, fact
 from cniplugin.netspec import netattachdef
 from cniplugin.netspec.annotation import PodSelections, read_pod, texts_of
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission.model.kinds import NETWORK_NAMESPACE, RESOURCE_CLAIM
+from webhook.admission.model.kinds import NETWORK_NAMESPACE, RESOURCE_CLAIM, GroupKind
 from webhook.admission.plugins.goparsing import read_address, read_cidr
-from webhook.admission.templates.podtemplates import find_by_shape
+from webhook.admission.templates.podtemplates import FoundPod, find_by_shape
+from webhook.admission.templates.workloadtable import MACHINES
 from webhook.admission.view.addressclaims import claims_of, mac_key
 from webhook.report.diagnosis.objectset import Json, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
 from webhook.report.diagnosis.podstatus import Has, reference_of, status_of
 
-from .segments import DEFINITION, DRIVER, Segment, segment_of
+from .segments import DEFINITION, DRIVER, Segment, join_bridges, segment_of
 
 TEMPLATE_HASH = "pod-template-hash"
 """The label by which a Deployment tells its ReplicaSets apart; their names end with it."""
@@ -222,8 +223,12 @@ class Graph:
     def finish(self) -> Topology:
         """Return the topology of what was taken."""
         parts = [(key, self._parts[key]) for key in sorted(self._parts, key=_order)]
+        networks = [own.network for _, own in parts if own.network is not None]
+        joined = join_bridges(one.segment for one in networks)
         return Topology(
-            networks={own.network.definition.reference: own.network for _, own in parts if own.network is not None},
+            networks={
+                one.definition.reference: one._replace(segment=joined.get(one.segment, one.segment)) for one in networks
+            },
             attachments=tuple(one for of in _with_claimed([own for _, own in parts]) for one in of),
             claims=tuple(one for _, own in parts for one in own.claims),
             allocations=tuple(one for _, own in parts for one in own.allocations),
@@ -248,7 +253,7 @@ class Graph:
         return Part(
             claims=tuple(
                 claim
-                for template in find_by_shape(dict(one))
+                for template in templates_of(one)
                 for claim in self._claims_of(kind.lower(), part(template.pod, "metadata"), namespace, name)
             )
         )
@@ -275,6 +280,16 @@ class Graph:
                 networks, default, namespace=namespace, network_namespace=self._network_namespace
             )
         return self._read[key]
+
+
+def templates_of(one: Json) -> Sequence[FoundPod]:
+    """Return the pods that an object makes: of a machine of KubeVirt by its networks, of others by their templates."""
+    group = text(one, "apiVersion").rpartition("/")[0]
+    machine = _MACHINES.get(GroupKind(group, text(one, "kind")))
+    return find_by_shape(dict(one)) if machine is None else machine.find(dict(one))
+
+
+_MACHINES = {one.kind: one for one in MACHINES}
 
 
 def _order(key: Key) -> tuple[str, str]:
@@ -444,5 +459,7 @@ def _allocations(pool: Json) -> Iterator[Allocation]:
     for offset, one in kept.items():
         number = int(offset) if offset.isdecimal() and len(offset) <= 39 else -1
         if 0 <= number < subnet.network.num_addresses:
-            address = str(type(subnet.ip)(int(subnet.ip) + number))
-            yield Allocation(_name(pool), address, text(one, "podref"), text(one, "ifname"))
+            number += int(subnet.ip)
+            if number <= int(subnet.network.broadcast_address):
+                address = str(type(subnet.ip)(number))
+                yield Allocation(_name(pool), address, text(one, "podref"), text(one, "ifname"))

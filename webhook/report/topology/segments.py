@@ -1,7 +1,8 @@
 """Segments: which definitions share one layer 2, so that an address of one can collide with an address of another.
 
     bridge + VLAN             a bridge of the node by name
-    interface + VLAN          the parent interface; "" is that of the node's default route
+    interface + VLAN          the parent interface; "" is that of the node's default route. eth1.12 is VLAN 12 of eth1,
+                              as network managers name it. A bridge that another definition names is that bridge
     physical network + VLAN   by the name that the network provider of the node gives it
     device                    one device of the node
     resource + VLAN           the pool of devices that the annotation resourceName names
@@ -15,6 +16,8 @@ bridge is on each node, and whether the nodes are connected is not known.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from cniplugin.access.content.facts import DEVICE, INTERFACE, NETWORK, VLAN, Touch, facts_of, fold
@@ -58,8 +61,29 @@ def segment_of(definition: NetworkAttachmentDefinition) -> Segment:
     for touch in own:
         if touch.kind in _KIND_OF_TOUCH:
             kind = BRIDGE if fold(touch.key) == BRIDGE or first.type == BRIDGE else _KIND_OF_TOUCH[touch.kind]
-            return Segment(kind, touch.value, vlan)
+            return _tagged(touch.value) if kind == PARENT and not vlan else Segment(kind, touch.value, vlan)
     return Segment(RESOURCE, definition.resource_name, vlan) if definition.resource_name else alone
+
+
+_TAGGED = re.compile(r"(.+)\.([1-9][0-9]{0,3})")
+
+
+def _tagged(interface: str) -> Segment:
+    match = _TAGGED.fullmatch(interface)
+    if match is None or int(match[2]) > VLAN_MAX:
+        return Segment(PARENT, interface)
+    return Segment(PARENT, match[1], match[2])
+
+
+VLAN_MAX = 4094
+"""IEEE 802.1Q: 4095 is reserved."""
+
+
+def join_bridges(segments: Iterable[Segment]) -> Mapping[Segment, Segment]:
+    """Return the parent interfaces that are bridges by another definition, each with the segment of the bridge."""
+    every = set(segments)
+    bridges = {one.name for one in every if one.kind == BRIDGE}
+    return {one: one._replace(kind=BRIDGE) for one in every if one.kind == PARENT and one.name in bridges}
 
 
 def _is_one_vlan(touch: Touch) -> bool:

@@ -327,6 +327,7 @@ def test_every_rule_of_stock_taking_has_a_corruption() -> None:
     levels = {(one.rule, one.level) for one in CORRUPTIONS} | {
         ("host-local-nodes", "info"),
         ("default-route-dns", "info"),
+        ("attachment-forbidden", "info"),
     }
     assert levels >= {(rule, level) for rule, one in STOCK_RULES.items() for level in one.levels}
 
