@@ -20,6 +20,7 @@ from webhook.kube.apierrors import ForbiddenError, GoneError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.responses import decode
+from webhook.report.diagnosis.objectset import items, part, text
 from webhook.snapshot.pods import ENDED
 from webhook.snapshot.source import CLAIMS, CLASSES, CONFIGS, NAMESPACES, NETWORKS, PODS, POLICIES, TEMPLATES
 from webhook.trees.documents import Document
@@ -210,8 +211,8 @@ _LIST = msgspec.json.Decoder(_List)
 
 def slim(item: dict[str, Any]) -> dict[str, Any]:
     """Return an object without the large parts that nothing reads."""
-    metadata = {key: value for key, value in (item.get("metadata") or {}).items() if key != "managedFields"}
-    phase = (item.get("status") or {}).get("phase")
+    metadata = {key: value for key, value in part(item, "metadata").items() if key != "managedFields"}
+    phase = part(item, "status").get("phase")
     rest = {key: value for key, value in item.items() if key not in {"status", "apiVersion", "kind"}}
     return {**rest, "metadata": metadata, **({"status": {"phase": phase}} if phase else {})}
 
@@ -219,14 +220,13 @@ def slim(item: dict[str, Any]) -> dict[str, Any]:
 def is_wanted(written: Mapping[str, Any]) -> bool:
     """Say whether an object is judged for itself: no ended pod, and no workload that another one makes."""
     if written["kind"] == POD.kind:
-        return (written.get("status") or {}).get("phase") not in ENDED
+        return text(written, "status", "phase") not in ENDED
     owner = _controller_of(written) if written["kind"] in TEMPLATED else None
     return owner is None or owner.get("kind") not in TEMPLATED
 
 
 def _controller_of(written: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    owners = written["metadata"].get("ownerReferences") or ()
-    return next((owner for owner in owners if owner.get("controller")), None)
+    return next((owner for owner in items(written, "metadata", "ownerReferences") if owner.get("controller")), None)
 
 
 def key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
@@ -237,11 +237,14 @@ def key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
     owner = _controller_of(written) if written["kind"] == POD.kind else None
     if owner is None:
         return None
-    metadata, spec = written["metadata"], written.get("spec") or {}
+    metadata, spec = written["metadata"], part(written, "spec")
+    account, is_on_host = spec.get("serviceAccountName"), spec.get("hostNetwork")
+    if not isinstance(account, str | None) or not isinstance(is_on_host, bool | None):
+        return None
     every = without_status(metadata.get("annotations") or {})
     annotations = {key: value for key, value in every.items() if key not in WRITTEN_BY_NODES}
     labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in OF_ONE_POD}
-    place = (metadata.get("namespace"), owner.get("uid"), spec.get("serviceAccountName"), spec.get("hostNetwork"))
+    place = (metadata.get("namespace"), text(owner, "uid"), account, is_on_host)
     return (*place, *sorted(annotations.items()), *sorted(labels.items()))
 
 

@@ -130,12 +130,21 @@ def _differences(element: NetworkSelectionElement, has: Attachment, mac: str) ->
     lacking = [address for address in asked if _normal(address) not in having]
     found = []
     if lacking and has.addresses:
-        found.append(f"it asks for address {', '.join(lacking)} and has {', '.join(has.addresses)}")
+        found.append(f"it asks for address {_listed(lacking)} and has {_listed(has.addresses)}")
     if element.mac and mac and mac_key(element.mac) != mac_key(mac):
         found.append(f"it asks for MAC address {element.mac} and has {mac}")
     if element.interface and has.interface and element.interface != has.interface:
         found.append(f"it asks for interface {element.interface} and has {has.interface}")
     return found
+
+
+SHOWN_MAX = 4
+"""Addresses that a message names: the author of a pod can write thousands."""
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    more = f" and {len(addresses) - SHOWN_MAX} more" if len(addresses) > SHOWN_MAX else ""
+    return f"{', '.join(addresses[:SHOWN_MAX])}{more}"
 
 
 def _normal(written: str) -> str:

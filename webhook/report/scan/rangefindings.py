@@ -177,7 +177,9 @@ def find_outside(stock: Stock, topology: Topology, supports: Supports) -> Iterat
         outside = [text for text in one.addresses if _is_outside(text, support.ipams[0])]
         if outside:
             asked = _asked(stock, one)
-            yield from (_outside(stock, one, text, support.ipams[0]) for text in outside if text not in asked)
+            given = [text for text in outside if text not in asked]
+            if given:
+                yield _outside(stock, one, given, support.ipams[0])
 
 
 def _is_outside(text: str, ipam: Ipam) -> bool:
@@ -194,16 +196,17 @@ def _asked(stock: Stock, one: Attachment) -> set[str]:
     return {claim.address for element in elements for claim in claims_of(element)}
 
 
-def _outside(stock: Stock, one: Attachment, text: str, ipam: Ipam) -> Finding:
+def _outside(stock: Stock, one: Attachment, given: Sequence[str], ipam: Ipam) -> Finding:
+    shown = ", ".join(given[:SHOWN_MAX]) + (f" and {len(given) - SHOWN_MAX} more" if len(given) > SHOWN_MAX else "")
     ranges = ", ".join(f"{item.first}-{item.last}" for item in ipam.ranges[:SHOWN_MAX])
     return Finding(
         ADDRESS_OUTSIDE,
         WARNING,
         stock.pods[f"{one.pod.namespace}/{one.pod.name}"].asker.subject,
-        f"has address {text} of {one.network}, whose IPAM {ipam.type} hands out {ranges}",
+        f"has address {shown} of {one.network}, whose IPAM {ipam.type} hands out {ranges}",
         fix="create it again, or correct the ranges, if the definition was changed by mistake",
         others=(stock.name_of_network(one.network),),
-        properties=(("address", text), ("networks", one.network)),
+        properties=(("address", given[0]), ("networks", one.network)),
     )
 
 

@@ -28,8 +28,24 @@ def take_stock(stock: Stock, checks: PluginChecks, rules: Rules | None = None) -
     nothing is said of what pods may use.
     """
     topology = stock.finish()
-    found = sorted(_find(stock, topology, checks, rules), key=order)
+    found = sorted(map(_bounded, _find(stock, topology, checks, rules)), key=order)
     return tuple(found)
+
+
+TEXT_MAX = 1000
+"""Characters of a message or a property. Authors of objects choose names of interfaces and MACs in network-status."""
+
+
+def _bounded(one: Finding) -> Finding:
+    if len(one.message) <= TEXT_MAX and all(len(value) <= TEXT_MAX for _, value in one.properties):
+        return one
+    return one._replace(
+        message=_cut(one.message), properties=tuple((name, _cut(value)) for name, value in one.properties)
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_MAX else f"{text[: TEXT_MAX - 1]}…"
 
 
 def order(one: Finding) -> tuple[int, int, str, str, str, str, str]:

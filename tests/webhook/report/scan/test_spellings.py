@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -263,3 +264,36 @@ def test_a_pool_at_the_end_of_all_addresses_is_read() -> None:
     written = pool("all", "255.255.255.250/0", {"5": {"podref": "blue/a"}, "6": {"podref": "blue/b"}})
     (one,) = (one for one in scan(written, has("c")) if one["rule"] == "allocation-orphan")
     assert "255.255.255.255 for blue/a" in one["message"]
+
+
+def test_messages_are_as_short_as_people_can_read() -> None:
+    """An author writes thousands of addresses, and a long name for an interface of the node."""
+    many = [f"10.2.{number // 250}.{number % 250}" for number in range(5000)]
+    long = network("blue", "lan", {"type": "macvlan", "master": "x" * 9000, "ipam": HOST_LOCAL})
+    asked = [{"name": "lan", "ips": many, "default-route": ["10.2.0.1"]}]
+    found = scan(long, has("a", *many), has("b", *many[:9], asked=asked), has("c", "10.1.0.9", asked=asked))
+    assert {"address-outside", "attached-otherwise", "address-twice"} <= {one["rule"] for one in found}
+    assert max(len(one["message"]) for one in found if not one["rule"].startswith("NAD")) <= 1000
+    assert max(len(value) for one in found for value in one["properties"].values()) <= 1000
+    outside = [one for one in found if one["rule"] == "address-outside" and one["object"]["name"] == "a"]
+    assert [one["message"].partition(" of ")[0] for one in outside] == [
+        "has address 10.2.0.0, 10.2.0.1, 10.2.0.2, 10.2.0.3 and 4996 more"
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one["metadata"].update(ownerReferences=["x", 1, None]),
+        lambda one: one.update(spec=1.5),
+        lambda one: one.update(status=["x"]),
+        lambda one: one["spec"].update(serviceAccountName=[1]),
+        lambda one: one["spec"].update(hostNetwork={}),
+    ],
+)
+def test_a_pod_of_another_shape_does_not_end_the_scan(change: Callable[[Object], None]) -> None:
+    """In files nobody has checked the types."""
+    one = has("a", "10.1.0.5", owner="DaemonSet/a")
+    change(one)
+    found = scan(lan(whereabouts("10.1.0.0/24")), one, has("b", "10.9.0.5"))
+    assert "address-outside" in {item["rule"] for item in found if item["object"]["name"] == "b"}
