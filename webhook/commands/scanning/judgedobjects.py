@@ -24,7 +24,12 @@ from webhook.trees import builder, unknownnames
 from webhook.trees.documents import Document
 from webhook.trees.problems import Problem
 
-HINTS = frozenset({"capability-undeclared", "config-name", "config-on-disk", "dotted-name"})
+HINTS = frozenset(
+    {
+        *("capability-undeclared", "config-name", "config-on-disk", "dotted-name"),
+        *("everything", "nad-labels", "namespace-labels", "pod-can-step-aside"),
+    }
+)
 """Warnings for whoever writes an object now. What exists with them works as it was meant to."""
 
 

@@ -30,6 +30,7 @@ from webhook.report.stockrules import (
 )
 from webhook.report.topology.freeaddresses import HOST_LOCAL
 from webhook.report.topology.graph import Attachment, Network, Topology
+from webhook.report.topology.lookup import WHEREABOUTS
 from webhook.report.topology.segments import BRIDGE, Segment
 
 from .finding import ERROR, INFO, WARNING, Finding, ObjectName
@@ -146,13 +147,18 @@ def _counted_type(topology: Topology, reference: str) -> str:
 
 
 def is_on_one_node(topology: Topology, reference: str) -> bool:
-    """Say whether the link of a network is on each node for itself, as far as anybody knows."""
+    """Say whether the link of a network is on each node for itself, as far as anybody knows.
+
+    NB: whereabouts counts for the whole cluster, so whoever uses it on a bridge has connected the bridges.
+    """
     known = topology.networks.get(reference)
     config = known.definition.config if known is not None else None
     if known is None or config is None:
         return known is not None and known.definition.is_on_disk
     first = config.plugins[0]
-    return first.type in ON_ONE_NODE or (first.type == "ipvlan" and text(first.conf, "mode") in ROUTED_MODES)
+    if first.type == "ipvlan":
+        return text(first.conf, "mode") in ROUTED_MODES
+    return first.type in ON_ONE_NODE and first.ipam_type != WHEREABOUTS
 
 
 def _colliding(key: Key, holdings: Sequence[Holding], topology: Topology) -> Iterator[list[Holding]]:

@@ -131,6 +131,10 @@ CASES = [
         found="address-asked-twice",
     ),
     case("parallel pods of a CronJob", by_pod(MACVLAN), cron_job("a", NINE, parallelism=3), found="fixed-address-replicas"),
+    case(
+        "whereabouts on bridges", network("blue", "lan", {"type": "bridge", "ipam": whereabouts("10.1.0.0/24")}),
+        has("a", "10.1.0.9", node="n1"), has("b", "10.1.0.9", node="n2"), found="address-twice", level="error",
+    ),
     # one MAC
     case(
         "a MAC in a definition", lan(whereabouts("10.1.0.0/24"), mac=MAC), deployment("a", "lan"), deployment("b", "lan"),
