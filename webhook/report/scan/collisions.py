@@ -30,7 +30,13 @@ from webhook.report.stockrules import (
 )
 from webhook.report.topology.freeaddresses import HOST_LOCAL
 from webhook.report.topology.graph import Attachment, Network, Topology
-from webhook.report.topology.lookup import WHEREABOUTS
+from webhook.report.topology.links import (
+    ON_DISK,
+    SHARING_MAC,
+    WITHOUT_NEIGHBOURS,
+    first_type,
+    is_on_one_node,
+)
 from webhook.report.topology.segments import BRIDGE, Segment
 
 from .finding import ERROR, INFO, WARNING, Finding, ObjectName
@@ -38,19 +44,6 @@ from .stock import NO_POD, ON_EACH_NODE, Asker, Stock, StockPod
 
 ADDRESS, MAC = "address", "MAC address"
 _RULES = {ADDRESS: (ADDRESS_TWICE, ADDRESS_ASKED_TWICE), MAC: (MAC_TWICE, MAC_ASKED_TWICE)}
-
-ON_ONE_NODE = frozenset({"bridge", "ptp", "dummy", "tap"})
-"""Plugins whose link is on each node for itself, as far as the configuration says."""
-
-ROUTED_MODES = frozenset({"l3", "l3s"})
-"""Modes of ipvlan in which the node routes, so that the address of a pod is not on the wire (anycast)."""
-
-WITHOUT_NEIGHBOURS = frozenset({"dummy"})
-
-ON_DISK = "(file)"
-"""In place of the plugin of a network whose configuration is a file on the nodes."""
-
-SHARING_MAC = frozenset({"ipvlan"})
 
 NAMED_MAX = 4
 """Objects that a message names; `Finding.others` has all."""
@@ -130,13 +123,6 @@ def _holdings(stock: Stock, topology: Topology) -> Holdings:
     return found
 
 
-def first_type(topology: Topology, reference: str) -> str:
-    """Return the plugin that makes the interface of a network, "" if that is not known."""
-    known = topology.networks.get(reference)
-    config = known.definition.config if known is not None else None
-    return config.plugins[0].type if config is not None else ""
-
-
 def _counted_type(topology: Topology, reference: str) -> str:
     """Return the plugin of a network whose addresses are compared, "" for a network that does not count."""
     known = topology.networks.get(reference)
@@ -144,21 +130,6 @@ def _counted_type(topology: Topology, reference: str) -> str:
         return ON_DISK
     kind = first_type(topology, reference)
     return "" if kind in WITHOUT_NEIGHBOURS else kind
-
-
-def is_on_one_node(topology: Topology, reference: str) -> bool:
-    """Say whether the link of a network is on each node for itself, as far as anybody knows.
-
-    NB: whereabouts counts for the whole cluster, so whoever uses it on a bridge has connected the bridges.
-    """
-    known = topology.networks.get(reference)
-    config = known.definition.config if known is not None else None
-    if known is None or config is None:
-        return known is not None and known.definition.is_on_disk
-    first = config.plugins[0]
-    if first.type == "ipvlan":
-        return text(first.conf, "mode") in ROUTED_MODES
-    return first.type in ON_ONE_NODE and first.ipam_type != WHEREABOUTS
 
 
 def _colliding(key: Key, holdings: Sequence[Holding], topology: Topology) -> Iterator[list[Holding]]:

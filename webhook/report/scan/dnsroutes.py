@@ -19,8 +19,9 @@ from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.report.diagnosis.objectset import items, text
 from webhook.report.stockrules import DEFAULT_ROUTE_DNS, ROUTE_DNS
 from webhook.report.topology.graph import Network, Topology
+from webhook.report.topology.links import ON_ONE_NODE, first_type
 
-from .collisions import ON_ONE_NODE, askers, first_type
+from .collisions import askers
 from .finding import INFO, WARNING, Finding
 from .rangefindings import Supports
 from .stock import NO_POD, Asker, Stock

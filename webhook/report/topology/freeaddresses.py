@@ -13,7 +13,8 @@ from webhook.admission.plugins.networksupport import Ipam, Range
 from webhook.admission.plugins.schema import PluginChecks
 
 from .graph import Network, Topology
-from .lookup import WHEREABOUTS, ipams_of
+from .links import WHEREABOUTS
+from .lookup import ipams_of
 from .segments import Segment
 
 HOST_LOCAL = "host-local"

@@ -19,7 +19,8 @@ from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.addressclaims import mac_key
 
 from .graph import Allocation, Attachment, Claim, Network, Topology, device_key
-from .segments import BRIDGE, DRIVER, Segment
+from .links import SHARING_MAC, WHEREABOUTS, WITHOUT_NEIGHBOURS, first_type, is_on_one_node
+from .segments import DRIVER, Segment
 
 IP, HARDWARE, NAMED = "address", "mac", "device"
 ALLOWED = (
@@ -113,7 +114,7 @@ def find(asked: Asked, topology: Topology, checks: PluginChecks) -> Answer:
             if one.address == asked.key and one.pod not in having
         )
         ranges = tuple(_handed_out(asked, topology, checks))
-    return Answer(asked, holders, claims, kept, ranges, tuple(_collisions(asked, holders)))
+    return Answer(asked, holders, claims, kept, ranges, tuple(_collisions(asked, holders, topology)))
 
 
 def _reference(attachment: Attachment) -> str:
@@ -171,31 +172,36 @@ def is_given(address: Address, one: Range, ipam: str) -> bool:
     return address != one.gateway and not is_edge and not any(address in net for net in one.excluded)
 
 
-WHEREABOUTS = "whereabouts"
-"""It never gives the first and the last address of a subnet."""
-
-
-def _collisions(asked: Asked, holders: Sequence[Holder]) -> Iterator[str]:
+def _collisions(asked: Asked, holders: Sequence[Holder], topology: Topology) -> Iterator[str]:
     """Yield which pods have the same: on one segment, or the device of one node."""
     groups: defaultdict[Segment | str, dict[str, Holder]] = defaultdict(dict)
     for one in holders:
-        if not one.attachment.pod.is_on_host:
+        if not one.attachment.pod.is_on_host and not _may_share(asked, one, topology):
             place = one.attachment.pod.node if asked.kind == NAMED else one.segment
             groups[place][_reference(one.attachment)] = one
     for place, pods in groups.items():
         if len(pods) > 1:
-            yield f"{len(pods)} pods have this {_WORDS[asked.kind]} on {_where(place, list(pods.values()))}"
+            is_local = any(is_on_one_node(topology, one.attachment.network) for one in pods.values())
+            where = _where(place, list(pods.values()), is_local=is_local)
+            yield f"{len(pods)} pods have this {_WORDS[asked.kind]} on {where}"
+
+
+def _may_share(asked: Asked, one: Holder, topology: Topology) -> bool:
+    """Say whether others may have the same: what leaves, what has no neighbours, and the MAC of ipvlan."""
+    plugin = first_type(topology, one.attachment.network)
+    shares_mac = asked.kind == HARDWARE and plugin in SHARING_MAC
+    return bool(one.attachment.pod.leaving) or plugin in WITHOUT_NEIGHBOURS or shares_mac
 
 
 _WORDS = {IP: "address", HARDWARE: "MAC address", NAMED: "device"}
 
 
-def _where(place: Segment | str, pods: Sequence[Holder]) -> str:
+def _where(place: Segment | str, pods: Sequence[Holder], *, is_local: bool) -> str:
     if isinstance(place, str):
         return f"node {place}" if place else "a node that is not known"
     nodes = {one.attachment.pod.node for one in pods}
-    if place.kind == BRIDGE and len(nodes) == len(pods):
-        return f"{place.title}, each on its own node: they collide if these bridges are connected"
+    if is_local and len(nodes) == len(pods):
+        return f"{place.title}, each on its own node: they collide if these links are connected"
     if place.kind == DRIVER:
         return f"interfaces of {place.title}: they collide if these are on one network"
     return f"{place.title}: they collide"

@@ -276,10 +276,59 @@ def test_bridges_of_two_nodes_need_not_be_connected() -> None:
     pods = [pod("a", has(ip="10.1.0.5")), pod("b", has(ip="10.1.0.5"), node="node2")]
     (note,) = find("10.1.0.5", bridge(), *pods).notes
     assert note == (
-        "2 pods have this address on bridge br-lan, each on its own node: they collide if these bridges are connected"
+        "2 pods have this address on bridge br-lan, each on its own node: they collide if these links are connected"
     )
     (note,) = find("10.1.0.5", bridge(), *pods, pod("c", has(ip="10.1.0.5"))).notes
     assert note == "3 pods have this address on bridge br-lan: they collide"
+
+
+def test_what_may_be_equal_does_not_collide() -> None:
+    """Interfaces of ipvlan share a MAC, a dummy link has no neighbours, and a pod that leaves makes room."""
+    mac = "02:00:00:00:00:01"
+    ipvlan = network("lan", {"type": "ipvlan", "master": "eth1"})
+    both = [pod("a", has(ip="10.1.0.5", mac=mac)), pod("b", has(ip="10.1.0.5", mac=mac))]
+    assert find(mac, ipvlan, *both).notes == ()
+    assert find("10.1.0.5", ipvlan, *both).notes == ("2 pods have this address on interface eth1: they collide",)
+    assert find("10.1.0.5", network("lan", {"type": "dummy"}), *both).notes == ()
+    both[0]["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
+    assert find("10.1.0.5", ipvlan, *both).notes == ()
+
+
+def test_a_vlan_interface_is_the_vlan_and_the_master_of_a_macvlan_may_be_a_bridge() -> None:
+    pairs = [
+        ({"type": "macvlan", "master": "eth1.12"}, {"type": "vlan", "master": "eth1", "vlanId": 12}, "interface eth1, VLAN 12"),
+        ({"type": "macvlan", "master": "br1"}, {"type": "bridge", "bridge": "br1"}, "bridge br1"),
+        ({"type": "macvlan", "master": "br1.7"}, {"type": "bridge", "bridge": "br1", "vlan": 7}, "bridge br1, VLAN 7"),
+    ]  # fmt: skip
+    for one, other, title in pairs:
+        networks = of([network("one", one), network("other", other)]).networks
+        assert [known.segment.title for known in networks.values()] == [title, title]
+    apart = of(
+        [
+            network("one", {"type": "macvlan", "master": "eth1.4095"}),
+            network("b", {"type": "vlan", "master": "eth1.12", "vlanId": 5}),
+        ]
+    )
+    titles = {name: known.segment.title for name, known in apart.networks.items()}
+    assert titles == {"blue/one": "interface eth1.4095", "blue/b": "interface eth1.12, VLAN 5"}
+
+
+def test_a_machine_asks_by_its_networks() -> None:
+    machine = {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachine",
+        "metadata": {"name": "vm", "namespace": "blue"},
+        "spec": {
+            "template": {
+                "spec": {
+                    "networks": [{"name": "second", "multus": {"networkName": "lan"}}],
+                    "domain": {"devices": {"interfaces": [{"name": "second", "macAddress": "02-00-00-00-00-01"}]}},
+                }
+            }
+        },
+    }
+    (claim,) = find("02:00:00:00:00:01", bridge(), machine).claims
+    assert (claim.kind, claim.name, claim.network) == ("virtualmachine", "vm", "blue/lan")
 
 
 def test_different_segments_do_not_collide() -> None:
