@@ -19,6 +19,7 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.view.addressclaims import claims_of, mac_key
 from webhook.report.diagnosis.objectset import items, part, text
+from webhook.report.diagnosis.podstatus import reference_of
 from webhook.report.plaintext import counted
 from webhook.report.stockrules import (
     ADDRESS_ASKED_TWICE,
@@ -391,36 +392,55 @@ def _host_local(stock: Stock, topology: Topology, holdings: Holdings, asked: set
         is_link = is_on_one_node(topology, reference)
         if len(network.nodes) > 1 and (kind == BRIDGE or not is_link):
             yield _of_host_local(stock, reference, network, topology, is_link=is_link)
-    if not stock.pods and "NetworkAttachmentDefinition" not in stock.unread:
-        yield from _host_local_templates(stock, topology, local)
+    if not any(one.pod.node for one in stock.pods.values()):
+        yield from _host_local_planned(stock, topology, local)
 
 
-def _host_local_templates(stock: Stock, topology: Topology, local: set[str]) -> Iterator[Finding]:
+class _Planned:
+    """The pods that templates and pods without a node will make on a network. `on_each`: a template for each node."""
+
+    def __init__(self) -> None:
+        self.on_each: Asker | None = None
+        self.askers: list[Asker] = []
+
+    def add(self, asker: Asker) -> None:
+        if asker.replicas == ON_EACH_NODE:
+            self.on_each = self.on_each or asker
+        self.askers.append(asker)
+
+    @property
+    def words(self) -> str:
+        """Who makes pods on several nodes, "" if there is one pod."""
+        if self.on_each is not None:
+            return f"{self.on_each.subject.title} makes a pod on each node"
+        count = sum(asker.replicas for asker in self.askers)
+        names = named([one.subject for one in self.askers])
+        return f"{count} pods may be on several ({names})" if count > 1 else ""
+
+
+def _host_local_planned(stock: Stock, topology: Topology, local: set[str]) -> Iterator[Finding]:
     """Yield the networks of host-local whose pods will be on several nodes. Without pods, nobody knows the nodes."""
-    found: dict[str, Asker] = {}
-    for asker, _ in askers(stock):
-        if asker.replicas in {1, NO_POD} or asker.is_pinned:
+    found: defaultdict[str, _Planned] = defaultdict(_Planned)
+    workloads = {one.workload for of in stock.templates.values() for one in of}
+    for asker, workload in askers(stock):
+        is_own_pod = asker.subject.kind == "Pod" and workload in workloads
+        if asker.replicas == NO_POD or asker.is_pinned or is_own_pod:
             continue
-        for _, element in asker.elements:
-            reference = f"{element.namespace}/{element.name}"
-            if reference in local and not element.ips and not is_on_one_node(topology, reference):
-                known = found.setdefault(reference, asker)
-                if asker.replicas == ON_EACH_NODE != known.replicas:
-                    found[reference] = asker
-    for reference, asker in sorted(found.items()):
-        is_certain = asker.replicas == ON_EACH_NODE
-        who = "a pod on each node" if is_certain else f"{asker.replicas} pods, which may be on several"
-        yield Finding(
-            HOST_LOCAL_NODES,
-            WARNING if is_certain else INFO,
-            stock.name_of_network(reference),
-            f"its IPAM host-local counts on each node for itself, and {asker.subject.title} makes {who}: "
-            "two nodes may give one address",
-            field="spec.config",
-            fix=HOST_LOCAL_FIX,
-            others=(asker.subject,),
-            properties=(("segment", topology.segment(reference).title),),
-        )
+        for reference in {reference_of(element) for _, element in asker.elements if not element.ips} & local:
+            found[reference].add(asker)
+    for reference, planned in sorted(found.items()):
+        words = planned.words
+        if words and not is_on_one_node(topology, reference):
+            yield Finding(
+                HOST_LOCAL_NODES,
+                WARNING if planned.on_each is not None else INFO,
+                stock.name_of_network(reference),
+                f"its IPAM host-local counts on each node for itself, and {words}: two nodes may give one address",
+                field="spec.config",
+                fix=HOST_LOCAL_FIX,
+                others=tuple(asker.subject for asker in planned.askers),
+                properties=(("segment", topology.segment(reference).title),),
+            )
 
 
 HOST_LOCAL_FIX = "use an IPAM plugin for the whole cluster, such as whereabouts, or a range for each node"

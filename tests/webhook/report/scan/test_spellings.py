@@ -89,6 +89,13 @@ def has(
     return pod("blue", name, node, asked, entry(f"blue/{of}", *addresses), owner=owner)
 
 
+def bare(name: str) -> Object:
+    """A pod as in a file: no node has taken it."""
+    one = has(name, node="")
+    del one["metadata"]["annotations"][STATUS], one["status"]
+    return one
+
+
 class Case(NamedTuple):
     """Objects, and the findings above info, or all of a rule if its level is info."""
 
@@ -163,6 +170,11 @@ CASES = [
         "host-local and replicas", lan(HOST_LOCAL), deployment("a", "lan", replicas=3), found="host-local-nodes",
         level="info",
     ),
+    case(
+        "host-local and pods that are not on a node", lan(HOST_LOCAL), deployment("a", "lan"),
+        bare("b"), found="host-local-nodes", level="info",
+    ),
+    case("host-local and one pod", lan(HOST_LOCAL), deployment("a", "lan")),
     # routes
     case(
         "a default route of IPAM", DNS, lan(whereabouts("10.1.0.0/24", routes=[{"dst": "0.0.0.0/0", "gw": "10.1.0.1"}])),
@@ -236,6 +248,14 @@ def test_each_spelling_has_its_rule_and_what_is_right_has_none(one: Case) -> Non
     about = {rule for rule, _ in one.found}
     kept = {(item["rule"], item["level"]) for item in found if item["level"] != "info" or item["rule"] in about}
     assert kept - {("NAD609", "warning")} == one.found, found
+
+
+def test_a_pod_that_waits_is_one_with_its_workload() -> None:
+    waiting = bare("a-0")
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "a", "uid": "u", "controller": True}
+    waiting["metadata"]["ownerReferences"] = [owner]
+    found = scan(lan(HOST_LOCAL), waiting, workload("StatefulSet", "blue", "a", "lan"))
+    assert "host-local-nodes" not in {one["rule"] for one in found}
 
 
 def test_a_network_of_a_machine_is_used() -> None:
