@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
-from webhook.admission.plugins.goparsing import Address, read_address
+from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.admission.plugins.networksupport import Ipam, Range, Support, read_support
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.addressclaims import claims_of
 from webhook.report.diagnosis.objectset import part
+from webhook.report.diagnosis.objectset import text as text_at
 from webhook.report.diagnosis.podstatus import reference_of
 from webhook.report.stockrules import ADDRESS_OUTSIDE, ALLOCATION_ORPHAN, RANGE_FULL, RANGES_OVERLAP
 from webhook.report.topology.freeaddresses import HOST_LOCAL, handed_out
 from webhook.report.topology.graph import Attachment, Network, Topology
 from webhook.report.topology.links import WHEREABOUTS
-from webhook.report.topology.segments import Segment
+from webhook.report.topology.segments import OVN_TYPE, Segment
 
 from .collisions import static_addresses
 from .finding import WARNING, Finding, ObjectName
@@ -170,16 +171,45 @@ def _address_of(version: int, number: int) -> str:
 
 def find_outside(stock: Stock, topology: Topology, supports: Supports) -> Iterator[Finding]:
     """Yield the addresses of pods that their network does not hand out now, and that they do not ask for."""
+    ovn = {reference: subnets for reference, one in topology.networks.items() if (subnets := _ovn_subnets(one))}
     for one in topology.attachments:
-        support = supports.get(one.network)
-        if support is None or not support.is_plain or one.pod.leaving or not support.ipams[0].ranges:
+        if one.pod.leaving:
             continue
-        outside = [text for text in one.addresses if _is_outside(text, support.ipams[0])]
-        if outside:
-            asked = _asked(stock, one)
-            given = [text for text in outside if text not in asked]
-            if given:
-                yield _outside(stock, one, given, support.ipams[0])
+        support = supports.get(one.network)
+        if one.network in ovn:
+            outside = [text for text in one.addresses if _is_in_none(text, ovn[one.network])]
+            source = f"subnets are {', '.join(map(str, ovn[one.network][:SHOWN_MAX]))}"
+        elif support is not None and support.is_plain and support.ipams[0].ranges:
+            outside = [text for text in one.addresses if _is_outside(text, support.ipams[0])]
+            source = f"IPAM {support.ipams[0].type} hands out {_shown_ranges(support.ipams[0])}"
+        else:
+            continue
+        meant = {*_asked(stock, one), *static_addresses(topology.networks[one.network])} if outside else set()
+        given = [text for text in outside if text not in meant]
+        if given:
+            yield _outside(stock, one, given, source)
+
+
+def _ovn_subnets(network: Network) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the subnets of a network of OVN-Kubernetes, () if one of them cannot be read.
+
+    subnets = subnet *( "," subnet ) ; subnet = CIDR [ "/" length of the part of a node ]
+    """
+    config = network.definition.config
+    if config is None or config.plugins[0].type != OVN_TYPE:
+        return ()
+    written = text_at(config.plugins[0].conf, "subnets").split(",")
+    found = [read_cidr("/".join(one.strip().split("/")[:2])) for one in written]
+    return tuple(one.network for one in found if one is not None) if None not in found else ()
+
+
+def _is_in_none(text: str, subnets: Sequence[IPv4Network | IPv6Network]) -> bool:
+    address = read_address(text)
+    return address is not None and not address.is_link_local and not any(address in one for one in subnets)
+
+
+def _shown_ranges(ipam: Ipam) -> str:
+    return ", ".join(f"{one.first}-{one.last}" for one in ipam.ranges[:SHOWN_MAX])
 
 
 def _is_outside(text: str, ipam: Ipam) -> bool:
@@ -196,14 +226,13 @@ def _asked(stock: Stock, one: Attachment) -> set[str]:
     return {claim.address for element in elements for claim in claims_of(element)}
 
 
-def _outside(stock: Stock, one: Attachment, given: Sequence[str], ipam: Ipam) -> Finding:
+def _outside(stock: Stock, one: Attachment, given: Sequence[str], source: str) -> Finding:
     shown = ", ".join(given[:SHOWN_MAX]) + (f" and {len(given) - SHOWN_MAX} more" if len(given) > SHOWN_MAX else "")
-    ranges = ", ".join(f"{item.first}-{item.last}" for item in ipam.ranges[:SHOWN_MAX])
     return Finding(
         ADDRESS_OUTSIDE,
         WARNING,
         stock.pods[f"{one.pod.namespace}/{one.pod.name}"].asker.subject,
-        f"has address {shown} of {one.network}, whose IPAM {ipam.type} hands out {ranges}",
+        f"has address {shown} of {one.network}, whose {source}",
         fix="create it again, or correct the ranges, if the definition was changed by mistake",
         others=(stock.name_of_network(one.network),),
         properties=(("address", given[0]), ("networks", one.network)),
@@ -255,7 +284,7 @@ def _has_none_free(ranges: Sequence[Range], ipam: str, used: set[Address]) -> bo
 def _full(stock: Stock, reference: str, ipam: Ipam, full: Sequence[str]) -> Finding:
     shown = ", ".join(full[:SHOWN_MAX]) + (f" and {len(full) - SHOWN_MAX} more" if len(full) > SHOWN_MAX else "")
     where = f" on {shown}" if ipam.type == HOST_LOCAL else ""
-    ranges = ", ".join(f"{one.first}-{one.last}" for one in ipam.ranges[:SHOWN_MAX])
+    ranges = _shown_ranges(ipam)
     return Finding(
         RANGE_FULL,
         WARNING,

@@ -46,6 +46,12 @@ def by_pod(kind: Object, *, name: str = "lan") -> Object:
     return network("blue", name, {**kind, "ipam": {"type": "static"}, "capabilities": {"ips": True, "mac": True}})
 
 
+def ovn(subnets: str) -> Object:
+    topology = "layer3" if subnets.count("/") > 2 else "layer2"
+    config = {"type": "ovn-k8s-cni-overlay", "netAttachDefName": "blue/lan", "topology": topology, "subnets": subnets}
+    return network("blue", "lan", config)
+
+
 MACVLAN = {"type": "macvlan", "master": "eth1"}
 
 
@@ -175,6 +181,12 @@ CASES = [
         bare("b"), found="host-local-nodes", level="info",
     ),
     case("host-local and one pod", lan(HOST_LOCAL), deployment("a", "lan")),
+    # ranges
+    case(
+        "outside of the subnets of OVN-Kubernetes", ovn("10.1.0.0/24,fd00:1::/64"), has("a", "10.1.0.9", "fd00:1::9"),
+        has("b", "10.1.1.9"), found="address-outside",
+    ),
+    case("inside of the subnets of OVN-Kubernetes", ovn("10.1.0.0/16/24, fd00:1::/48/64"), has("a", "10.1.9.9", "fd00:1::9")),
     # routes
     case(
         "a default route of IPAM", DNS, lan(whereabouts("10.1.0.0/24", routes=[{"dst": "0.0.0.0/0", "gw": "10.1.0.1"}])),
@@ -185,6 +197,11 @@ CASES = [
     case("the configuration is on the nodes", {**lan({}), "spec": {}}, has("a", "10.1.0.5")),
     case(
         "the MAC comes in CNI_ARGS", network("blue", "lan", MACVLAN), machine("a", "lan", MAC), machine("b", "lan"),
+    ),
+    case(
+        "an address of whereabouts beside its range",
+        lan(whereabouts("10.1.0.0/24", range_end="10.1.0.99", addresses=[{"address": "10.1.0.200/24"}])),
+        has("a", "10.1.0.5", "10.1.0.200"),
     ),
     case("scaled to 0", by_pod(MACVLAN), deployment("a", NINE), deployment("b", NINE, replicas=0)),
     case(
