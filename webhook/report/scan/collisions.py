@@ -226,7 +226,7 @@ def _askings(stock: Stock, topology: Topology) -> Askings:
             if not plugin:
                 continue
             asking = Asking(asker, workload, item, network)
-            for kind, value in dict.fromkeys((*_values_of(element), *_left(own.get(network, ()), element))):
+            for kind, value in dict.fromkeys((*asked_values(element), *_left(own.get(network, ()), element))):
                 if kind == ADDRESS or plugin not in SHARING_MAC:
                     found[Key(topology.segment(network), kind, value)].append(asking)
     return found
@@ -236,7 +236,7 @@ _Value = tuple[str, str]
 """ADDRESS or MAC, and its normal form."""
 
 
-def _values_of(element: NetworkSelectionElement) -> Iterator[_Value]:
+def asked_values(element: NetworkSelectionElement) -> Iterator[_Value]:
     """Yield what an element asks for: in its own keys, and in the arguments that it gives to plugins."""
     yield from ((MAC if claim.is_mac else ADDRESS, claim.address) for claim in claims_of(element))
     yield from _arguments(element.cni_args or {})
@@ -373,8 +373,19 @@ def _host_local(stock: Stock, topology: Topology, holdings: Holdings, asked: set
 
     On a bridge this is how most people use it, and the addresses meet only if the bridges are connected.
     """
-    found: defaultdict[str, _Nodes] = defaultdict(_Nodes)
     local = {reference for reference, one in topology.networks.items() if is_host_local(one)}
+    for reference, network in sorted(_nodes_of(stock, holdings, asked, local).items()):
+        kind = topology.segment(reference).kind
+        is_link = is_on_one_node(topology, reference)
+        if len(network.nodes) > 1 and (kind == BRIDGE or not is_link):
+            yield _of_host_local(stock, reference, network, topology, is_link=is_link)
+    if not any(one.pod.node for one in stock.pods.values()):
+        yield from _host_local_planned(stock, topology, local)
+
+
+def _nodes_of(stock: Stock, holdings: Holdings, asked: set[tuple[Key, str]], local: set[str]) -> Mapping[str, _Nodes]:
+    """Return the nodes of each network of host-local."""
+    found: defaultdict[str, _Nodes] = defaultdict(_Nodes)
     for key, of in holdings.items():
         if key.kind != ADDRESS:
             continue
@@ -387,13 +398,18 @@ def _host_local(stock: Stock, topology: Topology, holdings: Holdings, asked: set
             network.nodes |= names - {""}
             if len(names) > 1:
                 network.equal.append(key.value)
-    for reference, network in sorted(found.items()):
-        kind = topology.segment(reference).kind
-        is_link = is_on_one_node(topology, reference)
-        if len(network.nodes) > 1 and (kind == BRIDGE or not is_link):
-            yield _of_host_local(stock, reference, network, topology, is_link=is_link)
-    if not any(one.pod.node for one in stock.pods.values()):
-        yield from _host_local_planned(stock, topology, local)
+    for reference, node in _coming(stock):
+        if reference in local:
+            found[reference].nodes.add(node)
+    return found
+
+
+def _coming(stock: Stock) -> Iterator[tuple[str, str]]:
+    """Yield the networks whose IPAM will give an address to a pod that a node has taken, each with the node."""
+    for one in stock.pods.values():
+        pod = one.pod
+        if pod.node and pod.phase != "Running" and not pod.leaving and not pod.is_on_host:
+            yield from ((reference_of(element), pod.node) for _, element in one.asker.elements if not element.ips)
 
 
 class _Planned:

@@ -13,9 +13,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
-from webhook.admission.plugins.networksupport import Ipam, Range, Support, read_support
+from webhook.admission.plugins.networksupport import PLAIN_CHAINED, PLAIN_TYPES, Ipam, Range, Support, read_support
 from webhook.admission.plugins.schema import PluginChecks
-from webhook.admission.view.addressclaims import claims_of
 from webhook.report.diagnosis.objectset import part
 from webhook.report.diagnosis.objectset import text as text_at
 from webhook.report.diagnosis.podstatus import reference_of
@@ -25,7 +24,7 @@ from webhook.report.topology.graph import Attachment, Network, Topology
 from webhook.report.topology.links import WHEREABOUTS
 from webhook.report.topology.segments import OVN_TYPE, Segment
 
-from .collisions import static_addresses
+from .collisions import asked_values, static_addresses
 from .finding import WARNING, Finding, ObjectName
 from .stock import Stock
 
@@ -179,15 +178,34 @@ def find_outside(stock: Stock, topology: Topology, supports: Supports) -> Iterat
         if one.network in ovn:
             outside = [text for text in one.addresses if _is_in_none(text, ovn[one.network])]
             source = f"subnets are {', '.join(map(str, ovn[one.network][:SHOWN_MAX]))}"
-        elif support is not None and support.is_plain and support.ipams[0].ranges:
-            outside = [text for text in one.addresses if _is_outside(text, support.ipams[0])]
-            source = f"IPAM {support.ipams[0].type} hands out {_shown_ranges(support.ipams[0])}"
+        elif support is not None and _is_plain(topology.networks[one.network], support):
+            ipam = support.ipams[0]
+            fixed = list(static_addresses(topology.networks[one.network]))
+            outside = [text for text in one.addresses if text not in fixed and _is_outside(text, ipam)]
+            given_out = _shown_ranges(ipam) if ipam.ranges else ", ".join(fixed[:SHOWN_MAX])
+            if not given_out:  # NB: of IPAM static, whose pods ask for their addresses
+                continue
+            source = f"IPAM {ipam.type} hands out {given_out}"
         else:
             continue
-        meant = {*_asked(stock, one), *static_addresses(topology.networks[one.network])} if outside else set()
+        meant = _asked(stock, one) if outside else set()
         given = [text for text in outside if text not in meant]
         if given:
             yield _outside(stock, one, given, source)
+
+
+def _is_plain(network: Network, support: Support) -> bool:
+    """Say whether the addresses of the interface are those of one IPAM plugin that can be read."""
+    config = network.definition.config
+    if config is None or len(support.ipams) != 1 or sum(one.ipam_type is not None for one in config.plugins) != 1:
+        return False
+    first, *chained = (one.type for one in config.plugins)
+    return first in PLAIN and PLAIN_CHAINED_HERE.issuperset(chained)
+
+
+PLAIN = frozenset({*PLAIN_TYPES, "cnv-bridge", "ib-sriov", "ovs", "ptp", "tap"})
+PLAIN_CHAINED_HERE = frozenset({*PLAIN_CHAINED, "sbr", "vrf"})
+"""Plugins that change no addresses. Routes do not matter here."""
 
 
 def _ovn_subnets(network: Network) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -223,7 +241,7 @@ def _is_outside(text: str, ipam: Ipam) -> bool:
 def _asked(stock: Stock, one: Attachment) -> set[str]:
     asker = stock.pods[f"{one.pod.namespace}/{one.pod.name}"].asker
     elements = (element for _, element in asker.elements if reference_of(element) == one.network)
-    return {claim.address for element in elements for claim in claims_of(element)}
+    return {value for element in elements for _, value in asked_values(element)}
 
 
 def _outside(stock: Stock, one: Attachment, given: Sequence[str], source: str) -> Finding:

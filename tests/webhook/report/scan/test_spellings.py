@@ -102,6 +102,12 @@ def bare(name: str) -> Object:
     return one
 
 
+def placed(name: str, node: str) -> Object:
+    """A pod without network-status yet."""
+    one = bare(name)
+    return {**one, "spec": {**one["spec"], "nodeName": node}, "status": {"phase": "Pending"}}
+
+
 class Case(NamedTuple):
     """Objects, and the findings above info, or all of a rule if its level is info."""
 
@@ -180,11 +186,21 @@ CASES = [
         "host-local and pods that are not on a node", lan(HOST_LOCAL), deployment("a", "lan"),
         bare("b"), found="host-local-nodes", level="info",
     ),
+    case(
+        "host-local and pods that just came", lan(HOST_LOCAL), placed("a", "n1"), placed("b", "n2"),
+        found="host-local-nodes",
+    ),
     case("host-local and one pod", lan(HOST_LOCAL), deployment("a", "lan")),
     # ranges
     case(
         "outside of the subnets of OVN-Kubernetes", ovn("10.1.0.0/24,fd00:1::/64"), has("a", "10.1.0.9", "fd00:1::9"),
         has("b", "10.1.1.9"), found="address-outside",
+    ),
+    case("not the address of IPAM static", lan(static("10.1.0.9/24")), has("a", "10.1.0.8"), found="address-outside"),
+    case(
+        "outside, with a chained plugin",
+        network("blue", "lan", {"plugins": [{"type": "ptp", "ipam": HOST_LOCAL}, {"type": "sbr"}]}),
+        has("a", "10.9.0.9"), found="address-outside",
     ),
     case("inside of the subnets of OVN-Kubernetes", ovn("10.1.0.0/16/24, fd00:1::/48/64"), has("a", "10.1.9.9", "fd00:1::9")),
     # routes
