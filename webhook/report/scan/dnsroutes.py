@@ -3,9 +3,8 @@
 Its Service is reached by the default route, if no other route has its address.
 
 A default route over a secondary network ends at a gateway that does not know Services, so names are not resolved. A pod
-asks for it, or the IPAM of the network gives it. No
-harm is done by a gateway on the node itself, which knows them (bridge, ptp), with OVN-Kubernetes, which keeps routes to
-Services, and in pods that do not use the cluster's DNS.
+asks for it, or the IPAM of the network gives it. No harm is done by a gateway on the node itself, which knows them
+(bridge, ptp), with OVN-Kubernetes, which keeps routes to Services, and in pods that do not use the cluster's DNS.
 """
 
 from __future__ import annotations
