@@ -31,7 +31,7 @@ from webhook.report.stockrules import (
 )
 from webhook.report.topology.freeaddresses import HOST_LOCAL
 from webhook.report.topology.graph import Attachment, Network, Topology
-from webhook.report.topology.links import (
+from webhook.report.topology.linkscope import (
     ON_DISK,
     SHARING_MAC,
     WITHOUT_NEIGHBOURS,

@@ -18,7 +18,7 @@ from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.report.diagnosis.objectset import items, text
 from webhook.report.stockrules import DEFAULT_ROUTE_DNS, ROUTE_DNS
 from webhook.report.topology.graph import Network, Topology
-from webhook.report.topology.links import ON_ONE_NODE, first_type
+from webhook.report.topology.linkscope import ON_ONE_NODE, first_type
 
 from .collisions import askers
 from .finding import INFO, WARNING, Finding

@@ -21,7 +21,7 @@ from webhook.report.diagnosis.podstatus import reference_of
 from webhook.report.stockrules import ADDRESS_OUTSIDE, ALLOCATION_ORPHAN, RANGE_FULL, RANGES_OVERLAP
 from webhook.report.topology.freeaddresses import HOST_LOCAL, handed_out
 from webhook.report.topology.graph import Attachment, Network, Topology
-from webhook.report.topology.links import WHEREABOUTS
+from webhook.report.topology.linkscope import WHEREABOUTS
 from webhook.report.topology.segments import OVN_TYPE, Segment
 
 from .collisions import asked_values, static_addresses

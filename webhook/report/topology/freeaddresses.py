@@ -13,7 +13,7 @@ from webhook.admission.plugins.networksupport import Ipam, Range
 from webhook.admission.plugins.schema import PluginChecks
 
 from .graph import Network, Topology
-from .links import WHEREABOUTS
+from .linkscope import WHEREABOUTS
 from .lookup import ipams_of
 from .segments import Segment
 

@@ -19,7 +19,7 @@ from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.addressclaims import mac_key
 
 from .graph import Allocation, Attachment, Claim, Network, Topology, device_key
-from .links import SHARING_MAC, WHEREABOUTS, WITHOUT_NEIGHBOURS, first_type, is_on_one_node
+from .linkscope import SHARING_MAC, WHEREABOUTS, WITHOUT_NEIGHBOURS, first_type, is_on_one_node
 from .segments import DRIVER, Segment
 
 IP, HARDWARE, NAMED = "address", "mac", "device"
