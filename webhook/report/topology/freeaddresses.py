@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from cniplugin.netspec.errors import render
 from webhook.admission.plugins.goparsing import Address, read_address
 from webhook.admission.plugins.networksupport import Ipam, Range
 from webhook.admission.plugins.schema import PluginChecks
@@ -68,7 +69,7 @@ def find_free(reference: str, topology: Topology, checks: PluginChecks) -> Free 
     if network.definition.is_on_disk:
         return "its configuration is a file on the nodes"
     if network.definition.config is None:
-        return f"its configuration cannot be read: {network.definition.problems[0]}"
+        return f"its configuration cannot be read: {render(network.definition.problems[0])}"
     ipams = [one for one in ipams_of(network, checks) if one.ranges]
     if not ipams:
         return f"{_ipam_words(network)}; allowed: IPAM host-local or whereabouts, with ranges that the plugin accepts"

@@ -92,7 +92,7 @@ def test_an_address_outside_of_the_ranges_is_not_used() -> None:
         (bridge(ipam={"type": "dhcp"}), "its IPAM (dhcp) does not say them; allowed: IPAM host-local or whereabouts"),
         (bridge(ipam=host_local("10.1.0.0/32")), "its IPAM (host-local) does not say them"),
         (network("lan", ""), "its configuration is a file on the nodes"),
-        (network("lan", "{"), "its configuration cannot be read: "),
+        (network("lan", "{"), "its configuration cannot be read: the configuration is not JSON: "),
     ],
 )
 def test_addresses_that_are_not_known(definition: Object, words: str) -> None:
