@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from webhook.kube.apierrors import ClusterError
 
-from . import clusteranswers, networkanswer, podanswer
+from . import clusteranswers, networkanswer, peer, podanswer
 from .clusterview import ClusterView, Origin, Settings
 from .findingsanswer import Findings
 from .guard import HEADERS, Guard
@@ -122,6 +122,8 @@ class Application:
             status, text = refused
             return PlainTextResponse(f"{text}\n", status)
         path = str(request.scope["path"])
+        if self._guard.is_first_visit(path) and not self._is_own(request):
+            return PlainTextResponse("this address is for another user of this machine\n", 403)
         if self._guard.take_once(path):
             return RedirectResponse(f"/{self._guard.token}/", 303)
         inner = self._guard.inner_path(path)
@@ -134,6 +136,9 @@ class Application:
         if inner in self._answers:
             return await run_in_threadpool(partial(self._answer, inner, dict(request.query_params)))
         return self._file(inner or "index.html")
+
+    def _is_own(self, request: Request) -> bool:
+        return request.client is not None and peer.is_own(request.client.port, server_port=self._guard.port)
 
     def _answer(self, name: str, question: clusteranswers.Question) -> Response:
         try:

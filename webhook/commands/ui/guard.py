@@ -10,7 +10,8 @@
 | without the token    | another program or user of this machine sends it: 404                                  |
 
 The token is in the path, because a cookie would go to every other port of this machine. The command that opens the
-browser has another one, which is good once: other users of the machine can read command lines.
+browser has another one, because other users of the machine can read command lines: it is good once, and only for a
+process of the same user (`peer`).
 """
 
 from __future__ import annotations
@@ -84,13 +85,17 @@ class Guard:
         head, slash, rest = path.removeprefix("/").partition("/")
         return rest if slash and _is_equal(head, self.token) else None
 
+    def is_first_visit(self, path: str) -> bool:
+        """Say whether a path is that of the first visit."""
+        word = path.removeprefix("/open/")
+        return word != path and bool(self.once) and _is_equal(word, self.once)
+
     def take_once(self, path: str) -> bool:
         """Say whether a path is that of the first visit; the next time it is not."""
-        word = path.removeprefix("/open/")
-        if word == path or not self.once or not _is_equal(word, self.once):
-            return False
-        self.once = ""
-        return True
+        is_first = self.is_first_visit(path)
+        if is_first:
+            self.once = ""
+        return is_first
 
 
 def _is_equal(given: str, token: str) -> bool:

@@ -21,6 +21,7 @@ from tests.fakes.waiting import wait_until
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Configuration
 from webhook.cli import nadmit
+from webhook.commands.ui import peer
 from webhook.commands.ui.application import Application, Changes
 from webhook.commands.ui.clusterview import Origin, Settings
 from webhook.commands.ui.copiedobjects import CopiedObjects
@@ -50,6 +51,7 @@ class Client:
             "method": method,
             "path": path,
             "query_string": query.encode(),
+            "client": ("127.0.0.1", 40000),
             "headers": [
                 (name.encode(), value.encode()) for name, value in {"host": "127.0.0.1:8100", **headers}.items()
             ],
@@ -285,8 +287,12 @@ def test_refusals(client: Client) -> None:
     assert client.get(f"/{client.guard.token}/api/none")[0] == 404
 
 
-def test_the_first_visit_leads_to_the_page(client: Client) -> None:
+def test_the_first_visit_leads_to_the_page(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user of this machine can read the address in the list of processes, and cannot use it up."""
     path = f"/open/{client.guard.once}"
+    monkeypatch.setattr(peer, "is_own", lambda port, *, server_port: (port, server_port) != (40000, 8100))
+    assert client.get(path)[0] == 403
+    monkeypatch.setattr(peer, "is_own", lambda port, *, server_port: (port, server_port) == (40000, 8100))
     code, headers, _ = client.get(path)
     assert (code, headers["location"]) == (303, f"/{client.guard.token}/")
     assert client.get(path)[0] == 404
