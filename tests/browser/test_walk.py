@@ -297,3 +297,58 @@ def test_a_large_cluster_is_shown_by_segment_and_by_neighbourhood(page: Page, tm
             page.find("button.more").click()
             page.wait(lambda: page.run("return document.querySelectorAll('tbody tr').length") == 600)
             assert page.errors() == []
+
+
+def test_more_tabs_than_a_browser_has_connections(page: Page, demo: Ui) -> None:
+    """A browser opens six connections to a server at most, and each stream takes one."""
+    first = page.driver.current_window_handle
+    page.driver.set_page_load_timeout(20)
+    try:
+        for _ in range(8):
+            page.driver.switch_to.new_window("tab")
+            page.driver.get(demo.url)
+            page.wait(lambda: page.find("#live").text == "live")
+    finally:
+        for handle in page.driver.window_handles:
+            if handle != first:
+                page.driver.switch_to.window(handle)
+                page.driver.close()
+        page.driver.switch_to.window(first)
+
+
+def test_a_tab_that_was_hidden_shows_what_has_changed(page: Page, demo: Ui, api: ApiServer) -> None:
+    first = page.driver.current_window_handle
+    page.open(demo.url)
+    page.wait(lambda: page.find("#live").text == "live")
+    page.driver.switch_to.new_window("tab")
+    api.put(NETWORKS, worlds.network("shop/new", {"type": "ptp"}))
+    page.open(demo.url)
+    page.wait(lambda: "8 networks on 6 segments" in page.text)
+    page.driver.close()
+    page.driver.switch_to.window(first)
+    page.wait(lambda: "8 networks on 6 segments" in page.text)
+    api.delete(NETWORKS, "shop", "new")
+    page.wait(lambda: "7 networks on 5 segments" in page.text)
+
+
+def test_a_narrow_window(page: Page, demo: Ui) -> None:
+    """WCAG 2.1 §1.4.10: 320 px are enough; the picture fits anew, and names in tables stay words."""
+    narrow = {"width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": False}
+    page.open(demo.url)
+    height = page.run("return document.querySelector('.stage').clientHeight")
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    try:
+        page.wait(lambda: page.run("return document.querySelector('.stage').clientHeight") < height)
+        for path, heading in (("#/map", "Map"), ("#/network/infra/storage", "storage"), ("#/findings", "Findings")):
+            page.go(path, heading)
+            assert page.run("return document.documentElement.scrollWidth") == 320
+        page.go("#/network/infra/storage", "storage")
+        widths = page.run("return [...document.querySelectorAll('tbody th')].map((one) => one.clientWidth)")
+        assert min(widths) > 100
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_search_by_its_address_fills_the_field(page: Page, demo: Ui) -> None:
+    page.open(f"{demo.url}#/search?q=storage")
+    assert page.find("#query").get_attribute("value") == "storage"

@@ -17,13 +17,21 @@ export async function ask(name, question = {}) {
 /** Call `onChange` after each change in the cluster, and `onState` with whether the connection stands. */
 export function follow(onChange, onState) {
   if (embedded) return;
-  const events = new EventSource("events");
+  let events = null;
   let seen = null;
-  events.onopen = () => onState(true);
-  events.onerror = () => onState(false);
-  events.onmessage = (event) => {
-    const { state } = JSON.parse(event.data);
-    if (seen !== null && seen !== state) onChange();
-    seen = state;
+  const listen = () => {
+    events?.close();
+    events = null;
+    if (document.hidden) return; // a browser opens six connections to a server: six hidden tabs would block the seventh
+    events = new EventSource("events");
+    events.onopen = () => onState(true);
+    events.onerror = () => onState(false);
+    events.onmessage = (event) => {
+      const { state } = JSON.parse(event.data);
+      if (seen !== null && seen !== state) onChange();
+      seen = state;
+    };
   };
+  document.addEventListener("visibilitychange", listen);
+  listen();
 }

@@ -60,11 +60,21 @@ export function drawGraph(container, segments, { open, say }) {
   cy.on("mouseover", "node", (event) => highlight(cy, event.target));
   cy.on("mouseout", "node", () => highlight(cy, cy.$(":selected")));
   container.onkeydown = (event) => walk(cy, event, { open, say });
+  let width = cy.width();
+  const sizes = new ResizeObserver(() => {
+    if (container.clientWidth === width) return;
+    width = container.clientWidth;
+    fit(cy);
+  });
+  sizes.observe(container);
   return {
     recolour: () => cy.style(styleOf()),
     fit: () => fit(cy),
     zoom: (factor) => zoom(cy, factor),
-    end: () => cy.destroy(),
+    end: () => {
+      sizes.disconnect();
+      cy.destroy();
+    },
     view: () => ({ zoom: cy.zoom(), pan: { ...cy.pan() } }),
     look: ({ zoom: level, pan }) => cy.viewport({ zoom: level, pan }),
     counts: { nodes: cy.nodes().length, edges: cy.edges().length, detailed },
@@ -75,6 +85,7 @@ export function drawGraph(container, segments, { open, say }) {
 /** Make the stage as high as the picture, within limits, and show all of it; never larger than it is. */
 function fit(cy) {
   const box = cy.elements().boundingBox({ includeOverlays: false });
+  cy.resize();
   const scale = Math.min(1, (cy.width() - 2 * MARGIN) / box.w);
   cy.container().parentElement.style.height = `${Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, box.h * scale + 2 * MARGIN))}px`;
   cy.resize();

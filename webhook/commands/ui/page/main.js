@@ -86,6 +86,7 @@ const VIEWS = {
   search: {
     title: ({ question }) => `Search: ${question.q}`,
     load: async ({ question }) => {
+      if (document.activeElement !== query) query.value = question.q ?? "";
       const found = searchView(question.q, state.map, embedded ? null : await ask("search", { q: question.q }));
       announce(`${found.count} hits`);
       return found.parts;
