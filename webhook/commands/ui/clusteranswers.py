@@ -20,7 +20,7 @@ from webhook.admission.wording import policytext
 from webhook.commands import permissions
 from webhook.report import permissionreport
 from webhook.report.topology import answertext, lookup, maptext
-from webhook.report.topology.graph import Attachment
+from webhook.report.topology.graph import Attachment, workload_of
 
 from . import judged
 from .clusterview import ClusterView
@@ -63,7 +63,7 @@ def attachment_json(one: Attachment) -> dict[str, Any]:
     return {
         "namespace": one.pod.namespace,
         "pod": one.pod.name,
-        "workload": one.pod.owner or f"pod/{one.pod.name}",
+        "workload": workload_of(one.pod),
         "node": one.pod.node,
         "phase": one.pod.phase,
         "leaving": bool(one.pod.leaving),
@@ -104,9 +104,7 @@ def workload(view: ClusterView, question: Question) -> dict[str, Any]:
     return list_pods(
         one
         for one in view.moment.topology.attachments
-        if one.pod.namespace == namespace
-        and (one.pod.owner or f"pod/{one.pod.name}") == name
-        and network in {"", one.network}
+        if one.pod.namespace == namespace and workload_of(one.pod) == name and network in {"", one.network}
     )
 
 

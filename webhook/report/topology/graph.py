@@ -98,6 +98,14 @@ class Claim(NamedTuple):
     key: str
 
 
+class Asking(NamedTuple):
+    """A pod without a network that it asks for, or a workload whose template asks for it: `kind/name`."""
+
+    namespace: str
+    workload: str
+    network: str
+
+
 class Network(NamedTuple):
     """A definition on its segment."""
 
@@ -122,6 +130,7 @@ class Topology(NamedTuple):
     claims: tuple[Claim, ...]
     allocations: tuple[Allocation, ...]
     pods: frozenset[str]
+    asking: tuple[Asking, ...] = ()
 
     def segment_of(self, one: Attachment) -> Segment:
         """Return the segment of an attachment: that of its network, or of the driver of its device."""
@@ -162,6 +171,7 @@ class Part(NamedTuple):
     claims: tuple[Claim, ...] = ()
     allocations: tuple[Allocation, ...] = ()
     claimed: tuple[_Claimed, ...] = ()
+    asking: tuple[Asking, ...] = ()
 
 
 NOTHING = Part()
@@ -233,6 +243,7 @@ class Graph:
             claims=tuple(one for _, own in parts for one in own.claims),
             allocations=tuple(one for _, own in parts for one in own.allocations),
             pods=frozenset(f"{key[1]}/{key[2]}" for key, own in parts if own.pod is not None),
+            asking=tuple(dict.fromkeys(one for _, own in parts for one in own.asking)),
         )
 
     def add_pod(self, one: Json, status: Iterable[Has]) -> None:
@@ -245,18 +256,36 @@ class Graph:
         if text(one, "status", "phase") in ENDED:
             return NOTHING
         pod = pod_of(one)
-        claims = self._claims_of("pod", metadata, pod.namespace, pod.name)
-        return Part(pod=pod, attachments=tuple(_attachments(pod, one, status)), claims=tuple(claims))
+        attachments = tuple(_attachments(pod, one, status))
+        has = frozenset(each.network for each in attachments)
+        asked = () if pod.is_on_host else self._asked(metadata, pod.namespace)
+        return Part(
+            pod=pod,
+            attachments=attachments,
+            claims=tuple(self._claims_of("pod", metadata, pod.namespace, pod.name)),
+            asking=tuple(Asking(pod.namespace, workload_of(pod), each) for each in asked if each not in has),
+        )
 
     def _read_templates(self, kind: str, one: Json) -> Part:
         namespace, name = text(one, "metadata", "namespace"), text(one, "metadata", "name")
+        pods = [template.pod for template in templates_of(one)]
+        workload = f"{kind.lower()}/{name}"
         return Part(
             claims=tuple(
-                claim
-                for template in templates_of(one)
-                for claim in self._claims_of(kind.lower(), part(template.pod, "metadata"), namespace, name)
-            )
+                claim for pod in pods for claim in self._claims_of(kind.lower(), part(pod, "metadata"), namespace, name)
+            ),
+            asking=tuple(
+                Asking(namespace, workload, network)
+                for pod in pods
+                if part(pod, "spec").get("hostNetwork") is not True
+                for network in self._asked(part(pod, "metadata"), namespace)
+            ),
         )
+
+    def _asked(self, metadata: Json, namespace: str) -> tuple[str, ...]:
+        """Return the networks that a pod asks for beside its default network, each once."""
+        elements = self.selections(*texts_of(texts(metadata, "annotations")), namespace).elements
+        return tuple(dict.fromkeys(intern(reference_of(one)) for position, one in elements if position is not None))
 
     def _claims_of(self, kind: str, metadata: Json, namespace: str, name: str) -> Iterator[Claim]:
         annotations = texts(metadata, "annotations")
@@ -330,6 +359,11 @@ def pod_of(one: Json) -> Pod:
         owner=_owner(one),
         is_on_host=part(one, "spec").get("hostNetwork") is True,
     )
+
+
+def workload_of(pod: Pod) -> str:
+    """Return the controller of a pod, or the pod itself, as `kind/name`."""
+    return pod.owner or f"pod/{pod.name}"
 
 
 def _owner(one: Json) -> str:

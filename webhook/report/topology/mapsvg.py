@@ -10,8 +10,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from webhook.report.plaintext import counted
-
 from .outline import SegmentOutline, is_alone
 
 ROW, BOX, MARGIN, LETTER = 54, 40, 24, 6.6
@@ -24,6 +22,7 @@ svg { background: #fff; font: 12px system-ui, sans-serif; }
 rect { fill: #fff; stroke: #b9c4c5; } .segment rect { fill: #e2efec; stroke: none; } .network rect { stroke: #0f766e; }
 .missing rect { stroke: #a8261c; stroke-dasharray: 4; } text { fill: #182022; text-anchor: middle; }
 .name { font-weight: 600; } .more { fill: #566366; } path { fill: none; stroke: #b9c4c5; }
+.asked { stroke-dasharray: 4; }
 @media (prefers-color-scheme: dark) {
   svg { background: #181f20; } rect { fill: #181f20; stroke: #475457; } .segment rect { fill: #1e3331; }
   .network rect { stroke: #5cc9bb; } text { fill: #e6ecec; } .more { fill: #98a6a8; } path { stroke: #475457; }
@@ -39,12 +38,18 @@ class _Box(NamedTuple):
     is_missing: bool = False
 
 
+class _Edge(NamedTuple):
+    start: str
+    end: str
+    is_asked: bool = False
+
+
 class _Drawing:
     """Boxes by key, and edges between keys. `next`: the row of the next workload."""
 
     def __init__(self) -> None:
         self.boxes: dict[str, _Box] = {}
-        self.edges: list[tuple[str, str]] = []
+        self.edges: list[_Edge] = []
         self.next = 0.0
 
     def take_row(self) -> float:
@@ -59,7 +64,7 @@ class _Drawing:
             where = f", VLAN {one.segment.vlan}" if one.segment.vlan else ""
             name = one.segment.name or "default route"
             self.boxes[key] = _Box("segment", name, f"{one.segment.kind}{where}", (places[0] + places[-1]) / 2)
-            self.edges += [(key, f"n {network.network}") for network in one.networks]
+            self.edges += [_Edge(key, f"n {network.network}") for network in one.networks]
         self.next += ROW / 3
 
     def _add_network(self, reference: str, one: SegmentOutline, at: int) -> float:
@@ -69,10 +74,10 @@ class _Drawing:
             key = f"w {user.namespace} {user.workload}"
             if key not in self.boxes:
                 _, _, name = user.workload.partition("/")
-                more = f"{user.namespace} · {counted(user.pods, 'pod')}"
+                more = f"{user.namespace} · {user.words}"
                 self.boxes[key] = _Box("workload", name, more, self.take_row())
                 rows.append(self.boxes[key].y)
-            self.edges.append((f"n {reference}", key))
+            self.edges.append(_Edge(f"n {reference}", key, is_asked=not user.pods))
         y = (rows[0] + rows[-1]) / 2 if rows else self.take_row()
         namespace, slash, name = reference.partition("/")
         names = (name, namespace) if slash else (reference, "")
@@ -97,8 +102,10 @@ def render(outline: Sequence[SegmentOutline]) -> str:
     )
     ET.SubElement(root, "title").text = "Networks, their segments and the workloads on them"
     ET.SubElement(root, "style").text = STYLE
-    for start, end in drawing.edges:
-        ET.SubElement(root, "path", d=_curve(drawing.boxes[start], drawing.boxes[end]))
+    for edge in drawing.edges:
+        line = ET.SubElement(root, "path", d=_curve(drawing.boxes[edge.start], drawing.boxes[edge.end]))
+        if edge.is_asked:
+            line.set("class", "asked")
     for box in drawing.boxes.values():
         _draw(root, box)
     ET.indent(root)

@@ -56,10 +56,10 @@ def _branches(items: Sequence[_Item]) -> Iterator[tuple[_Item, tuple[str, str]]]
 
 
 def _user(one: User) -> str:
-    if one.workload.startswith("pod/"):
+    if one.workload.startswith("pod/") and one.pods:
         return printable(f"{one.namespace} {one.workload}")
     nodes = f" on {counted(one.nodes, 'node')}" if one.nodes > 1 else ""
-    return printable(f"{one.namespace} {one.workload}: {counted(one.pods, 'pod')}{nodes}")
+    return printable(f"{one.namespace} {one.workload}: {one.words}{nodes}")
 
 
 def render_json(outline: Outline, notes: Sequence[str], unread: Sequence[str]) -> str:
@@ -102,7 +102,7 @@ class _Picture(NamedTuple):
 
     groups: list[tuple[str, list[tuple[str, str]]]]
     workloads: list[tuple[str, str]]
-    edges: list[tuple[str, str, str]]
+    edges: list[tuple[str, str, User]]
 
 
 def _picture(outline: Outline) -> _Picture:
@@ -120,7 +120,7 @@ def _picture(outline: Outline) -> _Picture:
                 if key not in ids:
                     ids[key] = f"w{len(ids) + 1}"
                     found.workloads.append((ids[key], f"{user.namespace} {user.workload}"))
-                found.edges.append((ids[key], f"n{number}", counted(user.pods, "pod")))
+                found.edges.append((ids[key], f"n{number}", user))
         found.groups.append(("" if is_alone(segment.segment) else segment.segment.title, nodes))
     return found
 
@@ -137,7 +137,9 @@ def render_dot(outline: Outline) -> str:
         else:
             lines += [f"  {line}" for line in named]
     lines += [f"  {node} [label={_dot(text)}];" for node, text in picture.workloads]
-    lines += [f"  {one} -- {other} [label={_dot(text)}];" for one, other, text in picture.edges]
+    for one, other, user in picture.edges:
+        style = "" if user.pods else ", style=dashed"
+        lines.append(f"  {one} -- {other} [label={_dot(user.words)}{style}];")
     return "\n".join([*lines, "}"])
 
 
@@ -158,7 +160,9 @@ def render_mermaid(outline: Outline) -> str:
         else:
             lines += [f"  {line}" for line in named]
     lines += [f"  {node}([{_mermaid(text)}])" for node, text in picture.workloads]
-    lines += [f"  {one} -- {_mermaid(text)} --- {other}" for one, other, text in picture.edges]
+    for one, other, user in picture.edges:
+        start, end = ("--", "---") if user.pods else ("-.", ".-")
+        lines.append(f"  {one} {start} {_mermaid(user.words)} {end} {other}")
     return "\n".join(lines)
 
 

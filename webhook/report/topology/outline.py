@@ -2,6 +2,7 @@
 
 Pods are grouped by namespace and controller, so the outline is as large as the number of workloads. What a DRA driver
 attached stands under its pool of devices. The default network of the cluster, which has no definition, is left out.
+A workload that asks for a network that exists is there as well, before a pod of it is attached.
 """
 
 from __future__ import annotations
@@ -10,17 +11,30 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .graph import Attachment, Topology
+from webhook.report.plaintext import counted
+
+from .graph import Topology, workload_of
 from .segments import DEFINITION, DRIVER, KINDS, Segment
 
 
 class User(NamedTuple):
-    """A workload on a network. `workload`: `kind/name`, of the pod itself without a controller. `nodes`: how many."""
+    """A workload on a network. `workload`: `kind/name`, of the pod itself without a controller. `nodes`: how many.
+
+    `pods` is 0 for a workload that asks for the network, and of which no pod has it.
+    """
 
     namespace: str
     workload: str
     pods: int
     nodes: int
+
+    @property
+    def words(self) -> str:
+        """How many pods are attached, or that none is."""
+        return counted(self.pods, "pod") if self.pods else ASKS
+
+
+ASKS = "asks for it"
 
 
 class NetworkOutline(NamedTuple):
@@ -81,21 +95,21 @@ _Place = tuple[Segment, str]
 
 
 def _users(topology: Topology) -> dict[_Place, list[User]]:
-    """Return the workloads on each network. A pod with two interfaces on a network counts once."""
+    """Return the workloads on each network, and those that ask for it. A pod with two interfaces on it counts once."""
     groups: defaultdict[_Place, defaultdict[tuple[str, str], dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     segments: dict[str, Segment] = {}
     for one in topology.attachments:
         pod, network = one.pod, one.network
         if network in topology.networks or "/" in network:
             segment = segments.get(network) or segments.setdefault(network, topology.segment(network))
-            groups[segment, network][pod.namespace, _workload(one)][pod.name] = pod.node
+            groups[segment, network][pod.namespace, workload_of(pod)][pod.name] = pod.node
         elif one.claimed is not None:
-            groups[topology.segment_of(one), one.claimed.pool][pod.namespace, _workload(one)][pod.name] = pod.node
+            groups[topology.segment_of(one), one.claimed.pool][pod.namespace, workload_of(pod)][pod.name] = pod.node
+    for asking in topology.asking:
+        known = topology.networks.get(asking.network)
+        if known is not None:
+            groups[known.segment, asking.network].setdefault((asking.namespace, asking.workload), {})
     return {place: list(_grouped(of)) for place, of in groups.items()}
-
-
-def _workload(one: Attachment) -> str:
-    return one.pod.owner or f"pod/{one.pod.name}"
 
 
 def _grouped(of: dict[tuple[str, str], dict[str, str]]) -> Iterator[User]:

@@ -2,7 +2,7 @@
 // Many are drawn as one circle for each segment; its size is the number of pods, and a click opens its neighbourhood.
 
 import { embedded } from "./data.js";
-import { pathOf, splitReference } from "./links.js";
+import { pathOf, podWords, splitReference } from "./links.js";
 
 export const DETAIL_MAX = { networks: 60, workloads: 120 };
 
@@ -182,14 +182,15 @@ function detailOf(segments) {
       if (!alone) found.push({ data: { id: `${root} ${id}`, source: root, target: id } });
       for (const user of network.users) {
         const key = `workload ${user.namespace} ${user.workload}`;
-        if (!workloads.has(key)) workloads.set(key, user);
-        found.push({ data: { id: `${id} ${key}`, source: id, target: key, kind: "use" } });
+        if (!workloads.get(key)?.pods) workloads.set(key, user);
+        const use = user.pods ? "use" : "asked";
+        found.push({ data: { id: `${id} ${key}`, source: id, target: key, kind: use } });
       }
     }
   });
   for (const [id, user] of workloads) {
     const [kind, name] = user.workload.split("/");
-    const pods = kind === "pod" ? "pod" : `${user.pods} pod${user.pods === 1 ? "" : "s"}`;
+    const pods = kind === "pod" && user.pods ? "pod" : podWords(user);
     found.push({
       data: {
         id,
@@ -201,7 +202,7 @@ function detailOf(segments) {
           : kind === "pod"
             ? pathOf("pod", user.namespace, name)
             : pathOf("workload", user.namespace, user.workload),
-        said: `Workload ${user.workload} of namespace ${user.namespace}, ${user.pods} pods`,
+        said: `Workload ${user.workload} of namespace ${user.namespace}, ${podWords(user)}`,
       },
     });
   }
@@ -405,6 +406,7 @@ function styleOf() {
         "control-point-distances": (edge) => bend(edge).distances,
       },
     },
+    { selector: 'edge[kind = "asked"]', style: { "line-style": "dashed" } },
     { selector: ".dim", style: { opacity: 0.25 } },
     { selector: "edge.lit", style: { "line-color": colour("accent"), width: 2 } },
     { selector: "node:selected", style: { "border-width": 3, "border-color": colour("accent") } },

@@ -1,7 +1,7 @@
 // The addresses of views, and links to them.
 
 import { embedded } from "./data.js";
-import { h, link } from "./dom.js";
+import { counted, h, link } from "./dom.js";
 
 /** Split namespace/name. The pool of devices of a driver has no namespace, and no page of its own. */
 export function splitReference(reference) {
@@ -18,6 +18,11 @@ export function pathOf(view, ...parts) {
 export function networkLink(reference) {
   const [namespace, name] = splitReference(reference);
   return namespace ? link(pathOf("network", namespace, name), reference) : reference || "the default network";
+}
+
+/** Return how many pods of a workload a network has; a workload can ask for it before a pod has it. */
+export function podWords(user) {
+  return user.pods ? counted(user.pods, "pod") : "asks for it";
 }
 
 /** Return a link to a workload, or to the pod if it has no controller; a file has only their names. */

@@ -2,6 +2,7 @@
 
 import { announce, badge, h, link } from "./dom.js";
 import { ask, embedded, follow } from "./data.js";
+import { podWords } from "./links.js";
 import { startTheme } from "./theme.js";
 import { showOverview } from "./overview.js";
 import { networkView } from "./network.js";
@@ -161,7 +162,7 @@ function embeddedNetwork(reference) {
     if (!one) continue;
     const [namespace, name] = reference.split("/");
     const rows = one.users.map((user) =>
-      h("li", {}, `${user.namespace} ${user.workload}: ${user.pods} pods on ${user.nodes} nodes`),
+      h("li", {}, `${user.namespace} ${user.workload}: ${podWords(user)}${user.nodes > 1 ? ` on ${user.nodes} nodes` : ""}`),
     );
     return [
       h(

@@ -192,7 +192,7 @@ function segmentText(segment) {
 function tableOf(segments, redraw, first = ROWS_FIRST) {
   const all = segments.flatMap(({ segment, networks }) => networks.map((network) => ({ segment, network })));
   const rows = all.slice(0, first).map(({ segment, network }) => {
-    const users = network.users.slice(0, 4).map((user) => userLink(user));
+    const users = network.users.slice(0, 4);
     const more =
       network.users.length > 4 ? h("span", { class: "quiet" }, ` and ${network.users.length - 4} more`) : null;
     return [
@@ -204,7 +204,7 @@ function tableOf(segments, redraw, first = ROWS_FIRST) {
             h(
               "ul",
               { class: "inline" },
-              users.map((user) => h("li", {}, user)),
+              users.map((user) => h("li", {}, userLink(user), user.pods ? null : " asks for it")),
             ),
             more,
           ]
