@@ -63,6 +63,28 @@ def test_a_missing_right_is_named_beside_the_map(tmp_path: Path) -> None:
         assert result.stderr.startswith("nadmit: pods: list is forbidden: no; grant list")
 
 
+def test_rights_in_one_namespace(tmp_path: Path) -> None:
+    """Definitions of the namespace are read if those of all may not be; the others are not said to be missing."""
+    with ApiServer() as api:
+        api.has_whole_pods = True
+        for one in (OBJECTS[0], pod("web", has(), has("green/far", interface="net2"), has("blue/gone"))):
+            api.put(PODS if one["kind"] == "Pod" else NETWORKS, one)
+        kubeconfig = str(write_kubeconfig(tmp_path / "kubeconfig", api.url))
+        api.answer_always |= {PODS: FORBIDDEN, NETWORKS: FORBIDDEN}
+        lines = run("--kubeconfig", kubeconfig, "-n", "blue").stdout.splitlines()
+        assert lines[:6] == [
+            "bridge br-lan",
+            "└─ blue/lan (bridge)",
+            "   └─ blue pod/web",
+            "blue/gone (no such definition)",
+            "└─ blue pod/web",
+            "green/far",
+        ]
+        assert [line for line in lines if line.startswith("  unread:  network-attachment-definitions")]
+        api.answer_always["/apis/k8s.cni.cncf.io/v1/namespaces/blue/network-attachment-definitions"] = FORBIDDEN
+        assert "no such definition" not in run("--kubeconfig", kubeconfig, "-n", "blue").stdout
+
+
 def test_one_namespace() -> None:
     result = run("-n", "green", "-f", "-", stdin=listed(OBJECTS))
     assert result.stdout.splitlines() == [

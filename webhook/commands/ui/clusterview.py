@@ -15,7 +15,7 @@ from webhook.commands.why.whycommand import VERDICT_KINDS
 from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report.diagnosis.objectset import Json
 from webhook.report.topology.graph import Attachment, Topology
-from webhook.report.topology.outline import SegmentOutline, outline
+from webhook.report.topology.outline import SegmentOutline, User, outline
 from webhook.report.topology.segments import Segment
 from webhook.snapshot.snapshot import Snapshot
 
@@ -137,6 +137,12 @@ class ClusterView:
     def by_segment(self) -> Mapping[Segment, Sequence[str]]:
         """The networks of each segment."""
         return {one.segment: [network.network for network in one.networks] for one in self.segments}
+
+    def users_of(self, reference: str) -> Sequence[User]:
+        """Return the workloads on a network, and those that ask for it."""
+        segment = self.moment.topology.segment(reference)
+        found = (network for one in self.segments if one.segment == segment for network in one.networks)
+        return next((one.users for one in found if one.network == reference), ())
 
     @cached_property
     def namespaces(self) -> Sequence[str]:

@@ -193,11 +193,24 @@ class LiveCluster:
         with self._changed:
             unread, notes = self.unread(), (*self._notes, *self._losses())
             if self._moment is None or self._moment[0] != self._version:
-                made = Moment(self._caches.snapshot(), self._graph.finish(), dict(self._definitions), unread, notes)
+                made = Moment(
+                    self._caches.snapshot(),
+                    self._graph.finish(self._definitions_of()),
+                    dict(self._definitions),
+                    unread,
+                    notes,
+                )
                 self._moment = self._version, made
             elif self._moment[1].unread != unread or self._moment[1].notes != notes:
-                self._moment = self._version, self._moment[1]._replace(unread=unread, notes=notes)
+                last = self._moment[1]
+                topology = last.topology._replace(definitions_of=self._definitions_of())
+                self._moment = self._version, last._replace(unread=unread, notes=notes, topology=topology)
             return self._moment[1]
+
+    def _definitions_of(self) -> str | None:
+        if self._informers[NETWORK_KIND].problem is not None:
+            return None
+        return self.namespace if self._narrowed else ""
 
     def read_everything(self, read: Read) -> None:
         """List everything anew: what is watched is kept in part only. Raises ClusterError."""

@@ -15,7 +15,7 @@ from webhook.report.topology.graph import Network
 from webhook.report.topology.maptext import segment_json
 
 from . import judged
-from .clusteranswers import Question, QuestionError, list_pods
+from .clusteranswers import PODS_MAX, Question, QuestionError, list_pods
 from .clusterview import ClusterView
 from .findingsanswer import Findings
 
@@ -36,7 +36,7 @@ def network(view: ClusterView, question: Question, findings: Findings) -> dict[s
         "network": reference,
         "namespace": namespace,
         "name": name,
-        "defined": known is not None,
+        "defined": topology.is_defined(reference),
         "segment": segment_json(segment),
         "beside": [one for one in view.by_segment.get(segment, ()) if one != reference],
         **(_definition(view, known, view.moment.definitions.get((namespace, name), {})) if known is not None else {}),
@@ -44,7 +44,10 @@ def network(view: ClusterView, question: Question, findings: Findings) -> dict[s
         "lacking": list(view.lacking),
         "findings": findings.about(netattachdef.KIND, namespace, name),
         "attachments": list_pods(view.by_network.get(reference, ())),
-        "addresses": _addresses(view, reference) if known is not None else {"unknown": "there is no definition"},
+        "asking": [user._asdict() for user in view.users_of(reference) if not user.pods][:PODS_MAX],
+        "addresses": _addresses(view, reference)
+        if known is not None
+        else {"unknown": "there is no definition, or it may not be read"},
     }
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from webhook.commands.check.clusterobjects import ROUNDS_MAX, pages
 from webhook.kube.apierrors import ForbiddenError, GoneError, NotFoundError
@@ -40,26 +41,38 @@ CLAIM_KINDS: Kinds = (
 )
 
 
+class Missing(NamedTuple):
+    """`rights`: kind -> the right that is missing. `own`: kinds of which those of the one namespace were read."""
+
+    rights: dict[str, str]
+    own: set[str]
+
+
 def read(
     kubeconfig: Path | None, graph: Graph, tell: Callable[[str], None], *, kinds: Kinds, namespace: str
-) -> dict[str, str]:
-    """Add objects to a graph, pods of one namespace or of all (""); return kind -> the right that is missing.
+) -> Missing:
+    """Add objects to a graph, pods of one namespace or of all (""); return what was not read.
 
-    Raises ClusterError, and ForbiddenError for pods.
+    Other objects are read of all namespaces; if that is not allowed, of the one namespace. Raises ClusterError, and
+    ForbiddenError for pods.
     """
     connection = Connection(kubeconfig, environ=os.environ)
     connection.open()
-    unread: dict[str, str] = {}
+    missing = Missing({}, set())
     try:
         read_kind(connection, RUNNING_PODS._replace(is_single=bool(namespace)), "Pod", graph.add, tell, namespace)
         for resource, kind in kinds:
             try:
                 read_kind(connection, resource, kind, graph.add, tell)
             except ForbiddenError as error:
-                unread[kind] = str(error)
+                missing.rights[kind] = str(error)
+                if namespace:
+                    with suppress(ForbiddenError):  # the first sentence names the right
+                        read_kind(connection, resource._replace(is_single=True), kind, graph.add, tell, namespace)
+                        missing.own.add(kind)
     finally:
         connection.close()
-    return unread
+    return missing
 
 
 def read_kind(

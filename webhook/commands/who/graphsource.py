@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
+from cniplugin.netspec import netattachdef
 from webhook.commands import objectfiles
 from webhook.commands.options import EXIT_UNREADABLE
 from webhook.report.topology.graph import Graph, Topology
@@ -40,12 +41,15 @@ def _read_cluster(
 
     try:
         kinds = graphreading.NETWORK_KINDS + (graphreading.CLAIM_KINDS if has_claims else ())
-        unread = graphreading.read(options["kubeconfig"], graph, objectfiles.tell, kinds=kinds, namespace=namespace)
+        missing = graphreading.read(options["kubeconfig"], graph, objectfiles.tell, kinds=kinds, namespace=namespace)
     except ForbiddenError as error:
         _fail(str(error) if namespace else f"{error}, or read one namespace with -n")
     except ClusterError as error:
         _fail(str(error))
-    return graph.finish(), unread
+    definitions_of: str | None = ""
+    if netattachdef.KIND in missing.rights:
+        definitions_of = namespace if netattachdef.KIND in missing.own else None
+    return graph.finish(definitions_of), missing.rights
 
 
 def _fail(text: str) -> NoReturn:

@@ -123,7 +123,10 @@ class Allocation(NamedTuple):
 
 
 class Topology(NamedTuple):
-    """The graph. `networks`: by reference."""
+    """The graph. `networks`: by reference.
+
+    `definitions_of`: the namespace whose definitions were read, "" for all namespaces, None for no namespace.
+    """
 
     networks: Mapping[str, Network]
     attachments: tuple[Attachment, ...]
@@ -131,6 +134,13 @@ class Topology(NamedTuple):
     allocations: tuple[Allocation, ...]
     pods: frozenset[str]
     asking: tuple[Asking, ...] = ()
+    definitions_of: str | None = ""
+
+    def is_defined(self, network: str) -> bool | None:
+        """Say whether there is such a definition; None if those of its namespace were not read."""
+        if network in self.networks:
+            return True
+        return False if self.definitions_of in {"", network.partition("/")[0]} else None
 
     def segment_of(self, one: Attachment) -> Segment:
         """Return the segment of an attachment: that of its network, or of the driver of its device."""
@@ -230,8 +240,8 @@ class Graph:
             return NOTHING
         return self._read_templates(kind, one)
 
-    def finish(self) -> Topology:
-        """Return the topology of what was taken."""
+    def finish(self, definitions_of: str | None = "") -> Topology:
+        """Return the topology of what was taken. `definitions_of`: as `Topology` has it."""
         parts = [(key, self._parts[key]) for key in sorted(self._parts, key=_order)]
         networks = [own.network for _, own in parts if own.network is not None]
         joined = join_bridges(one.segment for one in networks)
@@ -244,6 +254,7 @@ class Graph:
             allocations=tuple(one for _, own in parts for one in own.allocations),
             pods=frozenset(f"{key[1]}/{key[2]}" for key, own in parts if own.pod is not None),
             asking=tuple(dict.fromkeys(one for _, own in parts for one in own.asking)),
+            definitions_of=definitions_of,
         )
 
     def add_pod(self, one: Json, status: Iterable[Has]) -> None:

@@ -81,7 +81,7 @@ class _Drawing:
         y = (rows[0] + rows[-1]) / 2 if rows else self.take_row()
         namespace, slash, name = reference.partition("/")
         names = (name, namespace) if slash else (reference, "")
-        self.boxes[f"n {reference}"] = _Box("network", *names, y, not network.is_defined)
+        self.boxes[f"n {reference}"] = _Box("network", *names, y, network.is_defined is False)
         return y
 
 

@@ -40,7 +40,7 @@ def _segment_lines(one: SegmentOutline, paint: Paint) -> Iterator[str]:
 
 
 def _network_lines(one: NetworkOutline, stem: str, paint: Paint) -> Iterator[str]:
-    what = ", ".join((*one.types, *one.ipam)) if one.is_defined else "no such definition"
+    what = "no such definition" if one.is_defined is False else ", ".join((*one.types, *one.ipam))
     suffix = "" if one.users else ": no pod"
     yield f"{paint(printable(one.network), 'place')}{f' ({printable(what)})' if what else ''}{suffix}"
     lines = [_user(user) for user in one.users[:SHOWN_MAX]]

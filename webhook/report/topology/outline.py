@@ -40,13 +40,14 @@ ASKS = "asks for it"
 class NetworkOutline(NamedTuple):
     """A network, or a pool of a DRA driver. `types`: its plugins; `ipam`: theirs.
 
-    `is_defined`: whether there is such a definition, or a driver says that the pool exists.
+    `is_defined`: whether there is such a definition, or a driver says that the pool exists; None if definitions of its
+    namespace were not read.
     """
 
     network: str
     types: tuple[str, ...]
     ipam: tuple[str, ...]
-    is_defined: bool
+    is_defined: bool | None
     users: tuple[User, ...]
 
     @property
@@ -87,7 +88,7 @@ def _network(segment: Segment, network: str, topology: Topology, users: tuple[Us
     plugins = config.plugins if config is not None else ()
     types = tuple(dict.fromkeys(plugin.type for plugin in plugins))
     ipam = tuple(dict.fromkeys(plugin.ipam_type for plugin in plugins if plugin.ipam_type))
-    return NetworkOutline(network, types, ipam, known is not None, users)
+    return NetworkOutline(network, types, ipam, topology.is_defined(network), users)
 
 
 _Place = tuple[Segment, str]

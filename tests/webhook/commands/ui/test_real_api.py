@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.browser import worlds
 from tests.cluster.rig.installation import apply, empty_server
 from tests.fakes.waiting import wait_until
 from tests.realapi.server import RealApiServer
+from webhook.cli import nadmit
 from webhook.commands.ui.livecluster import LiveCluster
 
 from .test_server import Client
@@ -126,5 +128,8 @@ def test_few_rights_in_one_namespace(server: RealApiServer) -> None:
         assert {"namespaces", "networkattachmentpolicies", "network-attachment-definitions"} <= set(kinds)
         assert len(kinds) == len(set(kinds)), "one line for each"
         assert client.fail("can-attach", namespace="shop", network="shop/frontend")[0] == 409
+    printed = CliRunner().invoke(nadmit, ["map", "-n", "shop", "--kubeconfig", str(kubeconfig)]).stdout
+    assert "shop/frontend (bridge, host-local)" in printed
+    assert "no such definition" not in printed
     asked = server.requests(offset=offset, user="gina")
     assert {one.verb for one in asked} <= {"get", "list", "watch"}

@@ -144,6 +144,17 @@ def test_a_network(client: Client) -> None:
     assert client.fail("network", namespace="media", name="none")[0] == 404
 
 
+def test_who_asks_for_a_network(api: ApiServer, client: Client) -> None:
+    asks = worlds.pod("media", "late", {}, asks="spare")
+    del asks["metadata"]["annotations"][worlds.STATUS]
+    api.put(PODS, asks)
+    wait_until(lambda: client.ask("network", namespace="media", name="spare")["asking"])
+    assert client.ask("network", namespace="media", name="spare")["asking"] == [
+        {"namespace": "media", "workload": "pod/late", "pods": 0, "nodes": 0}
+    ]
+    assert client.ask("network", namespace="infra", name="storage")["asking"] == []
+
+
 def test_a_namespace_and_a_pod(client: Client) -> None:
     payments = client.ask("namespace", namespace="payments")
     assert [one["network"] for one in payments["allowed"]] == ["default/public", "infra/storage", "payments/ledger"]
@@ -253,6 +264,8 @@ def test_one_namespace(api: ApiServer, tmp_path: Path) -> None:
         assert [one.partition(":")[0] for one in found["unread"]] == ["network-attachment-definitions.k8s.cni.cncf.io"]
         names = {network["network"] for one in found["segments"] for network in one["networks"] if network["defined"]}
         assert names == {"shop/frontend", "shop/backend"}
+        far = Client(origin).ask("network", namespace="default", name="public")
+        assert far["defined"] is None, "nobody knows whether there is one"
 
 
 def test_an_api_server_that_does_not_answer(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.paths import ROOT
-from webhook.report.topology import maptext
+from webhook.report.topology import mapsvg, maptext
 from webhook.report.topology.outline import NetworkOutline, SegmentOutline, User, outline
 from webhook.report.topology.segments import Segment
 
-from .objects import Object, bridge, has, network, of, pod
+from .objects import Object, bridge, deployment, has, network, of, pod
 
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "map.schema.json").read_text())
 
@@ -158,3 +158,44 @@ def test_a_workload_on_two_networks_is_one_node() -> None:
     for text in (maptext.render_dot(found), maptext.render_mermaid(found)):
         assert text.count("blue pod/a") == 1
         assert len(re.findall(r"^ *w1 -- ", text, re.MULTILINE)) == 2
+
+
+def test_who_asks_is_there_before_a_pod_has_the_network() -> None:
+    asks = [{"name": "lan"}]
+    web = owned("StatefulSet", "web")
+    objects = [
+        bridge(),
+        pod("waits", asks=asks),
+        pod("host", asks=asks, spec={"hostNetwork": True}),
+        pod("ended", asks=asks, status={"phase": "Succeeded"}),
+        pod("elsewhere", asks=[{"name": "gone"}]),
+        pod("web-0", has(), asks=asks, metadata=None),
+        pod("db-0", has(), metadata=web),
+        deployment("later", asks),
+    ]
+    assert users(*objects) == {
+        "blue/lan": (
+            User("blue", "deployment/later", 0, 0),
+            User("blue", "pod/waits", 0, 0),
+            User("blue", "pod/web-0", 1, 1),
+            User("blue", "statefulset/web", 1, 1),
+        )
+    }
+    found = outline(of(objects))
+    assert "   ├─ blue pod/waits: asks for it" in maptext.render_tree(found, plain).splitlines()
+    assert 'w2 -. "asks for it" .- n1' in maptext.render_mermaid(found)
+    assert 'w2 -- n1 [label="asks for it", style=dashed];' in maptext.render_dot(found)
+    assert mapsvg.render(found).count('class="asked"') == 2
+    jsonschema.validate(json.loads(maptext.render_json(found, [], [])), SCHEMA)
+
+
+def test_a_definition_that_was_not_read_is_not_missing() -> None:
+    """Only a namespace whose definitions were read can lack one."""
+    topology = of([bridge(), pod("a", has("blue/gone"), has("green/far"))])
+    for definitions_of, expected in (("", (False, False)), ("blue", (False, None)), (None, (None, None))):
+        found = outline(topology._replace(definitions_of=definitions_of))
+        defined = {one.network: one.is_defined for segment in found for one in segment.networks}
+        assert (defined["blue/lan"], defined["blue/gone"], defined["green/far"]) == (True, *expected)
+        text = maptext.render_tree(found, plain)
+        assert text.count("no such definition") == expected.count(False)
+        jsonschema.validate(json.loads(maptext.render_json(found, [], [])), SCHEMA)

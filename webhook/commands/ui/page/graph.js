@@ -173,7 +173,7 @@ function detailOf(segments) {
         data: {
           id,
           label: namespace ? `${name}\n${namespace}` : name,
-          kind: network.defined ? "network" : "missing",
+          kind: network.defined === false ? "missing" : "network",
           order: order++,
           path: namespace ? pathOf("network", namespace, name) : null,
           said: `Network ${network.network}, ${podsOf(network)} pods${alone ? "" : `, on ${segment.title}`}`,

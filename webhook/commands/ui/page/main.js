@@ -170,7 +170,7 @@ function embeddedNetwork(reference) {
         { class: "head" },
         h("p", { class: "trail" }, link("#/map", "Map"), ` / ${namespace}`),
         h("h1", { tabindex: "-1" }, name),
-        one.defined ? null : h("p", { class: "badges" }, badge("bad", "no such definition")),
+        one.defined === false ? h("p", { class: "badges" }, badge("bad", "no such definition")) : null,
       ),
       h(
         "dl",

@@ -20,7 +20,7 @@ export function networkView(one) {
       h(
         "p",
         { class: "badges" },
-        one.defined ? verdictBadge(one) : badge("bad", "no such definition"),
+        one.defined === false ? badge("bad", "no such definition") : verdictBadge(one),
         countBadge(one),
         link(`#/can-attach?network=${encodeURIComponent(one.network)}`, "May a pod attach to it?", { class: "action" }),
       ),
@@ -52,7 +52,7 @@ export function networkView(one) {
     section("What is wrong", wrong(one)),
     section("Findings of the last stock-taking", findingsOf(one)),
     section("Who may attach", rightsOf(one)),
-    section("Who is attached", attachments(one.attachments)),
+    section("Who is attached", attachments(one.attachments), asking(one)),
     section("Addresses", addresses(one.addresses)),
     section("What it touches on a node", touches(one)),
     section(
@@ -66,7 +66,22 @@ export function networkView(one) {
   ];
 }
 
+function asking(one) {
+  if (!one.asking.length) return null;
+  return facts([
+    [
+      "Asks for it",
+      h(
+        "ul",
+        { class: "inline" },
+        one.asking.map((user) => h("li", {}, userLink(user))),
+      ),
+    ],
+  ]);
+}
+
 function verdictBadge(one) {
+  if (one.defined === null) return badge("warn", "definition not readable");
   if (!one.verdict) return badge("plain", "not judged");
   if (!one.verdict.allowed) return badge("bad", "would be refused now");
   return one.verdict.warnings.length

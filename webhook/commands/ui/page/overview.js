@@ -185,7 +185,8 @@ function picture(stage, segments, go, kept) {
   return drawn;
 }
 
-function segmentText(segment) {
+function segmentText(segment, isDefined) {
+  if (isDefined === null) return h("span", { class: "quiet" }, "not known: its definition may not be read");
   return segment.kind === "definition" ? h("span", { class: "quiet" }, "its own") : segment.title;
 }
 
@@ -197,7 +198,7 @@ function tableOf(segments, redraw, first = ROWS_FIRST) {
       network.users.length > 4 ? h("span", { class: "quiet" }, ` and ${network.users.length - 4} more`) : null;
     return [
       networkLink(network.network),
-      network.defined ? segmentText(segment) : badge("bad", "no such definition"),
+      network.defined === false ? badge("bad", "no such definition") : segmentText(segment, network.defined),
       [...network.types, ...network.ipam].join(", "),
       network.users.length
         ? [
