@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 from selenium.webdriver.common.keys import Keys
 
-from tests.fakes.apiserver import ApiServer
-from tests.fakes.objectstore import NETWORKS, PODS
+from tests.fakes.apiserver import ApiServer, failure
+from tests.fakes.objectstore import NAMESPACES, NETWORKS, PODS
 
 from . import worlds
 from .driving import Page, Ui, ui
@@ -250,6 +250,9 @@ def test_ctrl_c_with_an_open_stream(page: Page, api: ApiServer, tmp_path: Path) 
         page.wait(lambda: page.find("#live").text == "live")
         assert started.interrupt() == 0
         page.wait(lambda: page.find("#live").text == "not connected")
+        page.run("location.hash = '#/network/infra/storage'")
+        page.wait_for_heading("This cannot be shown")
+        assert "nadmit ui does not answer; if it has ended, start it again" in page.text
 
 
 def test_one_file_has_the_same_map(page: Page, tmp_path: Path, api: ApiServer) -> None:
@@ -352,3 +355,45 @@ def test_a_narrow_window(page: Page, demo: Ui) -> None:
 def test_a_search_by_its_address_fills_the_field(page: Page, demo: Ui) -> None:
     page.open(f"{demo.url}#/search?q=storage")
     assert page.find("#query").get_attribute("value") == "storage"
+
+
+def test_a_cluster_without_networks(page: Page, tmp_path: Path) -> None:
+    with ApiServer() as api:
+        worlds.fill(api, [])
+        with ui(tmp_path, "--kubeconfig", worlds.kubeconfig_of(api, tmp_path)) as started:
+            page.open(started.url)
+            assert "There are no networks: there is no NetworkAttachmentDefinition" in page.text
+            page.go("#/findings", "Findings")
+            page.wait(lambda: "Nothing is wrong." in page.text)
+
+
+def test_nothing_is_said_about_what_may_not_be_read(page: Page, tmp_path: Path) -> None:
+    """With few rights, no definition is called missing, and no findings are not a good state."""
+    with ApiServer() as api:
+        worlds.fill(api, worlds.demo())
+        closed = {NAMESPACES, NETWORKS, PODS}
+        api.instead = lambda request: failure(403, "no") if request.path in closed else None
+        with ui(tmp_path, "--kubeconfig", worlds.kubeconfig_of(api, tmp_path), "-n", "shop") as started:
+            page.open(f"{started.url}#/network/default/public")
+            assert "definition not readable" in page.text
+            page.go("#/map", "Map")
+            page.run("[...document.querySelectorAll('.switch button')][1].click()")
+            page.wait(lambda: "not known: its definition may not be read" in page.text)
+            assert "no such definition" not in page.text
+            page.run("[...document.querySelectorAll('.switch button')][0].click()")
+            page.go("#/findings", "Findings")
+            page.wait(lambda: "No finding in what could be read." in page.text)
+
+
+def test_who_asks_is_in_the_picture_and_in_the_table(page: Page, tmp_path: Path) -> None:
+    """Files have no network-status."""
+    with ui(tmp_path, "--manifests", "examples/cluster") as started:
+        page.open(started.url)
+        assert "5 networks on 4 segments, 2 workloads" in page.text
+        page.run("document.querySelector('.canvas').focus()")
+        page.press(Keys.ARROW_UP)
+        assert page.announced == "Workload pod/pod-c of namespace team-a, asks for it"
+        page.run("[...document.querySelectorAll('.switch button')][1].click()")
+        page.wait(lambda: page.text.count("asks for it") == 4)
+        page.go("#/network/team-a/data-plane", "data-plane")
+        assert "Asks for it" in page.text

@@ -8,7 +8,9 @@ export const embedded = written ? JSON.parse(written.textContent) : null;
 /** Return what the server answers to a question. Throws an Error with a text for people. */
 export async function ask(name, question = {}) {
   if (embedded) return embedded;
-  const response = await fetch(`api/${name}?${new URLSearchParams(question)}`);
+  const response = await fetch(`api/${name}?${new URLSearchParams(question)}`).catch(() => {
+    throw new Error("nadmit ui does not answer; if it has ended, start it again, and open the address that it prints");
+  });
   const value = await response.json().catch(() => ({ error: `the server answers ${response.status}` }));
   if (!response.ok) throw new Error(value.error);
   return value;

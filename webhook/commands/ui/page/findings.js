@@ -42,8 +42,7 @@ export function showFindings(main, question) {
       ...groupsOf(found).map((group) => findingCard(group, taken.explained)),
     );
     performance.mark("findings shown");
-    if (!found.length)
-      list.append(h("p", { class: "empty" }, taken.findings.length ? "No finding matches." : "Nothing is wrong."));
+    if (!found.length) list.append(h("p", { class: "empty" }, noFindingText(taken)));
   };
   const take = async (asked) => {
     again.disabled = true;
@@ -118,4 +117,9 @@ function findingCard(group, explained) {
 function findingLine(one) {
   const todo = one.fix ? h("p", { class: "quiet" }, `To do: ${one.fix}`) : null;
   return h("li", {}, objectLink(one.object), h("p", {}, one.message), todo);
+}
+
+function noFindingText(taken) {
+  if (taken.findings.length) return "No finding matches.";
+  return taken.unread.length ? "No finding in what could be read." : "Nothing is wrong.";
 }

@@ -29,7 +29,9 @@ export function networkView(one) {
       [
         "Segment",
         one.segment.kind === "definition"
-          ? "one of its own"
+          ? one.defined === null
+            ? "not known"
+            : "one of its own"
           : link(`#/map?segment=${encodeURIComponent(one.segment.title)}`, one.segment.title),
       ],
       [

@@ -49,7 +49,7 @@ export function showOverview(main, map, question, { go, isTable, setTable }) {
     stage.replaceChildren();
     stage.style.height = "";
     stage.classList.toggle("plain", isTable() || !segments.length);
-    if (!segments.length) stage.append(h("p", { class: "empty" }, "No network matches. Clear a filter to see more."));
+    if (!segments.length) stage.append(h("p", { class: "empty" }, noNetworkText(map)));
     else if (isTable()) stage.append(tableOf(segments, draw));
     else drawn = picture(stage, segments, go, kept);
     kept = null;
@@ -117,6 +117,13 @@ export function showOverview(main, map, question, { go, isTable, setTable }) {
       draw();
     },
   };
+}
+
+function noNetworkText(map) {
+  if (map.segments.length) return "No network matches. Clear a filter to see more.";
+  return map.unread.length
+    ? "No network in what could be read."
+    : "There are no networks: there is no NetworkAttachmentDefinition, and no pod has one.";
 }
 
 function choice(none, names) {
