@@ -51,8 +51,8 @@ def network_map(*, output: str, **options: Any) -> None:
     """Show which workloads are attached to which networks, and which networks share a segment.
 
     A segment is what shares layer 2: a bridge or a parent interface with its VLAN, a pool of devices, an OVN network.
-    Pods are attached if their network-status says so, and they are counted by workload. The default network of the
-    cluster is left out.
+    Pods are attached if their network-status says so, and they are counted by workload. A workload "asks for it" if no
+    pod of it has the network yet. The default network of the cluster is left out.
 
     It needs the right to list pods, in all namespaces or with -n in one. Each other right that is missing is named in
     a line "unread".

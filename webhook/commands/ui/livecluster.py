@@ -22,7 +22,7 @@ from webhook.commands.scanning.scanreading import Read
 from webhook.commands.who import graphreading
 from webhook.commands.why import clusterreading
 from webhook.commands.why.targets import Target
-from webhook.kube.apierrors import ForbiddenError, NotFoundError
+from webhook.kube.apierrors import ClusterError, ForbiddenError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.informers import Cache, Informer, Timing
 from webhook.kube.resources import ObjectPath, Resource
@@ -114,7 +114,7 @@ class LiveCluster:
         networks = source.NETWORKS
         if self.namespace:
             self._notes = (f"only pods of namespace {self.namespace} are read",)
-            self._narrowed = self._find_narrowed(networks)
+            self._narrowed = self._find_forbidden(networks)
         self._watch(NETWORK_KIND, networks, _Definitions(self), where if self._narrowed else ("", ""))
         for resource, cache in source.rules_of(self._caches):
             if resource != networks:
@@ -127,14 +127,14 @@ class LiveCluster:
         for kind, informer in self._informers.items():
             Thread(target=informer.run, name=f"nadmit-ui-{kind}", daemon=True).start()
 
-    def _find_narrowed(self, networks: Resource) -> str:
-        """Return why definitions of one namespace are watched; "" if those of all may be listed."""
+    def _find_forbidden(self, resource: Resource) -> str:
+        """Return why objects of all namespaces may not be listed; "" if they may, or if nobody knows."""
         try:
-            self._connection.get(ObjectPath(networks), timeout_s=PROBE_TIMEOUT_S, verb="list", query={"limit": "1"})
+            self._connection.get(ObjectPath(resource), timeout_s=PROBE_TIMEOUT_S, verb="list", query={"limit": "1"})
         except ForbiddenError as error:
             return str(error)
-        except NotFoundError:
-            return ""
+        except ClusterError:
+            return ""  # the watch says what is wrong
         return ""
 
     def _watch(self, kind: str, resource: Resource, cache: Cache[Any], one: tuple[str, str]) -> None:
@@ -168,6 +168,10 @@ class LiveCluster:
     def has_nothing(self) -> bool:
         """Whether no kind could be read at all: the API server does not answer, or the account may do nothing."""
         return all(informer.problem is not None for informer in self._informers.values())
+
+    def may_list_pods(self) -> bool:
+        """Ask whether the pods of all namespaces may be listed. True if the API server gives no answer."""
+        return not self._find_forbidden(graphreading.RUNNING_PODS)
 
     def unread(self) -> dict[str, str]:
         """Return kind -> why its objects are not known."""

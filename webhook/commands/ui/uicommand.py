@@ -156,6 +156,8 @@ def _watch(options: dict[str, Any], changes: Changes) -> tuple[Origin, Callable[
     for text in dict.fromkeys(unread.values()):
         click.echo(f"{paint('unread:', 'warning')} {text}", err=True)
     if origin.has_nothing():
+        if not origin.namespace and not origin.may_list_pods():
+            click.echo("with rights in one namespace: nadmit ui -n NAMESPACE", err=True)
         origin.stop()
         sys.exit(EXIT_UNREADABLE)
     return origin, origin.stop

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser import worlds
-from tests.fakes.apiserver import ApiServer, status
+from tests.fakes.apiserver import ApiServer, failure, status
 from tests.fakes.objects import write_kubeconfig
 from tests.fakes.objectstore import POLICIES
 from tests.fakes.waiting import wait_until
@@ -113,6 +113,16 @@ def test_each_missing_right_is_one_line_at_the_start(tmp_path: Path) -> None:
     first, *rest = errors.splitlines()
     assert first.startswith("unread: networkattachmentpolicies.access.nadmit.io: list is forbidden: no; grant list and")
     assert rest == ["Ctrl-C ends it."]
+
+
+@pytest.mark.parametrize(("words", "count"), [((), 1), (("-n", "shop"), 0)])
+def test_without_any_right_a_line_names_the_option(tmp_path: Path, words: tuple[str, ...], count: int) -> None:
+    with ApiServer() as api:
+        api.instead = lambda _request: failure(403, "no")
+        with start("--no-browser", "--kubeconfig", worlds.kubeconfig_of(api, tmp_path), *words) as process:
+            output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (2, "")
+    assert errors.count("with rights in one namespace: nadmit ui -n NAMESPACE\n") == count
 
 
 def test_an_api_server_that_does_not_answer(tmp_path: Path) -> None:
