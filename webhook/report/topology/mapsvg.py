@@ -45,11 +45,15 @@ class _Edge(NamedTuple):
 
 
 class _Drawing:
-    """Boxes by key, and edges between keys. `next`: the row of the next workload."""
+    """Boxes by key, and edges between keys. `next`: the row of the next workload.
+
+    `asking`: workloads of which no pod is attached to the networks that were drawn so far.
+    """
 
     def __init__(self) -> None:
         self.boxes: dict[str, _Box] = {}
         self.edges: list[_Edge] = []
+        self.asking: set[str] = set()
         self.next = 0.0
 
     def take_row(self) -> float:
@@ -76,7 +80,12 @@ class _Drawing:
                 _, _, name = user.workload.partition("/")
                 more = f"{user.namespace} · {user.words}"
                 self.boxes[key] = _Box("workload", name, more, self.take_row())
+                if not user.pods:
+                    self.asking.add(key)
                 rows.append(self.boxes[key].y)
+            elif user.pods and key in self.asking:
+                self.asking.remove(key)
+                self.boxes[key] = self.boxes[key]._replace(more=f"{user.namespace} · {user.words}")
             self.edges.append(_Edge(f"n {reference}", key, is_asked=not user.pods))
         y = (rows[0] + rows[-1]) / 2 if rows else self.take_row()
         namespace, slash, name = reference.partition("/")

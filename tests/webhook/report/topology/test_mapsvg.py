@@ -44,12 +44,23 @@ def test_a_long_name_is_cut_and_its_title_is_whole() -> None:
     assert shown == [f"{'n' * 26}…", "a"]
 
 
+def test_a_workload_that_asks_for_a_second_network_has_its_pods_in_its_box() -> None:
+    users = [User("blue", "deployment/web", pods, pods) for pods in (0, 2, 3)]
+    networks = [
+        NetworkOutline(f"blue/{name}", (), (), is_defined=True, users=(user,))
+        for name, user in zip("abc", users, strict=True)
+    ]
+    picture = drawn((SegmentOutline(Segment(BRIDGE, "br0"), tuple(networks)),))
+    assert "web, blue · 2 pods" in titles(picture)
+    assert len([path for path in picture.iter(f"{SVG}path") if path.get("class") == "asked"]) == 1
+
+
 def test_a_picture_of_nothing() -> None:
     assert drawn(()).attrib["height"] == "102"
 
 
 _TEXT = st.text(max_size=30)
-_USERS = st.lists(st.builds(User, _TEXT, _TEXT, st.integers(1, 9), st.integers(0, 9)), max_size=4, unique=True)
+_USERS = st.lists(st.builds(User, _TEXT, _TEXT, st.integers(0, 9), st.integers(0, 9)), max_size=4, unique=True)
 _NETWORKS = st.lists(
     st.builds(NetworkOutline, _TEXT, st.just(()), st.just(()), st.booleans(), _USERS.map(tuple)),
     min_size=1,
