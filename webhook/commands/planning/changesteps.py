@@ -7,7 +7,7 @@ with `kubectl apply`. An object that would be refused stays as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,27 +16,29 @@ from webhook.admission.model.requests import Decision
 from webhook.commands.judging import Webhook, is_judged
 from webhook.configuration import sections
 from webhook.report.changeplan import applying
-from webhook.report.changeplan.planned import ObjectChange
+from webhook.report.changeplan.planned import ObjectChange, counted_of, who_of
 from webhook.report.changeplan.workloadpods import WorkloadPods, controller_of
 from webhook.serving.http import RequestError
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError
 
-from .livestate import CONFIG_KEY
+from .livestate import CONFIG_KEY, user_of
 from .plannedstate import Judging, Key, Settings, State, key_of, settings_of
 
 _RULES = frozenset({NAMESPACE, *POLICIES})
 _SETTINGS = GroupKind(sections.API_VERSION.partition("/")[0], sections.KIND)
 _DECIDING = frozenset({NETWORK, *_RULES, *DEVICE_KINDS})
-"""The kinds of objects that decisions about others read."""
+"""The kinds of objects that decisions about others read; pods as well, if they use networks."""
 _NEEDS: Mapping[GroupKind, frozenset[GroupKind]] = {
-    NETWORK: _RULES | {_SETTINGS},
+    NETWORK: _RULES | {_SETTINGS, POD},
     NAMESPACE: frozenset({*POLICIES, _SETTINGS}),
     **dict.fromkeys(POLICIES, frozenset({_SETTINGS})),
 }
 """The kinds whose changes a decision about a kind must know. NB: a snapshot of a large cluster takes a second, so it is
 not made anew for each of a thousand definitions. A decision about any other kind must know all changes."""
 
+
+_UNNAMED = "kubectl apply needs metadata.name; the object counts as if kubectl create made it"
 
 _Said = tuple[tuple[str, ...], tuple[str, ...]]
 """Why the webhook would refuse, and its warnings."""
@@ -54,12 +56,16 @@ def settings_text(document: Document, config_map: tuple[str, str]) -> bytes | No
     """Return the text of a NadmitConfiguration, which is the document itself or in this ConfigMap; else None."""
     if GroupKind(document.group, document.kind) == _SETTINGS:
         return json.dumps(document.object).encode()
-    is_map = (document.group, document.kind) == ("", "ConfigMap")
-    if not is_map or (document.namespace, document.name) != config_map:
+    if not _is_settings_map(document, config_map):
         return None
     data = document.object.get("data")
     text = data.get(CONFIG_KEY) if isinstance(data, dict) else None
     return text.encode() if isinstance(text, str) else None
+
+
+def _is_settings_map(document: Document, config_map: tuple[str, str]) -> bool:
+    key = (document.group, document.kind, document.namespace, document.name)
+    return key == ("", "ConfigMap", *config_map)
 
 
 class Change:
@@ -76,6 +82,8 @@ class Change:
         self._first: Webhook | None = None
         self._webhook: Webhook | None = None
         self._stale: set[GroupKind] = set()
+        self._are_settings_applied = False
+        self._gone_namespaces: set[str] = set()
 
     def apply(self, documents: Iterable[Document]) -> None:
         """Apply objects, one after the other. Pods of controllers, which a copy may have, are applied by nobody."""
@@ -83,9 +91,11 @@ class Change:
             if (document.group, document.kind) == POD and controller_of(document.object) is not None:
                 continue
             text = settings_text(document, self._source.config_map)
-            if text is not None:
-                self._apply_settings(document, text)
+            if text is not None or _is_settings_map(document, self._source.config_map):
+                self._apply_settings(document, self._settings_text(document))
             elif isinstance(document.object.get("metadata"), dict) and self._is_concerned(document):
+                if not document.name:
+                    self.notes.append(f"{document.place}: {_UNNAMED}")
                 self._apply_object(document)
 
     def _is_concerned(self, document: Document) -> bool:
@@ -95,7 +105,11 @@ class Change:
         """Delete objects, one after the other. Those of a deleted namespace go with it."""
         for key in keys:
             document = self.state.objects.get(key)
-            if key[:2] == POD and document is None:
+            if self._names_settings(key):
+                self._delete_settings(key)
+            elif key[2] in self._gone_namespaces:
+                continue
+            elif key[:2] == POD and document is None:
                 self._forget(key)
             elif document is None:
                 name = f"{key[2]}/{key[3]}" if key[2] else key[3]
@@ -131,6 +145,8 @@ class Change:
             if what != applying.SAME:
                 self._stale |= {kind} & _DECIDING
                 self._make_pods(made, key)
+                if kind == POD:
+                    self._use_networks(key, user_of(made))
 
     def _ask(self, made: Document, old: Mapping[str, Any] | None) -> _Said:
         """Return why the webhook would refuse an object, and its warnings."""
@@ -151,13 +167,19 @@ class Change:
                 refusals, warnings = _answer_of(self._webhook_for(NETWORK).judge_deletion(document).decision)
             except RequestError as error:
                 refusals = (error.text,)
+        if kind == NAMESPACE:
+            warnings = (*warnings, *self._inside(key[3]))
         self._add(ObjectChange(applying.DELETED, document.kind, key[2], key[3], "", (), refusals, warnings))
         if refusals:
             return
         self._stale |= {kind} & _DECIDING
         del self.state.objects[key]
         self._forget(key)
+        self._forget_dependents(key)
+        if kind == POD:
+            self._use_networks(key, None)
         if kind == NAMESPACE:
+            self._gone_namespaces.add(key[3])
             for other in [one for one in self.state.objects if one[2] == key[3]]:
                 del self.state.objects[other]
             self._stale.add(NETWORK)
@@ -173,32 +195,80 @@ class Change:
         else:
             pods.add_workload(made.object, key[2])
         found = pods.finish()
-        if found:
+        if found or GroupKind(*key[:2]) not in _DECIDING:
             self._forget(key)
         for maker, one in found.items():
-            running = known[maker].running if maker in known else 0
-            self.state.made[maker] = one._replace(running=running)
+            before = known.get(maker)
+            if before is not None:
+                one = one._replace(running=before.running).running_as(before.runs_as)  # noqa: PLW2901
+            self.state.made[maker] = one
 
     def _forget(self, key: Key) -> None:
         """Leave out the pods that an object makes."""
         self.state.made = {maker: one for maker, one in self.state.made.items() if maker[:4] != key}
+
+    def _forget_dependents(self, key: Key) -> None:
+        """Leave out what belongs to a deleted object, such as older ReplicaSets of a Deployment: it goes with it."""
+        gone = {key}
+        while more := {maker[:4] for maker, one in self.state.made.items() if one.owner[:4] in gone} - gone:
+            gone |= more
+        self.state.made = {maker: one for maker, one in self.state.made.items() if maker[:4] not in gone}
+
+    def _use_networks(self, key: Key, user: Document | None) -> None:
+        """Put the networks that a pod uses in the place of those of before. `user`: None if it uses none."""
+        if user is not None:
+            self.state.users[key[2:]] = user
+        elif self.state.users.pop(key[2:], None) is None:
+            return
+        self._stale.add(POD)
+
+    def _inside(self, namespace: str) -> Iterator[str]:
+        """Yield what goes with a namespace, if there is anything."""
+        makers = [one for maker, one in self.state.made.items() if maker.namespace == namespace]
+        networks = sum(key[:2] == NETWORK and key[2] == namespace for key in self.state.objects)
+        if makers or networks:
+            who = who_of(len(makers), sum(one.running for one in makers))
+            yield f"with it go {who} and {counted_of(networks, 'network')}"
 
     def _add(self, change: ObjectChange) -> None:
         self.changes.append(change)
 
     # The NadmitConfiguration
 
-    def _apply_settings(self, document: Document, text: bytes) -> None:
+    def _settings_text(self, document: Document) -> bytes | None:
+        """Return the text that is in force after `kubectl apply` of a document; None for the defaults."""
+        old = self.state.objects.get(key_of(document))
+        if old is None or document.kind != "ConfigMap":
+            return settings_text(document, self._source.config_map)
+        made = replace(document, object=applying.apply(old.object, document.object))
+        return settings_text(made, self._source.config_map)
+
+    def _names_settings(self, key: Key) -> bool:
+        return key[:2] == _SETTINGS or key == ("", "ConfigMap", *self._source.config_map)
+
+    def _delete_settings(self, key: Key) -> None:
+        """Put the defaults in force. NB: the change may have the settings in another object."""
+        if self._are_settings_applied:
+            return
+        before, after = self.settings.written, settings_of(None, "", **self._source.options)
+        fields = applying.differences(_plain(before), _plain(after.written))
+        namespace = key[2] if key[1] == "ConfigMap" else ""
+        self._add(ObjectChange(applying.DELETED, sections.KIND, namespace, key[3], "", fields))
+        self.settings = after
+        self._stale.add(_SETTINGS)
+
+    def _apply_settings(self, document: Document, text: bytes | None) -> None:
         kind, name = sections.KIND, document.name
         namespace = document.namespace if document.kind == "ConfigMap" else ""
-        before = self.settings.written.model_dump(mode="json", by_alias=True)
+        self._are_settings_applied = True
+        before = _plain(self.settings.written)
         try:
             settings = settings_of(text, document.place, **self._source.options)
         except ManifestError as error:
             refusals = tuple(str(problem) for problem in error.problems)
             self._add(ObjectChange(applying.CHANGED, kind, namespace, name, document.place, (), refusals))
             return
-        fields = applying.differences(before, settings.written.model_dump(mode="json", by_alias=True))
+        fields = applying.differences(before, _plain(settings.written))
         what = applying.CHANGED if fields else applying.SAME
         self._add(ObjectChange(what, kind, namespace, name, document.place, fields))
         self.settings = settings
@@ -212,6 +282,10 @@ class Change:
             self._webhook = self._judging.webhook(self.state, self.settings)
             self._stale.clear()
         return self._webhook
+
+
+def _plain(settings: sections.NadmitConfiguration) -> dict[str, Any]:
+    return settings.model_dump(mode="json", by_alias=True)
 
 
 def _is_namespace(document: Document) -> bool:

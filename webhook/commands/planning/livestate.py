@@ -20,7 +20,7 @@ from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.singleobjects import CONFIG_MAP_TIMEOUT_S, KubeConfigMap, get_object
 from webhook.registration.configurations import DEFAULT_NAME, OBSERVE, registered_stage, webhooks_of
-from webhook.report.changeplan.workloadpods import WorkloadPods
+from webhook.report.changeplan.workloadpods import WorkloadPods, name_of
 from webhook.report.diagnosis.objectset import part
 from webhook.snapshot.source import CONFIGS, NAMESPACES, NETWORKS, POLICIES
 from webhook.trees.documents import Document
@@ -85,9 +85,16 @@ class Base:
         if is_kept:
             self.state.objects[key_of(document)] = document
         self._pods.add_pod(one, namespace, is_single=is_kept)
-        annotations = part(one, "metadata", "annotations")
-        if any(texts_of({key: text for key, text in annotations.items() if isinstance(text, str)})):
-            self.state.users[namespace, document.name] = _slim(document)
+        user = user_of(document)
+        if user is not None:
+            self.state.users[namespace, name_of(one)] = user
+
+
+def user_of(pod: Document) -> Document | None:
+    """Return what tells that a pod uses networks; None if it uses none."""
+    annotations = part(pod.object, "metadata", "annotations")
+    uses = any(texts_of({key: text for key, text in annotations.items() if isinstance(text, str)}))
+    return _slim(pod) if uses else None
 
 
 def _slim(document: Document) -> Document:

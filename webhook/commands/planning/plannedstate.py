@@ -17,7 +17,7 @@ from webhook.commands.options import rules_in_force
 from webhook.configuration import parsing, sections
 from webhook.configuration.sections import NadmitConfiguration
 from webhook.report.changeplan.podoutcome import REFUSED, Answer, Outcome, Reason, outcome_of
-from webhook.report.changeplan.workloadpods import MadePod, Maker
+from webhook.report.changeplan.workloadpods import MadePod, Maker, name_of
 from webhook.serving.http import RequestError
 from webhook.trees import builder
 from webhook.trees.documents import Document
@@ -31,7 +31,7 @@ def key_of(document: Document) -> Key:
     """Return what no two objects of a cluster share."""
     kind = GroupKind(document.group, document.kind)
     is_global = kind in CLUSTER_SCOPED or kind in CLUSTER_KINDS
-    return document.group, document.kind, "" if is_global else document.namespace, document.name
+    return document.group, document.kind, "" if is_global else document.namespace, name_of(document.object)
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class PodJudge:
     def __call__(self, one: MadePod) -> Outcome:
         """Return the outcome of one pod."""
         self.asked += 1
-        document = Document(_NO_FILE, one.pod, 0, 0)
+        document = Document(_NO_FILE, one.created, 0, 0)
         try:
             judged = self._webhook.judge(document)
         except RequestError as error:

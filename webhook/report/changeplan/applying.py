@@ -159,8 +159,19 @@ def _unambiguous(pairs: list[tuple[str, object]]) -> Json:
 def differences(before: object, after: object) -> tuple[FieldChange, ...]:
     """Return the leaves that differ between two values of JSON, in the order of their paths."""
     old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
-    found = (FieldChange(path, old.get(path, ""), new.get(path, "")) for path in dict.fromkeys((*old, *new)))
+    paths = (path for path in dict.fromkeys((*old, *new)) if not _is_filled(path, old, new))
+    found = (FieldChange(path, old.get(path, ""), new.get(path, "")) for path in paths)
     return tuple(one for _, one in zip(range(FIELDS_MAX), _changed(found), strict=False))
+
+
+def _is_filled(path: str, old: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    """Say whether a map or list is empty on one side only: then the leaves of the other side say it all."""
+    if {old.get(path), new.get(path)} not in _EMPTY_ON_ONE_SIDE:
+        return False
+    return any(one.startswith((f"{path}.", f"{path}[")) for one in (old if path in new else new))
+
+
+_EMPTY_ON_ONE_SIDE = ({"{}", None}, {"[]", None})
 
 
 def _changed(fields: Iterable[FieldChange]) -> Iterator[FieldChange]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .applying import SAME
 from .planned import ChangePlan, ObjectChange, Row, counted_of, rows_of, summary_of
 from .planwords import SECTIONS, WHAT, field_line, lines_of, names_of, printable, shown_first
-from .podeffects import BLOCKED, FREED, LOST, NEW_REFUSED, OTHER, STILL, WARNED
+from .podeffects import BLOCKED, FREED, LOST, NEW, NEW_REFUSED, OTHER, STILL, WARNED
 
 COMMENT_MAX = 65_536
 """Characters of a comment on GitHub. NB: it is also kept in bytes, which are more."""
@@ -18,8 +18,11 @@ LINE_MAX = 600
 """Characters of one line of the details."""
 NOTES_MAX = 20
 
-_SIGNS = {LOST: "❌", BLOCKED: "❌", NEW_REFUSED: "❌", OTHER: "⚠️", FREED: "✅", WARNED: "⚠️", STILL: "💤"}
-_SPECIAL = re.compile(r"[\\`*_\[\]<>|@&#~!]")
+_SIGNS = {LOST: "❌", BLOCKED: "❌", NEW_REFUSED: "❌", OTHER: "⚠️", FREED: "✅", WARNED: "⚠️", NEW: "⚠️", STILL: "💤"}
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|@&#~!]|://|www\.", re.IGNORECASE)
+_BREAK = "&#8203;"
+"""A space of no width. NB: GitHub looks for mentions in what Markdown has become, so an entity is not enough. It also
+makes links of addresses that have no marks."""
 
 
 def render_markdown(plan: ChangePlan) -> str:
@@ -45,8 +48,8 @@ def _head(plan: ChangePlan) -> Iterator[str]:
             rows.append((_SIGNS[kind], heading, f"{makers:,}", f"{pods:,}"))
     if plan.kept:
         rows.append(("✅", "As before", f"{plan.kept:,}", f"{plan.kept_pods:,}"))
-    if plan.new:
-        rows.append(("✅", "New, and admitted", f"{plan.new:,}", ""))
+    if new := plan.new - plan.number_of(NEW)[0]:
+        rows.append(("✅", "New, and admitted", f"{new:,}", ""))
     if rows:
         yield from ("", "| | | workloads | pods |", "| --- | --- | ---: | ---: |")
         yield from (f"| {' | '.join(row)} |" for row in rows)
@@ -96,4 +99,11 @@ def _changed(one: ObjectChange) -> str:
 def _safe(text: str) -> str:
     """Return a text without marks of Markdown and HTML. NB: a name after @ would be told of the comment."""
     short = text if len(text) <= LINE_MAX else f"{text[: LINE_MAX - 3]}..."
-    return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", printable(short))
+    return _SPECIAL.sub(_escaped, printable(short))
+
+
+def _escaped(mark: re.Match[str]) -> str:
+    text = mark[0]
+    if len(text) > 1:  # of an address
+        return f":{_BREAK}//" if text == "://" else f"{text[:-1]}{_BREAK}."
+    return f"&#{ord(text)};{_BREAK if text in '@#' else ''}"

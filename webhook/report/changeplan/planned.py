@@ -35,7 +35,7 @@ class ObjectChange(NamedTuple):
     def title(self) -> str:
         """The object as messages name it: `networkattachmentdefinition blue/lan`."""
         name = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        return f"{self.kind.lower()} {name}"
+        return f"{self.kind.lower()} {name}".rstrip()
 
 
 class PodEffect(NamedTuple):
@@ -49,7 +49,8 @@ class PodEffect(NamedTuple):
 class ChangePlan(NamedTuple):
     """Everything that a change would do.
 
-    `effects`: all but KEPT and NEW ones, which `kept` and `new` count; `kept_pods`: their running pods. `judged`: how
+    `effects`: all but KEPT ones, which `kept` counts, and NEW ones without a warning; `new` counts all NEW ones;
+    `kept_pods`: the running pods of KEPT ones. `judged`: how
     many distinct pods were judged. `notes`: what is uncertain; `unread`: the rights that are missing, a line each.
     """
 
@@ -152,10 +153,10 @@ def _gathered(found: Iterable[PodEffect], judged: int) -> Effects:
     effects: list[PodEffect] = []
     counts: Counter[str] = Counter()
     for one in found:
-        if one.effect.kind == KEPT or (one.effect.kind == NEW and not one.effect.warnings):
+        if one.effect.kind in {KEPT, NEW}:
             counts[one.effect.kind] += 1
             counts[f"pods {one.effect.kind}"] += one.running
-        else:
+        if one.effect.kind not in {KEPT, NEW} or one.effect.warnings:
             effects.append(one)
     return Effects(tuple(effects), counts[KEPT], counts[f"pods {KEPT}"], counts[NEW], judged)
 

@@ -14,6 +14,7 @@ from .podeffects import (
     INTERFACE,
     LOST,
     NETWORK,
+    NEW,
     NEW_REFUSED,
     ORDER,
     OTHER,
@@ -30,6 +31,7 @@ SECTIONS = {
     OTHER: "Something else than before",
     FREED: "Refused before, and admitted now",
     WARNED: "As before, with a new warning",
+    NEW: "New, with a warning",
     STILL: "Refused before and after",
 }
 """The effects that are shown, the worst first, with their headings."""
@@ -67,7 +69,9 @@ def lines_of(effect: Effect) -> list[str]:
     reasons = (
         f"{before}{node}{one.field}: {one.text}" if one.field else f"{before}{node}{one.text}" for one in effect.reasons
     )
-    return [*reasons, *map(_difference, effect.differences), *(f"new warning: {one}" for one in effect.warnings)]
+    warning = "warning" if effect.kind in {NEW, NEW_REFUSED} else "new warning"
+    warnings = (f"{warning}: {one}" for one in effect.warnings)
+    return list(dict.fromkeys((*reasons, *map(_difference, effect.differences), *warnings)))
 
 
 def _difference(one: Difference) -> str:
@@ -102,8 +106,8 @@ def unchanged_of(plan: ChangePlan) -> list[str]:
     lines = []
     if plan.kept:
         lines.append(f"as before: {counted_of(plan.kept, 'workload')} ({counted_of(plan.kept_pods, 'pod')})")
-    if plan.new:
-        lines.append(f"new and admitted: {counted_of(plan.new, 'workload')}")
+    if new := plan.new - plan.number_of(NEW)[0]:
+        lines.append(f"new and admitted: {counted_of(new, 'workload')}")
     same = sum(one.what == SAME and not one.refusals for one in plan.changes)
     if same:
         lines.append(f"the same, or in another form only: {counted_of(same, 'object')} of the change")

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from cniplugin.netspec.selection import NETWORK_STATUS_KEYS
+from cniplugin.netspec.selection import NETWORK_STATUS_KEYS, NETWORKS
 from webhook.admission.model.injection import MIRROR
 from webhook.admission.model.kinds import POD, WORKLOADS, GroupKind, template_steps
 from webhook.admission.templates.podtemplates import FoundPod, TemplatePlace, find_by_shape
@@ -62,10 +62,17 @@ class Maker(NamedTuple):
         return f"{self.kind.lower()} {self.namespace}/{self.name}{where}"
 
 
+_CLAIMS = ("ips", "mac", "guid")
+"""Parts of the keys of an element with which a pod claims an address."""
+NO_OWNER = Maker("", "", "", "")
+"""The owner of what nothing made."""
+
+
 class MadePod(NamedTuple):
     """A pod that a maker makes, as an API server would get it. `key`: pods of the same key are judged alike.
 
-    `running`: how many run. `is_as_it_runs`: nothing is known but the pod itself.
+    `running`: how many run. `is_as_it_runs`: nothing is known but the pod itself. `owner`: what made the maker itself.
+    `runs_as`: the name of a pod that runs, if the pods claim addresses.
     """
 
     maker: Maker
@@ -73,6 +80,22 @@ class MadePod(NamedTuple):
     key: str
     running: int = 0
     is_as_it_runs: bool = False
+    owner: Maker = NO_OWNER
+    runs_as: str = ""
+
+    @property
+    def created(self) -> Json:
+        """The pod as it is created again, under the name of the one that runs: nobody else has its addresses then."""
+        if not self.runs_as:
+            return self.pod
+        return {**self.pod, "metadata": {**self.pod["metadata"], "name": self.runs_as}}
+
+    def running_as(self, name: str) -> MadePod:
+        """Return it with the name of a pod that runs, if that makes a difference."""
+        asked = text(self.pod, "metadata", "annotations", NETWORKS)
+        if not name or not any(word in asked for word in _CLAIMS):
+            return self
+        return self._replace(runs_as=name, key=f"{key_of(self.pod)} {name}")
 
 
 class WorkloadPods:
@@ -83,13 +106,14 @@ class WorkloadPods:
         self._made: dict[Maker, MadePod] = {}
         self._revisions: dict[Maker, tuple[Maker, Json]] = {}
         self._running: dict[Maker, int] = {}
+        self._names: dict[Maker, str] = {}
         self._alone: dict[tuple[str, str, str], MadePod] = {}
         self._labels: dict[Maker, list[tuple[Maker, Mapping[str, str]]]] = {}
 
     def add_workload(self, one: Json, namespace: str) -> None:
         """Take an object of any kind but Pod; one without a pod template is ignored."""
         kind = GroupKind(*_group_kind(one))
-        maker = Maker(*kind, namespace, text(one, "metadata", "name"))
+        maker = Maker(*kind, namespace, name_of(one))
         owner = controller_of(one)
         found = list(self._templates(kind, one))
         for found_pod in found:
@@ -121,22 +145,25 @@ class WorkloadPods:
         maker = None if is_single else self._maker_of(one, namespace)
         if maker is not None:
             self._running[maker] = self._running.get(maker, 0) + 1
+            self._names.setdefault(maker, text(one, "metadata", "name"))
             return
         pod = _as_created(one, namespace)
         key = key_of(pod)
         owner = controller_of(one)
-        name = text(one, "metadata", "name")
+        name = name_of(one)
         place = (key, name if is_single else "", text(owner, "uid") if owner is not None else "")
         known = self._alone.get(place)
         runs = int(bool(text(one, "metadata", "uid") or text(one, "status", "phase")))
         if known is None:
-            self._alone[place] = MadePod(Maker(*POD, namespace, name), pod, key, runs, owner is not None)
+            of = NO_OWNER if owner is None else _named(owner, namespace)
+            self._alone[place] = MadePod(Maker(*POD, namespace, name), pod, key, runs, owner is not None, of)
         else:
             self._alone[place] = known._replace(running=known.running + runs)
 
     def forget_pods(self) -> None:
         """Forget all pods, because their list begins anew."""
         self._running.clear()
+        self._names.clear()
         self._alone.clear()
 
     def _maker_of(self, one: Json, namespace: str) -> Maker | None:
@@ -157,19 +184,29 @@ class WorkloadPods:
     def finish(self) -> dict[Maker, MadePod]:
         """Return what makes pods, each with the number of those that run."""
         made = {maker: one._replace(running=self._running.get(maker, 0)) for maker, one in self._made.items()}
+        names = dict(self._names)
         for maker, (owner, pod) in self._revisions.items():
+            made[maker] = made[maker]._replace(owner=owner)
             top = made.get(owner)
             if top is None:
                 continue  # its owner is of another kind, or not known
             if top.key == key_of(pod):
                 made[owner] = top._replace(running=top.running + made[maker].running)
+                names.setdefault(owner, names.get(maker, ""))
             if top.key == key_of(pod) or not made[maker].running:
                 del made[maker]
-        return {**made, **{one.maker: one for one in self._alone.values()}}
+        named = {maker: one.running_as(names.get(maker, "")) for maker, one in made.items()}
+        return {**named, **{one.maker: one for one in self._alone.values()}}
 
 
 def _group_kind(one: Mapping[str, Any]) -> tuple[str, str]:
     return text(one, "apiVersion").rpartition("/")[0], text(one, "kind")
+
+
+def name_of(one: Json) -> str:
+    """Return the name of an object; one that the API server will name has what the name begins with, and a star."""
+    generated = text(one, "metadata", "generateName")
+    return text(one, "metadata", "name") or (f"{generated}*" if generated else "")
 
 
 def controller_of(one: Json) -> Mapping[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from .objects import (
     DEFAULTS,
     SETTINGS,
     bare,
+    capable,
     changed,
     macvlan,
     nad,
@@ -32,6 +34,7 @@ from .objects import (
     settings,
     space,
     template,
+    with_resource,
     workload,
 )
 from .world import PATHS, Json, World, config_map
@@ -137,6 +140,97 @@ def test_a_namespace_takes_its_objects_with_it(files: Files) -> None:
     plan = json.loads(run("-f", now, "--delete", "namespace/blue", "-o", "json").stdout)
     assert [(one["effect"], one["name"]) for one in plan["effects"]] == [("stillRefused", "x")]
     assert plan["counts"]["kept"]["workloads"] == 0
+
+
+def test_what_goes_with_a_namespace_is_counted_and_not_missed(files: Files) -> None:
+    pod = {**bare("blue/alone", "lan"), "status": {"phase": "Running"}}
+    base = files.write("base/all.yaml", *SMALL, pod, space("red"))
+    head = files.write("head/all.yaml", space("red"))
+    plan = json.loads(run("--manifests", str(Path(base).parent), "--prune", head, "-o", "json").stdout)
+    (gone,) = (one for one in plan["objects"] if one["change"] == "deleted")
+    assert gone["warnings"] == ["with it go 2 workloads (1 pod) and 1 network"]
+    assert plan["notes"] == []
+
+
+def test_older_replicasets_go_with_their_deployment(files: Files) -> None:
+    older = workload("ReplicaSet", "blue/web-1", template("old", {"pod-template-hash": "1"}))
+    older["metadata"]["ownerReferences"] = [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "w", "controller": True}
+    ]
+    pod = bare("blue/web-1-a", "old")
+    pod["metadata"]["labels"] = dict(older["spec"]["template"]["metadata"]["labels"])
+    pod["metadata"]["ownerReferences"] = [
+        {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "r", "controller": True}
+    ]
+    other = copy.deepcopy(pod)
+    other["metadata"] |= {"name": "web-1-b", "labels": {"app": "changed"}}
+    now = files.write("now.yaml", *SMALL, nad("blue/old", macvlan("eth8")), older, pod, other)
+    words = ["-f", now, "-o", "json", "--delete", "net-attach-def/blue/old"]
+    plan = json.loads(run(*words).stdout)
+    assert {(one["effect"], one["name"]) for one in plan["effects"]} == {("lost", "web-1"), ("lost", "web-1-b")}
+    plan = json.loads(run(*words, "--delete", files.write("gone.yaml", WEB)).stdout)
+    assert plan["effects"] == []
+
+
+def test_a_pod_that_goes_away_does_not_use_its_networks_any_more(files: Files) -> None:
+    pod = {**bare("blue/alone", "lan"), "status": {"phase": "Running"}}
+    now, gone = files.write("now.yaml", space("blue"), LAN, pod), files.write("gone.yaml", pod)
+    words = ["-f", now, "--network-in-use", "Deny", "-o", "json", "--delete", "net-attach-def/blue/lan"]
+    assert json.loads(run(*words).stdout)["breaks"] is True
+    plan = json.loads(run("--delete", gone, *words).stdout)
+    assert [one["refused"] for one in plan["objects"]] == [False, False]
+    assert json.loads(run(*words, files.write("new.yaml", bare("blue/alone", None))).stdout)["breaks"] is False
+
+
+def test_settings_that_go_away_leave_the_defaults(files: Files) -> None:
+    off = config_map(json.dumps(settings(injection={"enabled": False})))
+    device = with_resource(LAN, "example.com/vf")
+    now = files.write("now.yaml", space("blue"), device, WEB, off)
+    gone = json.loads(run("-f", now, "-o", "json", "--delete", files.write("gone.yaml", off)).stdout)
+    empty = json.loads(run("-f", now, "-o", "json", files.write("new.yaml", {**off, "data": {}})).stdout)
+    assert (gone["objects"][0]["change"], empty["objects"][0]["change"]) == ("deleted", "changed")
+    for plan in (gone, empty):
+        assert {"path": "injection.enabled", "before": "false", "after": "true"} in plan["objects"][0]["fields"]
+        assert [(one["effect"], one["name"]) for one in plan["effects"]] == [("other", "web")]
+    base = str(Path(files.write("base/now.yaml", space("blue"), device, WEB, off)).parent)
+    head = str(Path(files.write("head/now.yaml", space("blue"), device, WEB)).parent)
+    assert json.loads(run("--manifests", base, "--prune", head, "-o", "json").stdout)["effects"] == gone["effects"]
+    files.write("head/settings.yaml", settings(attachedBy="multus", injection={"enabled": False}))
+    plan = json.loads(run("--manifests", base, "--prune", head, "-o", "json").stdout)
+    assert plan["effects"] == []
+
+
+def test_objects_whose_names_are_generated_are_told_apart(files: Files) -> None:
+    pods = [bare("blue/x", networks) for networks in ("lan", "typo")]
+    for name, pod in zip("ab", pods, strict=True):
+        del pod["metadata"]["name"]
+        pod["metadata"]["generateName"] = f"{name}-"
+    plan = json.loads(run("-f", files.write("now.yaml", *SMALL), files.write("new.yaml", *pods), "-o", "json").stdout)
+    assert [(one["name"], one["change"], one["refused"]) for one in plan["objects"]] == [
+        ("a-*", "created", False),
+        ("b-*", "created", True),
+    ]
+    assert len([one for one in plan["notes"] if "kubectl apply needs metadata.name" in one]) == 2
+
+
+def test_the_address_of_the_pod_itself_is_not_in_use(files: Files) -> None:
+    fixed = template([{"name": "lan", "ips": ["10.7.0.5/24"]}])
+    db = workload("StatefulSet", "blue/db", fixed, 1)
+    pod = {"apiVersion": "v1", "kind": "Pod", **copy.deepcopy(fixed), "status": {"phase": "Running"}}
+    pod["metadata"] |= {"namespace": "blue", "name": "db-0", "ownerReferences": [
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "d", "controller": True}
+    ]}  # fmt: skip
+    static = nad("blue/lan", capable({**macvlan(), "ipam": {"type": "static"}}, "ips"))
+    now = files.write("now.yaml", space("blue"), LAN, db, pod)
+    plan = json.loads(run("-f", now, files.write("new.yaml", static), "-o", "json").stdout)
+    assert [(one["effect"], one["newWarnings"]) for one in plan["effects"]] == [("admitted", [])]
+    other = files.write("other.yaml", static, workload("Deployment", "blue/web", fixed))
+    done = run("-f", now, other)
+    assert "New, with a warning: 1 workload (0 pods)" in done.stdout.splitlines()
+    assert "db-0 asks for this address of the network as well" in done.stdout
+    plan = json.loads(run("-f", now, other, "-o", "json").stdout)
+    assert plan["counts"]["new"] == {"workloads": 1, "pods": 0}
+    jsonschema.validate(plan, SCHEMA)
 
 
 def test_what_is_to_be_deleted_may_be_in_a_file_or_absent(files: Files) -> None:

@@ -84,7 +84,7 @@ def definition(config: object) -> Json:
         ('{"a": 1}', '{"a": 1.0}', ["spec.config.a"]),
         ('{"a": 1}', '{"a": true}', ["spec.config.a"]),
         ('{"a": 1}', '{"a": 1, "a": 1}', ["spec.config.a", "spec.config"]),
-        ('{"a": {}}', "{}", ["spec.config.a", "spec.config"]),
+        ('{"a": {}}', "{}", ["spec.config.a"]),
         ('{"a"', '{"a" ', ["spec.config"]),
         ("[" * 5000, "[", ["spec.config"]),
         (json.dumps([1]), "[" * 100 + "]" * 100, ["spec.config[0]", "spec.config"]),
@@ -99,6 +99,13 @@ def test_bookkeeping_is_no_change_and_labels_are() -> None:
     old = live({}, resourceVersion="1", labels={"a": "b"})
     new = live({}, {"x": 1}, resourceVersion="2", labels={"a": "c"})
     assert fields_changed(old, {**new, "status": {"x": 1}}) == (FieldChange("metadata.labels.a", '"b"', '"c"'),)
+
+
+def test_a_map_that_is_filled_is_said_once() -> None:
+    assert [one.path for one in differences({"a": {}, "b": []}, {"a": {"x": 1}, "b": [1]})] == ["a.x", "b[0]"]
+    assert [one.path for one in differences({"a": {"x": 1}}, {"a": {}})] == ["a.x"]
+    assert [one.path for one in differences({"a": {}}, {})] == ["a"]
+    assert [one.path for one in differences({"a": {}}, {"a": []})] == ["a"]
 
 
 def test_the_list_of_fields_is_bounded() -> None:

@@ -189,13 +189,44 @@ def test_markdown_fits_into_a_comment_and_has_no_marks_of_others() -> None:
     assert len(text.encode()) <= planmarkdown.COMMENT_MAX
     assert text.count("<details") == text.count("</details>")
     assert "of the details did not fit into a comment" in text
-    assert "&#64;all" in text
+    assert "&#64;&#8203;all" in text
     assert "@" not in text
     assert "no &#124; &#60;b&#62;" in text
     assert "\x1b" not in text
     head = text.partition("<details")[0]
     assert len(head) < 1_500
     assert "| ❌ | Refused when created again | 60 | 1,770 |" in head
+
+
+def test_markdown_neither_mentions_nor_links() -> None:
+    text = "@all a@b.example #1 https://example.com WWW.example.com"
+    made = planmarkdown.render_markdown(ChangePlan(notes=(text,)))
+    broken = "&#64;&#8203;all a&#64;&#8203;b.example &#35;&#8203;1 https:&#8203;//example.com WWW&#8203;.example.com"
+    assert broken in made
+
+
+def test_new_workloads_with_a_warning_are_shown_and_counted_once() -> None:
+    effects = (PodEffect(maker("a"), 0, Effect("new", warnings=("careful",))),)
+    plan = ChangePlan(effects=effects, new=3)
+    lines = plantext.render_text(plan, plain).splitlines()
+    assert lines[2:5] == [
+        "New, with a warning: 1 workload (0 pods)",
+        "  deployment blue/a (0 pods)",
+        "    warning: careful",
+    ]
+    assert "new and admitted: 2 workloads" in lines
+    assert json.loads(planjson.render_json(plan))["counts"]["new"] == {"workloads": 3, "pods": 0}
+    assert "| ✅ | New, and admitted | 2 |  |" in planmarkdown.render_markdown(plan)
+
+
+def test_what_is_said_twice_of_a_pod_is_shown_once() -> None:
+    effect = Effect("other", differences=(Difference("configuration", "blue/lan", "mtu", "1", "2"),) * 2)
+    lines = plantext.render_text(ChangePlan(effects=(PodEffect(maker("a"), 1, effect),)), plain).splitlines()
+    assert lines.count("    blue/lan: mtu: 1 -> 2") == 1
+
+
+def test_an_object_without_a_name_has_the_title_of_its_kind() -> None:
+    assert ObjectChange("changed", "NadmitConfiguration", "", "").title == "nadmitconfiguration"
 
 
 def test_markdown_of_a_small_plan_has_everything() -> None:
