@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from cniplugin.access.model.decision import NAME_LABEL
 from webhook.admission.model.kinds import DEVICE_KINDS, NAMESPACE, NETWORK, POD, POLICIES, GroupKind
 from webhook.admission.model.requests import Decision
 from webhook.commands.judging import Webhook, is_judged
@@ -133,11 +134,12 @@ class Change:
         key, kind = key_of(document), GroupKind(document.group, document.kind)
         old = self.state.objects.get(key)
         made = replace(document, object=_placed(applying.apply(old.object if old else None, document.object), key))
-        fields = () if old is None else applying.fields_changed(_placed(old.object, key), made.object)
+        before = None if old is None else _placed(old.object, key)
+        fields = () if before is None else applying.fields_changed(before, made.object)
         what = applying.CREATED if old is None else applying.CHANGED if fields else applying.SAME
         refusals, warnings = _NOTHING
-        if old is None or _text(old) != _text(made):
-            refusals, warnings = self._ask(made, None if old is None else old.object)
+        if before is None or _text(before) != _text(made.object):
+            refusals, warnings = self._ask(made, before)
         shown = warnings if what != applying.SAME else ()
         self._add(ObjectChange(what, document.kind, key[2], key[3], document.place, fields, refusals, shown))
         if not refusals:
@@ -302,15 +304,16 @@ def _answer_of(decision: Decision) -> _Said:
 
 
 def _placed(one: Mapping[str, Any], key: Key) -> dict[str, Any]:
-    """Return an object with its namespace, as kubectl would create it."""
-    if not key[2]:
-        return dict(one)
-    return {**one, "metadata": {**one["metadata"], "namespace": key[2]}}
+    """Return an object as the API server stores it: with its namespace, and a namespace with the label of its name."""
+    metadata = one["metadata"]
+    if key[:2] == NAMESPACE:
+        return {**one, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), NAME_LABEL: key[3]}}}
+    return {**one, "metadata": {**metadata, "namespace": key[2]}} if key[2] else dict(one)
 
 
-def _text(document: Document) -> str:
+def _text(one: Mapping[str, Any]) -> str:
     """Return what the API server would store, without its own bookkeeping."""
-    content = {key: value for key, value in document.object.items() if key != "status"}
+    content = {key: value for key, value in one.items() if key != "status"}
     metadata = content.get("metadata") or {}
     named = {key: value for key, value in metadata.items() if key in {"labels", "annotations"}}
     annotations = {key: text for key, text in (named.get("annotations") or {}).items() if key != applying.LAST_APPLIED}
