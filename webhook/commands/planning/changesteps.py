@@ -41,6 +41,9 @@ not made anew for each of a thousand definitions. A decision about any other kin
 
 _UNNAMED = "kubectl apply needs metadata.name; the object counts as if kubectl create made it"
 
+_TEMPLATE = "spec.template.metadata.annotations"
+_FIXED = "the API server refuses another template for a Job that exists; delete the Job first"
+
 _Said = tuple[tuple[str, ...], tuple[str, ...]]
 """Why the webhook would refuse, and its warnings."""
 _NOTHING: _Said = ((), ())
@@ -85,6 +88,8 @@ class Change:
         self._stale: set[GroupKind] = set()
         self._are_settings_applied = False
         self._gone_namespaces: set[str] = set()
+        spaces = (one for key, one in state.objects.items() if key[:2] == NAMESPACE)
+        self._are_namespaces_known = any(applying.is_stored(one.object) for one in spaces)
 
     def apply(self, documents: Iterable[Document]) -> None:
         """Apply objects, one after the other. Pods of controllers, which a copy may have, are applied by nobody."""
@@ -95,12 +100,18 @@ class Change:
             if text is not None or _is_settings_map(document, self._source.config_map):
                 self._apply_settings(document, self._settings_text(document))
             elif isinstance(document.object.get("metadata"), dict) and self._is_concerned(document):
-                if not document.name:
-                    self.notes.append(f"{document.place}: {_UNNAMED}")
+                self._note(document, key_of(document))
                 self._apply_object(document)
 
     def _is_concerned(self, document: Document) -> bool:
         return is_judged(document, self.settings.value.workloads) or _is_namespace(document)
+
+    def _note(self, document: Document, key: Key) -> None:
+        """Note why kubectl would not even ask about an object."""
+        if not document.name:
+            self.notes.append(f"{document.place}: {_UNNAMED}")
+        if key[2] and self._are_namespaces_known and (*NAMESPACE, "", key[2]) not in self.state.objects:
+            self.notes.append(f"{document.place}: at this point there is no namespace {key[2]}; create it first")
 
     def delete(self, keys: Iterable[Key]) -> None:
         """Delete objects, one after the other. Those of a deleted namespace go with it."""
@@ -110,8 +121,6 @@ class Change:
                 self._delete_settings(key)
             elif key[2] in self._gone_namespaces:
                 continue
-            elif key[:2] == POD and document is None:
-                self._forget(key)
             elif document is None:
                 name = f"{key[2]}/{key[3]}" if key[2] else key[3]
                 self.notes.append(f"{key[1].lower()} {name} is to be deleted, and the base does not have it")
@@ -140,6 +149,8 @@ class Change:
         refusals, warnings = _NOTHING
         if before is None or _text(before) != _text(made.object):
             refusals, warnings = self._ask(made, before)
+        if (kind.group, kind.kind) == ("batch", "Job") and any(one.path.startswith(_TEMPLATE) for one in fields):
+            warnings = (*warnings, _FIXED)
         shown = warnings if what != applying.SAME else ()
         self._add(ObjectChange(what, document.kind, key[2], key[3], document.place, fields, refusals, shown))
         if not refusals:

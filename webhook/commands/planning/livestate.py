@@ -52,7 +52,11 @@ class Base:
         self.notes: list[str] = []
         self.settings: bytes | None = None
         self._pods = WorkloadPods(workloads)
-        self._kept = kept
+        self._kept = set(kept)
+
+    def keep(self, names: Iterable[Name]) -> None:
+        """Keep these pods whole as well. NB: before they are added."""
+        self._kept.update(names)
 
     def add(self, document: Document) -> None:
         """Take an object; pods after everything else."""

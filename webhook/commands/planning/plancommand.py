@@ -256,15 +256,15 @@ def _read_copies(
     """Read the base from files; return what --prune takes away."""
     tree = objectfiles.read((), options["directory"]) if options["directory"] is not None else []
     base.notes += _environments(tree, "--manifests")
+    pruned = [key for key in map(key_of, tree) if key not in kept] if options["prune"] else []
+    base.keep(key[2:] for key in pruned if key[1] == "Pod")
     documents = [*tree, *(objectfiles.read(options["files"], None) if options["files"] else [])]
     base.add_all(documents)
     base.finish()
     base.settings = next((text for one in documents if (text := settings_text(one, config_map)) is not None), None)
     if not base.state.made:
         base.notes.append("the copies have neither pods nor workloads, so nothing is known of who uses the networks")
-    if not options["prune"]:
-        return []
-    return [key for key in map(key_of, tree) if key not in kept]
+    return pruned
 
 
 def _read_cluster(kubeconfig: Path | None, base: livestate.Base, config_map: tuple[str, str] | None) -> None:

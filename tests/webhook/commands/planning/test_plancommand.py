@@ -115,6 +115,7 @@ def test_two_trees_of_a_repository(files: Files) -> None:
     assert {(one["change"], one["name"]) for one in plan["objects"] if one["change"] != "same"} == {
         ("deleted", "old"),
         ("deleted", "gone"),
+        ("deleted", "also"),
     }
     assert plan["notes"] == []
     assert [(one["effect"], one["name"]) for one in plan["effects"]] == [("lost", "two")]
@@ -231,6 +232,32 @@ def test_the_address_of_the_pod_itself_is_not_in_use(files: Files) -> None:
     plan = json.loads(run("-f", now, other, "-o", "json").stdout)
     assert plan["counts"]["new"] == {"workloads": 1, "pods": 0}
     jsonschema.validate(plan, SCHEMA)
+
+
+def test_what_kubectl_would_refuse_is_said(files: Files) -> None:
+    spaces = [{**one, "metadata": {**one["metadata"], "uid": "u"}} for one in (space("blue"), space("red"))]
+    job = {**workload("CronJob", "blue/once", template("lan")), "kind": "Job"}
+    job["spec"] = {"template": template("lan")}
+    new = copy.deepcopy(job)
+    new["spec"]["template"] = template("blue/lan")
+    now = files.write("now.yaml", *spaces, LAN, job)
+    change = files.write("new.yaml", nad("pink/lan", macvlan()), space("pink"), nad("pink/two", macvlan()), new)
+    plan = json.loads(run("-f", now, change, "-o", "json").stdout)
+    assert plan["notes"] == [f"{change}:1: at this point there is no namespace pink; create it first"]
+    warned = {one["name"]: one["warnings"] for one in plan["objects"]}
+    assert "the API server refuses another template for a Job that exists; delete the Job first" in warned["once"]
+
+
+def test_a_pod_that_is_pruned_or_deleted_and_absent(files: Files) -> None:
+    pods = [bare(f"blue/{name}", "lan", restartPolicy="Never") for name in ("a", "b")]
+    for pod in pods:
+        pod["metadata"]["labels"] = {"app": "x"}
+    base = str(Path(files.write("base/all.yaml", space("blue"), LAN, *pods)).parent)
+    head = files.write("head/all.yaml", space("blue"), pods[0])
+    plan = json.loads(run("--manifests", base, "--prune", head, "-o", "json").stdout)
+    assert [(one["effect"], one["name"]) for one in plan["effects"]] == [("lost", "a")]
+    absent = run("-f", files.write("now.yaml", *SMALL), "--delete", files.write("gone.yaml", pods[0]))
+    assert "pod blue/a is to be deleted, and the base does not have it" in absent.stdout
 
 
 def test_what_is_to_be_deleted_may_be_in_a_file_or_absent(files: Files) -> None:
