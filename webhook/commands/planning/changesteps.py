@@ -115,7 +115,7 @@ class Change:
 
     def delete(self, keys: Iterable[Key]) -> None:
         """Delete objects, one after the other. Those of a deleted namespace go with it."""
-        for key in keys:
+        for key in dict.fromkeys(keys):
             document = self.state.objects.get(key)
             if self._names_settings(key):
                 self._delete_settings(key)

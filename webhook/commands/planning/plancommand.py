@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
+from webhook.admission.model.kinds import CLUSTER_SCOPED, NAMESPACE, NETWORK, POD, POLICY, POLICY_CONFIG, WORKLOADS
 from webhook.admission.model.requests import User
 from webhook.admission.view.decisioncontext import IN_USE_MODES, WARN
 from webhook.commands import objectfiles
@@ -42,13 +43,20 @@ from .plannedstate import Judging, Key, PodJudge, Settings, key_of, settings_of
 FORMS = ("text", "json", "markdown")
 BREAKS, CHANGES, NOTHING = FAIL_ON = ("breaks", "changes", "nothing")
 KINDS = {
-    "net-attach-def": ("k8s.cni.cncf.io", "NetworkAttachmentDefinition"),
-    "networkattachmentdefinition": ("k8s.cni.cncf.io", "NetworkAttachmentDefinition"),
-    "networkattachmentpolicy": ("access.nadmit.io", "NetworkAttachmentPolicy"),
-    "networkattachmentpolicyconfig": ("access.nadmit.io", "NetworkAttachmentPolicyConfig"),
-    "namespace": ("", "Namespace"),
+    **dict.fromkeys(("net-attach-def", "networkattachmentdefinition", "network-attachment-definition"), NETWORK),
+    **dict.fromkeys(("networkattachmentpolicy", "networkattachmentpolicies", "nap"), POLICY),
+    "networkattachmentpolicyconfig": POLICY_CONFIG,
+    **dict.fromkeys(("namespace", "ns"), NAMESPACE),
+    "pod": POD,
+    **{one.kind.lower(): one for one in sorted(WORKLOADS)},
 }
 """Kinds that --delete can name without a file."""
+SOMEBODY = "nadmit-plan"
+"""The author of whom only groups are known. NB: rules about labels of namespaces do not count for NOBODY."""
+ONE_AS_IT_RUNS = "1 pod is judged as it runs, because what makes it was not read: it keeps what was once put into it"
+MORE_AS_THEY_RUN = (
+    "{} are judged as they run, because what makes them was not read: they keep what was once put into them"
+)
 PROGRESS_MIN = 500
 """Distinct pods above which judging takes so long that a progress bar helps."""
 
@@ -59,7 +67,7 @@ _OPTIONS = (
         multiple=True,
         metavar="FILE|KIND/[NAMESPACE/]NAME",
         help="Objects that go away: those of a file or a tree, or one such as net-attach-def/blue/lan, "
-        "networkattachmentpolicy/guard or namespace/blue; may be repeated.",
+        "networkattachmentpolicy/guard, deployment/blue/web or namespace/blue; may be repeated.",
     ),
     click.option(
         "--prune",
@@ -187,11 +195,12 @@ def _carry_out(paths: Sequence[str], options: dict[str, Any]) -> tuple[Change, l
         _read_cluster(options["kubeconfig"], base, None if given is not None else (where, name))
     if given is None:
         settings = _settings_in_force(base, settings, own)
+    groups = (*options["groups"], *NOBODY.groups)
     judging = Judging(
         given=options,
         network_namespace=options["network_namespace"],
         network_in_use=options["network_in_use"],
-        user=User(options["user_name"] or NOBODY.name, (*options["groups"], *NOBODY.groups)),
+        user=User(options["user_name"] or (SOMEBODY if options["groups"] else NOBODY.name), groups),
         is_author_known=options["user_name"] is not None or bool(options["groups"]),
     )
     change = Change(base.state, settings, judging, ConfigSource(own, (where, name)))
@@ -223,6 +232,8 @@ def _gather(paths: Sequence[str], notes: list[str]) -> list[Document]:
     if problems:
         fail_unreadable(problems)
     if paths and not documents:
+        for note in notes:
+            click.echo(note, err=True)
         fail_unreadable([manifests.nothing_found(paths)])
     notes += _environments(documents, " ".join(paths))
     return documents
@@ -239,11 +250,11 @@ def _environments(documents: Sequence[Document], where: str) -> Iterator[str]:
 def _deleted(given: str, notes: list[str]) -> list[Key]:
     """Return the objects that an option --delete names."""
     kind, slash, rest = given.partition("/")
-    known = KINDS.get(kind.lower())
+    known = KINDS.get(kind.lower()) or KINDS.get(kind.lower().removesuffix("s"))
     if known is None or not slash or Path(given).exists():
         return [key_of(one) for one in _gather([given], notes)]
     namespace, _, name = rest.rpartition("/")
-    needs_namespace = known[1] == "NetworkAttachmentDefinition"
+    needs_namespace = known not in CLUSTER_SCOPED
     if not name or "/" in namespace or bool(namespace) is not needs_namespace:
         form = f"{kind}/NAMESPACE/NAME" if needs_namespace else f"{kind}/NAME"
         raise click.BadParameter(f"{given!r} does not name an object; allowed: {form}", param_hint="--delete")
@@ -299,10 +310,7 @@ def _plan(change: Change, base: livestate.Base) -> ChangePlan:
     notes = [*change.notes, *base.notes]
     alone = sum(one.running for one in change.before.made.values() if one.is_as_it_runs)
     if alone:
-        notes.append(
-            f"{counted_of(alone, 'pod')} {'is' if alone == 1 else 'are'} judged as they run, because what makes them "
-            "was not read: they keep what was once put into them"
-        )
+        notes.append(ONE_AS_IT_RUNS if alone == 1 else MORE_AS_THEY_RUN.format(counted_of(alone, "pod")))
     return ChangePlan(
         changes=tuple(change.changes),
         effects=effects.effects,

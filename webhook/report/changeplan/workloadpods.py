@@ -6,7 +6,7 @@ controller is not among the objects, or that does not have the labels of its tem
 keeps what /mutate once put into it.
 
 A ReplicaSet of a Deployment counts as the Deployment if their templates are alike. Else it is listed as well, because
-it makes its pods again from its own template.
+it makes its pods again from its own template. An instance of a machine counts as the machine.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class WorkloadPods:
             pod = _pod_of(found_pod, namespace, maker.name)
             self._made[own] = MadePod(own, pod, key_of(pod))
             self._labels.setdefault(maker, []).append((own, part(pod, "metadata", "labels")))
-            if owner is not None and kind in WORKLOADS:
+            if owner is not None and (kind in WORKLOADS or kind == INSTANCE):
                 self._revisions[own] = (_named(owner, namespace), pod)
 
     def _templates(self, kind: GroupKind, one: Json) -> Iterator[FoundPod]:
@@ -173,8 +173,9 @@ class WorkloadPods:
             return None
         maker = _named(owner, namespace)
         is_machine = (maker.group, maker.kind) == INSTANCE
-        if is_machine:
-            maker = Maker(*MACHINE, namespace, maker.name)
+        machine = Maker(*MACHINE, namespace, maker.name)
+        if is_machine and machine in self._labels:
+            maker = machine
         labels = part(one, "metadata", "labels")
         for place, wanted in self._labels.get(maker, ()):
             if is_machine or all(labels.get(key) == value for key, value in wanted.items()):
@@ -193,7 +194,7 @@ class WorkloadPods:
             if top.key == key_of(pod):
                 made[owner] = top._replace(running=top.running + made[maker].running)
                 names.setdefault(owner, names.get(maker, ""))
-            if top.key == key_of(pod) or not made[maker].running:
+            if top.key == key_of(pod) or not made[maker].running or maker[:2] == INSTANCE:
                 del made[maker]
         named = {maker: one.running_as(names.get(maker, "")) for maker, one in made.items()}
         return {**named, **{one.maker: one for one in self._alone.values()}}

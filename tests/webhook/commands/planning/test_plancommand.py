@@ -30,6 +30,7 @@ from .objects import (
     macvlan,
     nad,
     policy,
+    policy_config,
     rule,
     settings,
     space,
@@ -246,6 +247,43 @@ def test_what_kubectl_would_refuse_is_said(files: Files) -> None:
     assert plan["notes"] == [f"{change}:1: at this point there is no namespace pink; create it first"]
     warned = {one["name"]: one["warnings"] for one in plan["objects"]}
     assert "the API server refuses another template for a Job that exists; delete the Job first" in warned["once"]
+
+
+@pytest.mark.parametrize(
+    ("named", "kind"),
+    [
+        ("deployment/blue/web", "Deployment"),
+        ("deployments/blue/web", "Deployment"),
+        ("pod/blue/alone", "Pod"),
+        ("ns/blue", "Namespace"),
+        ("network-attachment-definitions/blue/lan", "NetworkAttachmentDefinition"),
+    ],
+)
+def test_kinds_that_need_no_file(files: Files, named: str, kind: str) -> None:
+    now = files.write("now.yaml", *SMALL, bare("blue/alone", "lan"))
+    plan = json.loads(run("-f", now, "--delete", named, "--delete", named, "-o", "json").stdout)
+    assert [(one["change"], one["kind"]) for one in plan["objects"]] == [("deleted", kind)]
+    assert plan["notes"] == []
+
+
+def test_labels_of_namespaces_count_if_a_group_is_known(files: Files) -> None:
+    guarded = policy_config(namespaceLabels={"mode": "Deny"})
+    now, new = files.write("now.yaml", *SMALL, guarded), files.write(
+        "new.yaml", space("blue", {"nadmit.io/definitions-enforce": "Baseline"})
+    )  # fmt: skip
+    refused = [
+        json.loads(run("-f", now, new, "-o", "json", *words).stdout)["objects"][0]["refused"]
+        for words in ([], ["--as-group", "blue-admins"], ["--as-group", "system:masters"])
+    ]
+    assert refused == [False, True, False]
+
+
+def test_why_there_is_no_object_is_said(files: Files) -> None:
+    files.write("tree/kustomization.yaml", {"resources": ["absent.yaml"]})
+    done = run("-f", files.write("now.yaml", *SMALL), str(files.folder / "tree"))
+    assert done.exit_code == 2
+    assert "kustomization.yaml" in done.stderr
+    assert "no Kubernetes object is found" in done.stderr
 
 
 def test_a_pod_that_is_pruned_or_deleted_and_absent(files: Files) -> None:

@@ -98,6 +98,17 @@ def test_a_machine_makes_its_pod() -> None:
     assert '"lan"' in one.pod["metadata"]["annotations"][NETWORKS]
 
 
+def test_an_instance_counts_as_its_machine_and_else_for_itself() -> None:
+    spec = {"networks": [{"name": "n", "multus": {"networkName": "lan"}}], "domain": {}}
+    machine = workload("VirtualMachine", "db", {"spec": spec}, version="kubevirt.io/v1")
+    of = owner("VirtualMachine", "db", "kubevirt.io/v1")
+    instance = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "spec": spec}
+    pods = [pod("virt-launcher", owner("VirtualMachineInstance", "db", "kubevirt.io/v1"))]
+    owned = {**instance, "metadata": {"name": "db", "ownerReferences": [of]}}
+    assert running([machine, owned], pods) == {"virtualmachine blue/db": 1}
+    assert running([owned], pods) == {"virtualmachineinstance blue/db": 1}
+
+
 def test_kinds_with_several_templates_and_with_none() -> None:
     groups = [{"groupName": "a", "template": template()}, {"groupName": "b", "template": template("br")}]
     ray = {"headGroupSpec": {"template": template()}, "workerGroupSpecs": groups}
