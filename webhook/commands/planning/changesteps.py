@@ -276,9 +276,10 @@ class Change:
         self._are_settings_applied = True
         before = _plain(self.settings.written)
         try:
-            settings = settings_of(text, document.place, **self._source.options)
+            settings = settings_of(text, CONFIG_KEY, **self._source.options)
         except ManifestError as error:
-            refusals = tuple(str(problem) for problem in error.problems)
+            is_text = document.kind == "ConfigMap"  # else the position would be that of no text that anybody wrote
+            refusals = tuple(str(problem) if is_text else problem.text for problem in error.problems)
             self._add(ObjectChange(applying.CHANGED, kind, namespace, name, document.place, (), refusals))
             return
         fields = applying.differences(before, _plain(settings.written))

@@ -364,6 +364,16 @@ def test_settings_of_the_cluster_and_of_files(world: World, files: Files) -> Non
     assert world.predict({"new.yaml": [config_map(SETTINGS)]})["nothingChanges"] is True
 
 
+def test_where_a_mistake_in_settings_is(files: Files) -> None:
+    wrong, now = settings(injection={"mode": "honour"}), files.write("now.yaml", *SMALL)
+    texts = []
+    for one in (wrong, config_map(yaml.safe_dump(wrong))):
+        plan = json.loads(run("-f", now, files.write("new.yaml", one), "-o", "json").stdout)
+        texts += plan["objects"][0]["refusals"]
+    said = 'injection.mode: unknown value: "honour"; did you mean "honor"? allowed: "topUp", "honor"'
+    assert texts == [said, f"config.yaml:4:3: {said}"]
+
+
 def test_settings_of_a_copy(files: Files) -> None:
     now = files.write("now.yaml", *SMALL, config_map(SETTINGS))
     off = files.write("off.yaml", settings(injection={"enabled": False}))
