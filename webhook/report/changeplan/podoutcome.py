@@ -176,7 +176,8 @@ def _requests(one: PlannedAttachment) -> Json:
 def _injected(operations: Sequence[Operation]) -> Iterator[tuple[str, str]]:
     """Yield path and value of what a patch puts in; the networks themselves show in the attachments.
 
-    What is added to the end of a list has its number among the additions to this list.
+    What is added to the end of a list has its name, else its number among the additions to this list. NB: a patch adds
+    the list as well if the pod has none, and volumes of the pod's own are no difference.
     """
     added: Counter[str] = Counter()
     for one in operations:
@@ -184,7 +185,7 @@ def _injected(operations: Sequence[Operation]) -> Iterator[tuple[str, str]]:
             continue
         steps = [step.replace("~1", "/").replace("~0", "~") for step in one["path"].split("/")[1:]]
         if steps[-1] == "-":
-            steps[-1] = f"+{added[one['path']]}"
+            steps[-1] = _name_of(one.get("value")) or f"+{added[one['path']]}"
             added[one["path"]] += 1
         for place, text in _leaves(one.get("value"), ".".join(steps)):
             if place not in _SELECTING:
@@ -197,6 +198,10 @@ def _leaves(value: object, path: str) -> Iterator[tuple[str, str]]:
             yield from _leaves(inner, f"{path}.{key}")
     elif isinstance(value, list) and value:
         for index, inner in enumerate(value):
-            yield from _leaves(inner, f"{path}.{index}")
+            yield from _leaves(inner, f"{path}.{_name_of(inner) or index}")
     else:
         yield path, json.dumps(value, ensure_ascii=False)
+
+
+def _name_of(item: object) -> str:
+    return str(item.get("name") or "") if isinstance(item, dict) else ""

@@ -374,6 +374,15 @@ def test_where_a_mistake_in_settings_is(files: Files) -> None:
     assert texts == [said, f"config.yaml:4:3: {said}"]
 
 
+def test_a_volume_of_the_pod_itself_is_no_difference(files: Files) -> None:
+    device = with_resource(LAN, "example.com/vf")
+    now = files.write("now.yaml", space("blue"), device, WEB)
+    volumes = [{"name": "data", "emptyDir": {}}]
+    new = files.write("new.yaml", workload("Deployment", "blue/web", template("lan", volumes=volumes)))
+    plan = json.loads(run("-f", now, new, "-o", "json").stdout)
+    assert (plan["effects"], plan["objects"][0]["change"]) == ([], "changed")
+
+
 def test_settings_of_a_copy(files: Files) -> None:
     now = files.write("now.yaml", *SMALL, config_map(SETTINGS))
     off = files.write("off.yaml", settings(injection={"enabled": False}))
