@@ -113,6 +113,10 @@ class Change:
         if key[2] and self._are_namespaces_known and (*NAMESPACE, "", key[2]) not in self.state.objects:
             self.notes.append(f"{document.place}: at this point there is no namespace {key[2]}; create it first")
 
+    def _note_absent(self, key: Key) -> None:
+        name = f"{key[2]}/{key[3]}" if key[2] else key[3]
+        self.notes.append(f"{key[1].lower()} {name} is to be deleted, and the base does not have it")
+
     def delete(self, keys: Iterable[Key]) -> None:
         """Delete objects, one after the other. Those of a deleted namespace go with it."""
         for key in dict.fromkeys(keys):
@@ -122,8 +126,7 @@ class Change:
             elif key[2] in self._gone_namespaces:
                 continue
             elif document is None:
-                name = f"{key[2]}/{key[3]}" if key[2] else key[3]
-                self.notes.append(f"{key[1].lower()} {name} is to be deleted, and the base does not have it")
+                self._note_absent(key)
             elif self._is_concerned(document):
                 self._delete_object(key, document)
 
@@ -265,6 +268,9 @@ class Change:
             return
         before, after = self.settings.written, settings_of(None, "", **self._source.options)
         fields = applying.differences(_plain(before), _plain(after.written))
+        if not fields and key not in self.state.objects:
+            self._note_absent(key)
+            return
         namespace = key[2] if key[1] == "ConfigMap" else ""
         self._add(ObjectChange(applying.DELETED, sections.KIND, namespace, key[3], "", fields))
         self.settings = after

@@ -157,21 +157,31 @@ def _unambiguous(pairs: list[tuple[str, object]]) -> Json:
 
 
 def differences(before: object, after: object) -> tuple[FieldChange, ...]:
-    """Return the leaves that differ between two values of JSON, in the order of their paths."""
+    """Return the leaves that differ between two values of JSON, in the order of their paths.
+
+    A map or list that is empty on one side only is none of them: the leaves of the other side say it all.
+    """
     old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
-    paths = (path for path in dict.fromkeys((*old, *new)) if not _is_filled(path, old, new))
+    empty = {path for side in (old, new) for path, text in side.items() if text in _EMPTY}
+    filled = empty.intersection((*_branches(before), *_branches(after))) if empty else empty
+    paths = (path for path in dict.fromkeys((*old, *new)) if path not in filled)
     found = (FieldChange(path, old.get(path, ""), new.get(path, "")) for path in paths)
     return tuple(one for _, one in zip(range(FIELDS_MAX), _changed(found), strict=False))
 
 
-def _is_filled(path: str, old: Mapping[str, str], new: Mapping[str, str]) -> bool:
-    """Say whether a map or list is empty on one side only: then the leaves of the other side say it all."""
-    if {old.get(path), new.get(path)} not in _EMPTY_ON_ONE_SIDE:
-        return False
-    return any(one.startswith((f"{path}.", f"{path}[")) for one in (old if path in new else new))
+_EMPTY = frozenset({"{}", "[]"})
 
 
-_EMPTY_ON_ONE_SIDE = ({"{}", None}, {"[]", None})
+def _branches(value: object, path: str = "") -> Iterator[str]:
+    """Yield the path of each map and list that has something."""
+    if isinstance(value, dict) and value:
+        yield path
+        for key, inner in value.items():
+            yield from _branches(inner, join(path, str(key)))
+    elif isinstance(value, list) and value:
+        yield path
+        for index, inner in enumerate(value):
+            yield from _branches(inner, f"{path}[{index}]")
 
 
 def _changed(fields: Iterable[FieldChange]) -> Iterator[FieldChange]:

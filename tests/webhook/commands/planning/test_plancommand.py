@@ -194,6 +194,11 @@ def test_settings_that_go_away_leave_the_defaults(files: Files) -> None:
     for plan in (gone, empty):
         assert {"path": "injection.enabled", "before": "false", "after": "true"} in plan["objects"][0]["fields"]
         assert [(one["effect"], one["name"]) for one in plan["effects"]] == [("other", "web")]
+    absent = json.loads(
+        run("-f", files.write("few.yaml", *SMALL), "-o", "json", "--delete", files.write("gone.yaml", off)).stdout
+    )
+    assert absent["objects"] == []
+    assert absent["notes"] == ["configmap nadmit-system/nadmit-webhook is to be deleted, and the base does not have it"]
     base = str(Path(files.write("base/now.yaml", space("blue"), device, WEB, off)).parent)
     head = str(Path(files.write("head/now.yaml", space("blue"), device, WEB)).parent)
     assert json.loads(run("--manifests", base, "--prune", head, "-o", "json").stdout)["effects"] == gone["effects"]
