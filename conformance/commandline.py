@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -19,10 +17,10 @@ from typing import Any
 from . import conformancereport
 from .clauses import MUST
 from .isolation import Interrupted, missing, run_isolated, run_until_signal
-from .placeholders import fill
+from .preflight import check_subject, find_unused, find_version, make_folder
 from .profilelist import BY_NAME, NODE, WEBHOOK
 from .results import FAILED, STALE, Result, read_results
-from .subject import Subject, SubjectError, load_subject
+from .subject import Implementation, Subject, SubjectError, load_subject
 
 PACKAGE = Path(__file__).resolve().parent
 OK, FAILURE, USAGE, LACKING = 0, 1, 2, 3
@@ -86,11 +84,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a test or a module: npwgcore/test_status.py",
     )
-    parser.add_argument("--workers", type=int, help="processes; default: 2 with pytest-xdist, else 1; for --test: 1")
+    parser.add_argument("--workers", type=_count, help="processes; default: 2 with pytest-xdist, else 1; for --test: 1")
     parser.add_argument("--strict", action="store_true", help="SHOULD and practice fail the run like MUST")
     parser.add_argument("--list", action="store_true", help="list the tests, and run nothing")
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="arguments of pytest, after --")
     return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1 is needed")
+    return number
 
 
 def _run(subject: Subject, options: argparse.Namespace) -> int:
@@ -106,6 +111,13 @@ def _run(subject: Subject, options: argparse.Namespace) -> int:
         for line in lacking:
             _say(LACKING, f"missing: {line}")
         return LACKING
+    if options.report is not None:
+        make_folder(options.report)
+    try:
+        check_subject(subject, profiles)
+        implementation = find_version(subject)
+    except SubjectError as error:
+        raise SubjectError(f"{options.subject}: {error}") from error
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         codes = []
         for kind in (NODE, WEBHOOK):
@@ -117,7 +129,7 @@ def _run(subject: Subject, options: argparse.Namespace) -> int:
         return _say(USAGE, "pytest could not run the tests; see above")
     if not results:
         return _say(USAGE, "no test was chosen")
-    return _finish(subject, results, options)
+    return max(_finish(implementation, results, options), _report_unused(subject, results, options))
 
 
 def _run_kind(kind: str, profiles: Sequence[str], results: Path, options: argparse.Namespace) -> int:
@@ -157,16 +169,25 @@ def _environ() -> Mapping[str, str]:
     }
 
 
-def _finish(subject: Subject, results: Sequence[Result], options: argparse.Namespace) -> int:
+def _report_unused(subject: Subject, results: Sequence[Result], options: argparse.Namespace) -> int:
+    """Say which deviations name no test; known only if all tests have run."""
+    if options.test or options.pytest:
+        return OK
+    unused = find_unused([*subject.deviations, *subject.not_applicable], results)
+    for name in unused:
+        _say(FAILURE, f"{options.subject}: deviations, notApplicable: no test has this name: {name}")
+    return FAILURE if unused else OK
+
+
+def _finish(implementation: Implementation, results: Sequence[Result], options: argparse.Namespace) -> int:
     report = conformancereport.make_report(
         results,
-        implementation=_implementation(subject),
+        implementation=_described(implementation),
         date=datetime.now(UTC).date().isoformat(),
         suite=_suite_version(),
         environment=_environment(),
     )
     if options.report is not None:
-        options.report.mkdir(parents=True, exist_ok=True)
         texts = {
             "report.yaml": conformancereport.render_yaml(report),
             "report.md": conformancereport.render_markdown(report),
@@ -180,12 +201,7 @@ def _finish(subject: Subject, results: Sequence[Result], options: argparse.Names
     return FAILURE if bad or any(one.outcome == STALE for one in results) else OK
 
 
-def _implementation(subject: Subject) -> dict[str, Any]:
-    known = subject.implementation
-    if known.version_command:
-        words = fill(list(known.version_command), {"python": sys.executable, "here": str(subject.here)})
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        known = replace(known, version=(done.stdout or done.stderr).strip().partition("\n")[0] or "unknown")
+def _described(known: Implementation) -> dict[str, Any]:
     value = {
         "organization": known.organization,
         "project": known.project,

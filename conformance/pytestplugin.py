@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from .clauses import MARKER, clauses_of
+from .failurereason import comparison, reason_of
 from .isolation import WORK, is_isolated, isolate_worker
 from .profilelist import BY_FOLDER, BY_NAME, Profile
 from .results import DEVIATED, FAILED, PASSED, SKIPPED, STALE, Result, append_result
@@ -19,7 +20,6 @@ from .rig.node import Case, Node
 from .subject import Subject, load_subject
 
 PROFILES_FOLDER = Path(__file__).resolve().parent / "profiles"
-_REASON_MAX = 500
 _ALONE = "main"
 """The name of the only worker."""
 
@@ -69,8 +69,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = kept
 
 
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]:
+    """Show a comparison in one line, which a report can have."""
+    return [comparison(left, op, right)]
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Write the result of a test; a failure that the subject file names does not fail the run."""
     report = yield
     item.stash[_TOOK] = item.stash.get(_TOOK, 0.0) + report.duration
@@ -78,7 +85,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     is_last = report.when == "call" or report.outcome != "passed"
     if not is_last:
         return report
-    outcome, reason = _read_report(report)
+    outcome, reason = _read_report(report, call)
     if report.when == "teardown":
         outcome, reason = FAILED, f"the suite could not clean up: {reason}"
     elif deviation is not None and outcome == FAILED:
@@ -91,15 +98,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def _read_report(report: pytest.TestReport) -> tuple[str, str]:
+def _read_report(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tuple[str, str]:
     if report.passed:
         return PASSED, ""
     if report.skipped:
         text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         return SKIPPED, text.removeprefix("Skipped: ")
-    crash = getattr(report.longrepr, "reprcrash", None)
-    text = crash.message if crash is not None else str(report.longrepr)
-    return FAILED, text.strip()[:_REASON_MAX]
+    return FAILED, str(report.longrepr) if call.excinfo is None else reason_of(call.excinfo.value)
 
 
 def _write(item: pytest.Item, outcome: str, reason: str) -> None:

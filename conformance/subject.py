@@ -109,6 +109,10 @@ class Deviation:
     tests: str
     reason: str
 
+    def matches(self, test: str) -> bool:
+        """Say whether a test belongs to it."""
+        return test == self.tests or fnmatch.fnmatchcase(test, self.tests)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
@@ -133,15 +137,17 @@ class Subject:
 
 
 def _matching(rows: Sequence[Deviation], test: str) -> Deviation | None:
-    return next((one for one in rows if test == one.tests or fnmatch.fnmatchcase(test, one.tests)), None)
+    return next((one for one in rows if one.matches(test)), None)
 
 
 def load_subject(path: Path) -> Subject:
     """Read a subject file. Raises SubjectError."""
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise SubjectError(f"{path}: the subject cannot be read: {error}") from error
+    except OSError as error:
+        raise SubjectError(f"{path}: the subject cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SubjectError(f"{path}: the subject is not YAML: {' '.join(str(error).split())}") from error
     try:
         return _read(path.resolve().parent, value)
     except SubjectError as error:
@@ -173,10 +179,18 @@ def _implementation(value: Json) -> Implementation:
         organization=_text(value, "implementation.organization"),
         project=_text(value, "implementation.project"),
         url=_text(value, "implementation.url"),
-        version=str(expand(value.get("version") or "")),
+        version=_version(value),
         version_command=_words(value.get("versionCommand") or [], "implementation.versionCommand"),
         contact=_words(value.get("contact") or [], "implementation.contact"),
     )
+
+
+def _version(value: Json) -> str:
+    """NB: YAML reads 1.10 without quotes as the number 1.1."""
+    version = value.get("version", "")
+    if not isinstance(version, str):
+        raise SubjectError(f"implementation.version: it must be a text; write it in quotes: {version!r}")
+    return str(expand(version))
 
 
 def _plugin(value: Json) -> Plugin:
@@ -197,7 +211,7 @@ def _daemon(value: Json) -> Daemon:
         environment={str(k): str(v) for k, v in expand(_mapping(value.get("environment") or {}, "daemon.env")).items()},
         files=expand(_mapping(value.get("files") or {}, "daemon.files")),
         ready=expand(ready),
-        timeout_s=float(value.get("timeoutSeconds", 30)),
+        timeout_s=_seconds(value.get("timeoutSeconds", 30), "daemon.timeoutSeconds"),
     )
 
 
@@ -217,7 +231,7 @@ def _webhook(value: Json) -> Webhook:
             expand(_mapping(one, "webhook.objects[]")) for one in _list(value.get("objects") or [], "webhook.objects")
         ],
         features=_features(value.get("features") or []),
-        settles_s=float(value.get("settlesSeconds", 1)),
+        settles_s=_seconds(value.get("settlesSeconds", 1), "webhook.settlesSeconds"),
     )
     if not made.routes:
         raise SubjectError(f"webhook: it serves nothing; at least one of {', '.join(ROUTES)} is needed")
@@ -286,6 +300,12 @@ def _list(value: object, where: str) -> list[Any]:
     if not isinstance(value, list):
         raise SubjectError(f"{where}: it must be a list")
     return value
+
+
+def _seconds(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise SubjectError(f"{where}: it must be a number of seconds, and it is {value!r}")
+    return float(value)
 
 
 def _words(value: object, where: str) -> list[str]:

@@ -20,16 +20,27 @@ class Outcome:
 
     def succeeds(self) -> Json:
         """Check that the call succeeded, and return its answer; {} without one."""
-        assert self.code == 0, f"the call must succeed; exit code {self.code}, answer {self.out!r}, stderr {self.err!r}"
+        assert self.code == 0, f"the call must succeed, and it failed with {self._failure()}"
         return self.answer()
 
     def fails(self) -> Json:
         """Check that the call failed as a plugin, and return its error."""
-        assert self.code > 0, f"the call must fail; exit code {self.code}, answer {self.out!r}"
+        assert self.code, "the call must fail, and it succeeded"
+        assert self.code > 0, f"the call must fail by itself, and signal {-self.code} ended it"
         error = self.answer()
         assert isinstance(error.get("code"), int), f"the answer is not a CNI error: {self.out!r}"
         assert isinstance(error.get("msg"), str), f"the error has no msg: {self.out!r}"
         return error
+
+    def _failure(self) -> str:
+        """Return the error of a call that failed: that of the answer, or what there is instead."""
+        try:
+            error = self.answer()
+        except AssertionError:
+            error = {}
+        if error.get("msg"):
+            return f"code {error.get('code')}: {' '.join(str(error['msg']).split())}"
+        return f"exit code {self.code}, answer {self.out!r}, stderr {self.err!r}"
 
     def answer(self) -> Json:
         """Return the JSON of stdout; {} if there is nothing."""

@@ -120,6 +120,9 @@ class Call(NamedTuple):
     config: Json
     at_s: float
 
+    def __repr__(self) -> str:
+        return f"{self.verb} of {self.type} ({self.ifname})"
+
     @property
     def ifname(self) -> str:
         """CNI_IFNAME."""

@@ -152,7 +152,8 @@ def test_the_runtimes_options_go_to_no_other_network(case: Case, key: str, value
     case.define("one", case.config("one", capabilities=[key]))
     case.pod("one")
     case.add(runtimeConfig={key: value}).succeeds()
-    assert not case.the_call(ADD, "one").runtime_config.get(key)
+    given = case.the_call(ADD, "one").runtime_config.get(key)
+    assert not given, f"one got {key}: {given}"
 
 
 @clause(NPWG, "6.1", SHOULD)

@@ -29,8 +29,9 @@ def attach(case: Case, answer: dict[str, Any]) -> dict[str, Any]:
     case.delegates.script("one", ADD, {"result": answer})
     case.pod("one")
     case.add().succeeds()
-    (entry,) = [each for each in case.network_status() if each["name"].endswith("one")]
-    return entry
+    found = [each for each in case.network_status() if each["name"].endswith("one")]
+    assert len(found) == 1, f"network-status must have one entry of the network; it has {len(found)}"
+    return found[0]
 
 
 @clause(NPWG, "5", SHOULD)
