@@ -28,7 +28,12 @@ def reason_of(error: BaseException) -> str:
 
 def comparison(left: object, operator: str, right: object) -> str:
     """Return a comparison in one line, each side whole if it is not too long."""
-    return f"{_shortened(repr(left), _SIDE_MAX)} {operator} {_shortened(repr(right), _SIDE_MAX)}"
+    return f"{_shortened(_shown(left), _SIDE_MAX)} {operator} {_shortened(_shown(right), _SIDE_MAX)}"
+
+
+def _shown(value: object) -> str:
+    """NB: the order of a set differs from run to run, and a report shall not."""
+    return f"{{{', '.join(sorted(map(repr, value)))}}}" if isinstance(value, set | frozenset) and value else repr(value)
 
 
 def _shortened(text: str, most: int) -> str:

@@ -33,6 +33,7 @@ def test_a_long_reason_is_cut() -> None:
 
 def test_a_comparison() -> None:
     assert comparison(1, "==", 2) == "1 == 2"
+    assert comparison({"b", "a", "c"}, "<=", set()) == "{'a', 'b', 'c'} <= set()"
     assert comparison(["a\nb"], "==", []) == "['a\\nb'] == []"
     assert len(comparison("x" * 1_000, "in", {"k": "y" * 1_000})) < 450
 

@@ -57,6 +57,17 @@ def test_a_result_is_converted(case: Case) -> None:
     assert "version" not in answer["ips"][0]
 
 
+@clause(CNI, "5.add", PRACTICE)
+@pytest.mark.parametrize(("of_delegate", "asked"), [("0.4.0", "1.0.0"), ("1.0.0", "0.4.0")], ids=["up", "down"])
+def test_a_converted_address_keeps_its_interface(case: Case, of_delegate: str, asked: str) -> None:
+    """An address of a converted result keeps its interface, also the first one, and has the version of its family."""
+    case.default_network["cniVersion"] = of_delegate
+    six = {"address": "2001:db8::5/64", "interface": 0, **({"version": "6"} if of_delegate == "0.4.0" else {})}
+    case.delegates.script(DEFAULT, ADD, {"merge": {"ips": [six]}})
+    (found,) = case.add(cniVersion=asked).succeeds()["ips"]
+    assert (found.get("interface"), found.get("version")) == (0, "6" if asked == "0.4.0" else None)
+
+
 @clause(CNI, "5.add", MUST)
 def test_the_sandbox_of_a_result(case: Case) -> None:
     """The interface inside the container has CNI_NETNS as its sandbox."""
@@ -263,6 +274,17 @@ def test_secondary_networks_get_the_pod(case: Case) -> None:
     case.add().succeeds()
     args = case.the_call(ADD, "one").args
     assert (args["K8S_POD_NAMESPACE"], args["K8S_POD_NAME"]) == ("blue", "web-0")
+
+
+@clause(CNI, "4.protocol", PRACTICE)
+def test_real_plugins_take_the_names_of_the_pod(case: Case) -> None:
+    """A real plugin refuses the names of the pod without IgnoreUnknown; it gets that also if the runtime gave none."""
+    ipam = {"type": "static", "addresses": [{"address": "10.77.2.5/24"}]}
+    case.define("lan", {"cniVersion": "1.0.0", "name": "lan", "type": "bridge", "bridge": "br-conf", "ipam": ipam})
+    case.pod("lan")
+    args = case.environ(ADD)["CNI_ARGS"].replace("IgnoreUnknown=1;", "")
+    case.call(ADD, None, CNI_ARGS=args).succeeds()
+    assert case.container.addresses("net1") == ["10.77.2.5/24"]
 
 
 @clause(CNI, "4.procedure", SHOULD)

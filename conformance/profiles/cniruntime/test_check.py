@@ -129,3 +129,13 @@ def test_check_changes_nothing(case: Case) -> None:
     case.check().succeeds()
     assert {call.verb for call in case.calls()[before:]} <= {CHECK}
     assert len(case.api.writes()) == writes
+
+
+@clause(CNI, "1.configuration", PRACTICE)
+@pytest.mark.parametrize("flag", [False, "false"], ids=["false", "quoted"])
+def test_check_is_not_disabled(case: Case, flag: object) -> None:
+    """`disableCheck` with false leaves CHECK on, also in quotes, which libcni reads as the flag."""
+    case.default_network = case.chain(case.config(DEFAULT), name="cluster", disableCheck=flag)
+    case.add().succeeds()
+    case.check().succeeds()
+    assert len(case.calls(CHECK, DEFAULT)) == 1

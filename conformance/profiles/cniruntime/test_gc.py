@@ -90,6 +90,16 @@ def test_gc_frees_real_addresses(case: Case) -> None:
     assert [path.name for path in (case.node.state / "ipam" / "lan").glob("10.77.*")] == []
 
 
+@clause(CNI, "1.configuration", MUST)
+def test_disable_gc(case: Case) -> None:
+    """A list with `disableGC` gets no GC."""
+    kinds = (DEFAULT, "second")
+    made = {**case.chain(*(case.config(kind) for kind in kinds), name="cluster", disableGC=True), "cniVersion": "1.1.0"}
+    case.default_network = made
+    case.collect().succeeds()
+    assert case.calls(GC) == []
+
+
 @clause(CNI, "3.gc", MUST)
 def test_gc_asks_every_plugin(case: Case) -> None:
     """Each plugin of a list gets GC."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 
 import pytest
 
 from conformance.clauses import MUST, PRACTICE, SHOULD, clause
-from conformance.rig.node import ADD, CHECK, DEL, Case
+from conformance.rig.node import ADD, CHECK, DEL, GC, STATUS, Case
 
 CNI = "cni-1.1"
 VERSIONS = ("0.3.1", "0.4.0", "1.0.0")
@@ -88,6 +90,25 @@ def test_check_needs_its_parameters(case: Case, name: str) -> None:
     case.call(CHECK, made, **{name: None}).fails()
 
 
+@pytest.mark.parametrize(
+    "verb",
+    [pytest.param(verb, marks=clause(CNI, f"2.{verb}", MUST)) for verb in (GC, STATUS)],
+)
+def test_gc_and_status_need_their_parameter(case: Case, verb: str) -> None:
+    """GC and STATUS without CNI_PATH are an error, and ask no delegate."""
+    gone = dict.fromkeys(("CNI_PATH", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS"))
+    made = case.configuration(**{"cniVersion": "1.1.0", "cni.dev/valid-attachments": []})
+    case.call(verb, made, **gone).fails()
+    assert case.calls() == []
+
+
+@clause(CNI, "2.ADD", PRACTICE)
+def test_the_namespace_of_the_host(case: Case) -> None:
+    """ADD to the namespace of the plugin itself, that of the node, is an error, as in all plugins of CNI."""
+    case.call(ADD, None, CNI_NETNS=f"/proc/{os.getpid()}/task/{threading.get_native_id()}/ns/net").fails()
+    assert case.calls(ADD) == []
+
+
 @clause(CNI, "5.error", SHOULD)
 def test_the_code_of_a_missing_parameter(case: Case) -> None:
     """A missing parameter is error 4, and the message names it."""
@@ -146,6 +167,18 @@ def test_the_keys_of_an_error(case: Case) -> None:
     case.pod("none")
     error = case.add().fails()
     assert isinstance(error["cniVersion"], str)
+
+
+@clause(CNI, "5.error", PRACTICE)
+def test_an_error_of_a_delegate_names_the_network(case: Case) -> None:
+    """The error of a delegate has the name of the definition, which is what the user of the pod knows."""
+    case.define("lan", case.config("one", name="another-name"))
+    case.delegates.script("one", ADD, {"error": {"code": 100, "msg": "told to fail"}})
+    case.pod("lan")
+    outcome = case.add()
+    outcome.fails()
+    assert "told to fail" in outcome.text()
+    assert "lan" in outcome.text().replace("another-name", "")
 
 
 @clause(CNI, "5.error", PRACTICE)

@@ -156,6 +156,19 @@ def test_the_runtimes_options_go_to_no_other_network(case: Case, key: str, value
     assert not given, f"one got {key}: {given}"
 
 
+@clause(NPWG, "7.5", PRACTICE)
+@pytest.mark.parametrize(("key", "value"), [("IP", "10.1.1.5"), ("MAC", "02:00:00:00:05:05")], ids=["IP", "MAC"])
+def test_an_address_of_the_runtime_goes_to_no_other_network(case: Case, key: str, value: str) -> None:
+    """An address in the runtime's CNI_ARGS is for one interface: a second network with it would fail, or collide."""
+    case.define("one")
+    case.pod("one")
+    args = f"{case.environ(ADD)['CNI_ARGS']};{key}={value}"
+    case.call(ADD, None, CNI_ARGS=args).succeeds()
+    assert case.the_call(ADD, DEFAULT).args.get(key) == value
+    given = case.the_call(ADD, "one").args.get(key)
+    assert given is None, f"one got {key}={given}"
+
+
 @clause(NPWG, "6.1", SHOULD)
 def test_a_default_network_without_its_plugin(case: Case) -> None:
     """A default network whose plugin is not installed yet fails the pod; once it is there, the next ADD works."""

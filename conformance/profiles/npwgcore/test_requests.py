@@ -91,6 +91,23 @@ def test_bandwidth_of_one_direction(case: Case) -> None:
     assert not found.get("egressRate")
 
 
+@clause(NPWG, BANDWIDTH, MUST)
+def test_each_direction_has_its_own_burst(case: Case) -> None:
+    """A limit of egress alone has its own burst, and that of the other direction does not count."""
+    asks(case, "bandwidth", bandwidth={"egressRate": 8000, "egressBurst": 1700})
+    found = got(case)["bandwidth"]
+    assert (found["egressRate"], found["egressBurst"]) == (8000, 1700)
+    assert not found.get("ingressRate")
+
+
+@clause(NPWG, PORTS, PRACTICE)
+def test_an_address_of_the_host(case: Case) -> None:
+    """`hostIP` of a port mapping, which CNI's conventions and the plugin portmap know, is not lost."""
+    asks(case, "portMappings", portMappings=[{**PORT, "hostIP": "127.0.0.1"}])
+    (found,) = got(case)["portMappings"]
+    assert found.get("hostIP") == "127.0.0.1"
+
+
 @clause(NPWG, GUID, MUST)
 def test_infiniband_guid(case: Case) -> None:
     """`infiniband-guid` goes to a plugin with the capability `infinibandGUID`."""

@@ -29,6 +29,11 @@ def attach(case: Case, answer: dict[str, Any]) -> dict[str, Any]:
     case.delegates.script("one", ADD, {"result": answer})
     case.pod("one")
     case.add().succeeds()
+    return entry_of_one(case)
+
+
+def entry_of_one(case: Case) -> dict[str, Any]:
+    """Return the only entry of network `one`."""
     found = [each for each in case.network_status() if each["name"].endswith("one")]
     assert len(found) == 1, f"network-status must have one entry of the network; it has {len(found)}"
     return found[0]
@@ -91,8 +96,7 @@ def test_default_is_always_there(case: Case) -> None:
     case.define("one")
     case.pod("one")
     case.add().succeeds()
-    (entry,) = [each for each in case.network_status() if each["name"].endswith("one")]
-    assert entry["default"] is False
+    assert entry_of_one(case)["default"] is False
 
 
 @clause(NPWG, "5.3.1", MUST)
@@ -207,8 +211,7 @@ def test_a_result_before_0_3(case: Case) -> None:
     case.delegates.script("one", ADD, {"result": answer})
     case.pod("one")
     case.add().succeeds()
-    (entry,) = [each for each in case.network_status() if each["name"].endswith("one")]
-    assert sorted(text.partition("/")[0] for text in entry["ips"]) == ["10.1.1.5", "2001:db8::5"]
+    assert sorted(text.partition("/")[0] for text in entry_of_one(case)["ips"]) == ["10.1.1.5", "2001:db8::5"]
 
 
 @clause(NPWG, "5.1.1", MUST)

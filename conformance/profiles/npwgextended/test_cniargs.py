@@ -132,6 +132,15 @@ def test_a_claim_reaches_the_plugin(case: Case) -> None:
     assert case.the_call(ADD, "one").cni_args["ipam-claim-reference"] == "vm123.tenantblue"
 
 
+@clause(NPWG, ARGS, MUST)
+def test_cni_args_beside_a_claim(case: Case) -> None:
+    """A claim does not replace the `cni-args` of its element."""
+    case.define("one")
+    case.pod([{"name": "one", "cni-args": {"spoofchk": "on"}, "ipam-claim-reference": "vm123.tenantblue"}])
+    case.add().succeeds()
+    assert case.the_call(ADD, "one").cni_args.get("spoofchk") == "on"
+
+
 @clause(NPWG, CLAIM, PRACTICE)
 def test_a_claim_reaches_its_network_alone(case: Case) -> None:
     """Another network does not get the name of the claim."""

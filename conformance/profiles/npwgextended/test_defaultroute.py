@@ -113,7 +113,11 @@ def test_an_empty_list(case: Case) -> None:
 
 
 @clause(NPWG, ROUTE, MUST)
-@pytest.mark.parametrize("value", ["10.77.2.1", ["none"], [5], {}], ids=["text", "no-address", "number", "map"])
+@pytest.mark.parametrize(
+    "value",
+    ["10.77.2.1", ["none"], ["10.77.2.1/24"], [5], {}],
+    ids=["text", "no-address", "prefix-length", "number", "map"],
+)
 def test_values_that_are_no_gateways(case: Case, value: object) -> None:
     """A value that is not a list of addresses attaches nothing that the annotation selects."""
     case.define("one")
@@ -128,6 +132,15 @@ def test_the_gateway_in_the_status(case: Case) -> None:
     case.pod([{"name": "lan", "default-route": [NEW]}])
     case.add().succeeds()
     assert case.status_of("net1")["default-route"] == [NEW]
+
+
+@clause(NPWG, "5.3.6.4", MUST)
+def test_the_own_gateway_in_the_status(case: Case) -> None:
+    """With an empty list, `default-route` of the entry is the gateway that the network has itself."""
+    case.define("wan", bridge(3, routes=True))
+    case.pod([{"name": "wan", "default-route": []}])
+    case.add().succeeds()
+    assert "10.77.3.1" in case.status_of("net1").get("default-route", [])
 
 
 @clause(NPWG, "5.3.6.4", MUST)
