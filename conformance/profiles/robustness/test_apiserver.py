@@ -43,9 +43,21 @@ def test_a_pod_that_does_not_exist(pod: Case) -> None:
 
 @clause("practice", "api", PRACTICE)
 def test_a_pod_of_another_uid(pod: Case) -> None:
-    """ADD for a uid that the pod does not have any more fails, or attaches what that name selects now; it ends."""
-    args = pod.environ(ADD)["CNI_ARGS"].replace(pod.uid, "00000000-0000-4000-8000-999999999999")
-    assert pod.call(ADD, None, CNI_ARGS=args).code in {0, 1}
+    """ADD for a pod that was deleted fails, although another pod has its name now."""
+    pod.call(ADD, None, CNI_ARGS=_with_another_uid(pod)).fails()
+    assert pod.calls(ADD, "one") == []
+
+
+@clause("practice", "api", PRACTICE)
+def test_a_static_pod(pod: Case) -> None:
+    """The runtime has another uid of a static pod than the API server; it is attached all the same."""
+    pod.pod("one", annotations={"kubernetes.io/config.source": "file"})
+    pod.call(ADD, None, CNI_ARGS=_with_another_uid(pod)).succeeds()
+    assert len(pod.calls(ADD, "one")) == 1
+
+
+def _with_another_uid(case: Case) -> str:
+    return case.environ(ADD)["CNI_ARGS"].replace(case.uid, "00000000-0000-4000-8000-999999999999")
 
 
 @clause("practice", "api", PRACTICE)
@@ -110,6 +122,14 @@ def test_an_event_says_what_was_added(pod: Case) -> None:
         return any("net1" in event.get("message", "") and "one" in event["message"] for event in events)
 
     assert pod.api.within(2.0, is_written)
+
+
+@clause("practice", "status", PRACTICE)
+def test_the_status_is_of_the_pod_that_was_attached(pod: Case) -> None:
+    """A pod that got the name while the networks were attached gets no status of networks that it does not have."""
+    with pod.adding("one"):
+        pod.pod("one")
+    assert pod.network_status() == []
 
 
 @clause("practice", "status", PRACTICE)
