@@ -65,3 +65,9 @@ def test_a_call_that_must_fail(code: int, reason: str) -> None:
     with pytest.raises(AssertionError) as caught:
         Outcome(code, '{"cniVersion": "1.0.0"}', "", 0.1).fails()
     assert reason_of(caught.value) == reason
+
+
+def test_an_error_that_is_not_json() -> None:
+    """CNI only recommends the JSON of an error, so a failure without it is one all the same."""
+    assert Outcome(1, "gone", "", 0.1).fails() == {}
+    assert Outcome(1, '{"code": 7}', "", 0.1).fails() == {"code": 7}

@@ -32,6 +32,15 @@ def test_nadmit(profile: str, tmp_path: Path) -> None:
     assert "skippedTests" not in found
 
 
+def test_as_it_is_installed() -> None:
+    """The subject without `strict` differs in requests alone, and its deviations are still true."""
+    skip_unless_possible()
+    chosen = ("--test", "npwgcore/test_requests.py", "--test", "npwgcore/test_selection.py")
+    subject = SUBJECTS / "nadmit-default.yaml"
+    done = run_suite("--subject", subject, *chosen, "--strict", pytest_words=("-q", "--tb=short"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_another_program() -> None:
     """What the suite asks for is not what our plugin happens to do: a reference of its own passes the simplest cases."""
     skip_unless_possible()
