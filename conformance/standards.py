@@ -72,6 +72,7 @@ STANDARDS: Mapping[str, Mapping[str, str]] = {
     CNI: {
         "1.configuration": "Configuration format: the list",
         "1.plugin": "Configuration format: a plugin",
+        "1.versions": "Version considerations",
         "2.overview": "Configuration on stdin, result on stdout",
         "2.parameters": "Parameters in the environment",
         "2.errors": "Exit codes and errors",

@@ -68,7 +68,7 @@ def test_a_converted_address_keeps_its_interface(case: Case, of_delegate: str, a
     assert (found.get("interface"), found.get("version")) == (0, "6" if asked == "0.4.0" else None)
 
 
-@clause(CNI, "5.add", MUST)
+@clause(CNI, "5.add", SHOULD)
 def test_the_sandbox_of_a_result(case: Case) -> None:
     """The interface inside the container has CNI_NETNS as its sandbox."""
     (link,) = [one for one in case.add().succeeds()["interfaces"] if one["name"] == "eth0"]
@@ -213,6 +213,16 @@ def test_version_and_name_are_put_in(case: Case) -> None:
     for kind in CHAIN:
         config = case.the_call(ADD, kind).config
         assert (config["cniVersion"], config["name"], config["type"]) == ("1.0.0", "storage", kind)
+
+
+@clause(CNI, "1.versions", MUST)
+def test_the_highest_version_of_a_list(case: Case) -> None:
+    """Of several versions of a list, its plugins get the highest one that both sides support."""
+    versions = {"cniVersion": "0.4.0", "cniVersions": ["0.4.0", "1.0.0", "0.3.1"]}
+    case.define("lan", {**case.chain(case.config("one")), **versions})
+    case.pod("lan")
+    case.add().succeeds()
+    assert case.the_call(ADD, "one").config["cniVersion"] == "1.0.0"
 
 
 @clause(CNI, "3.request", SHOULD)
