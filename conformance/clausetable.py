@@ -29,7 +29,7 @@ $ python -m conformance --list           # the tests, without a run
 Each test cites the clauses that it tests. This page has all sections of the standards that the suite covers, with
 their tests, or why a section has none. After the name of a test is its level: nothing for MUST, SHOULD, and PRACTICE
 for what no standard asks. A test counts once here, though it may run with several values.
-Sections that hold an example, or the requirements of one key (such as 4.1.2.1.3.2 and 5.3.3.1), are with the section above.
+Sections of examples, and of the requirements of one key (4.1.2.1.3.2, 5.3.3.1), are with the section above them.
 """
 
 
