@@ -121,7 +121,7 @@ def test_an_event_says_what_was_added(pod: Case) -> None:
         events = [request.body for request in pod.api.writes() if request.path.endswith("/events")]
         return any("net1" in event.get("message", "") and "one" in event["message"] for event in events)
 
-    assert pod.api.within(2.0, is_written)
+    assert pod.api.within(20.0, is_written), "no event names net1 and the network"
 
 
 @clause("practice", "status", PRACTICE)
