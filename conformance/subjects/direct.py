@@ -72,7 +72,7 @@ def run(conf: Json, verb: str, one: Json) -> Any:
         given = {key: value for key, value in plugin.items() if key != "capabilities"}
         given |= {"cniVersion": config["cniVersion"], "name": config["name"]}
         given |= {"prevResult": previous} if previous else {}
-        environ = {**os.environ, "CNI_COMMAND": verb, "CNI_IFNAME": one["ifname"]}
+        environ = {**os.environ, "CNI_COMMAND": verb, "CNI_IFNAME": one["ifname"], "CNI_ARGS": args_for(one["ifname"])}
         path = f"{conf['binDir']}/{plugin['type']}"
         done = subprocess.run([path], input=json.dumps(given), env=environ, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -117,6 +117,12 @@ def write_status(conf: Json, attached: list[Json]) -> None:
 def args() -> dict[str, str]:
     """Return the pairs of CNI_ARGS."""
     return dict(pair.split("=", 1) for pair in os.environ["CNI_ARGS"].split(";"))
+
+
+def args_for(ifname: str) -> str:
+    """Return CNI_ARGS for an interface: addresses of the runtime are for its own interface."""
+    is_own = ifname == os.environ["CNI_IFNAME"]
+    return ";".join(f"{key}={value}" for key, value in args().items() if is_own or key not in {"IP", "MAC"})
 
 
 def pod_path() -> str:

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.conformance.running import SUBJECTS, command, run_suite
 from tests.fakes.waiting import wait_until
 from tests.paths import ROOT
-
-from .running import SUBJECTS, command, run_suite
 
 OURS = ("nadmit-webhook", "nadmit-webhook-multus")
 OURS_YAML = f"{OURS[0]}.yaml"

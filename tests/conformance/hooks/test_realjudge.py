@@ -26,9 +26,9 @@ from conformance.hooks.hookserver import running
 from conformance.hooks.samples import NAMESPACE
 from conformance.rig.certificates import make_keys
 from conformance.subject import load_subject
+from tests.conformance.running import SUBJECTS
 from tests.realapi.server import RealApiServer
 
-from .running import SUBJECTS
 from .test_admissionresponse import GOOD, PATCH, WRONG, WRONG_PATCHES, answer
 
 pytestmark = [pytest.mark.kube_apiserver, pytest.mark.slow]
