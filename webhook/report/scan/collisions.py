@@ -20,7 +20,7 @@ from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.view.addressclaims import claims_of, mac_key
 from webhook.report.diagnosis.objectset import items, part, text
 from webhook.report.diagnosis.podstatus import reference_of
-from webhook.report.plaintext import counted
+from webhook.report.plaintext import counted, listed
 from webhook.report.stockrules import (
     ADDRESS_ASKED_TWICE,
     ADDRESS_TWICE,
@@ -206,8 +206,7 @@ def _have(names: Sequence[ObjectName]) -> str:
 
 def named(names: Sequence[ObjectName]) -> str:
     """Return the titles of some objects, and how many more there are."""
-    shown = ", ".join(one.title for one in names[:NAMED_MAX])
-    return f"{shown} and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else shown
+    return listed([one.title for one in names], NAMED_MAX)
 
 
 # What objects ask for
@@ -468,7 +467,7 @@ def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topo
     where = f"pods on {counted(len(network.nodes), 'node')}"
     if equal:
         verb = "is" if len(equal) == 1 else "are"
-        what = f"{_listed(equal)} {verb} on several of them"
+        what = f"{listed(equal, NAMED_MAX)} {verb} on several of them"
     else:
         what = "two nodes may give one address"
     when = ", which collide only if the bridges of the nodes are connected" if is_link else ""
@@ -484,8 +483,3 @@ def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topo
             ("equal", " ".join(equal[:NAMED_MAX])),
         ),
     )  # fmt: skip
-
-
-def _listed(equal: Sequence[str]) -> str:
-    shown = ", ".join(equal[:NAMED_MAX])
-    return f"{shown} and {len(equal) - NAMED_MAX} more" if len(equal) > NAMED_MAX else shown

@@ -18,6 +18,7 @@ from webhook.admission.plugins.schema import PluginChecks
 from webhook.report.diagnosis.objectset import part
 from webhook.report.diagnosis.objectset import text as text_at
 from webhook.report.diagnosis.podstatus import reference_of
+from webhook.report.plaintext import counted, listed
 from webhook.report.stockrules import ADDRESS_OUTSIDE, ALLOCATION_ORPHAN, RANGE_FULL, RANGES_OVERLAP
 from webhook.report.topology.freeaddresses import HOST_LOCAL, handed_out
 from webhook.report.topology.graph import Attachment, Network, Topology
@@ -245,12 +246,11 @@ def _asked(stock: Stock, one: Attachment) -> set[str]:
 
 
 def _outside(stock: Stock, one: Attachment, given: Sequence[str], source: str) -> Finding:
-    shown = ", ".join(given[:SHOWN_MAX]) + (f" and {len(given) - SHOWN_MAX} more" if len(given) > SHOWN_MAX else "")
     return Finding(
         ADDRESS_OUTSIDE,
         WARNING,
         stock.pods[f"{one.pod.namespace}/{one.pod.name}"].asker.subject,
-        f"has address {shown} of {one.network}, whose {source}",
+        f"has address {listed(given, SHOWN_MAX)} of {one.network}, whose {source}",
         fix="create it again, or correct the ranges, if the definition was changed by mistake",
         others=(stock.name_of_network(one.network),),
         properties=(("address", given[0]), ("networks", one.network)),
@@ -300,8 +300,7 @@ def _has_none_free(ranges: Sequence[Range], ipam: str, used: set[Address]) -> bo
 
 
 def _full(stock: Stock, reference: str, ipam: Ipam, full: Sequence[str]) -> Finding:
-    shown = ", ".join(full[:SHOWN_MAX]) + (f" and {len(full) - SHOWN_MAX} more" if len(full) > SHOWN_MAX else "")
-    where = f" on {shown}" if ipam.type == HOST_LOCAL else ""
+    where = f" on {listed(full, SHOWN_MAX)}" if ipam.type == HOST_LOCAL else ""
     ranges = _shown_ranges(ipam)
     return Finding(
         RANGE_FULL,
@@ -322,15 +321,13 @@ def find_orphans(stock: Stock, topology: Topology) -> Iterator[Finding]:
         gone = sorted(one for one in kept if one.pod not in topology.pods and _is_taken(stock, one.pod))
         if not gone:
             continue
-        shown = ", ".join(f"{one.address} for {one.pod}" for one in gone[:SHOWN_MAX])
-        more = f" and {len(gone) - SHOWN_MAX} more" if len(gone) > SHOWN_MAX else ""
+        shown = listed([f"{one.address} for {one.pod}" for one in gone], SHOWN_MAX)
         verb = "is" if len(gone) == 1 else "are"
-        count = "1 allocation" if len(gone) == 1 else f"{len(gone)} allocations"
         yield Finding(
             ALLOCATION_ORPHAN,
             WARNING,
             pool,
-            f"{count} {verb} of pods that are gone or have ended: {shown}{more}",
+            f"{counted(len(gone), 'allocation')} {verb} of pods that are gone or have ended: {shown}",
             field="spec.allocations",
             fix="the ip-reconciler of whereabouts removes them: see whether it runs",
             others=tuple(ObjectName("v1", "Pod", *one.pod.split("/", 1)) for one in gone if "/" in one.pod),
