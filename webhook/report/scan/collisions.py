@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from cniplugin.access.content.facts import facts_of
@@ -215,7 +216,7 @@ def named(names: Sequence[ObjectName]) -> str:
 def _askings(stock: Stock, topology: Topology) -> Askings:
     """Return what asks for each address: in an annotation, or by a definition with addresses of its own."""
     found: defaultdict[Key, list[Asking]] = defaultdict(list)
-    own = {reference: tuple(_own_values(network)) for reference, network in topology.networks.items()}
+    own = {reference: tuple(islice(_own_values(network), OWN_MAX)) for reference, network in topology.networks.items()}
     for asker, workload in askers(stock):
         if asker.replicas == NO_POD:
             continue
@@ -230,6 +231,9 @@ def _askings(stock: Stock, topology: Topology) -> Askings:
                     found[Key(topology.segment(network), kind, value)].append(asking)
     return found
 
+
+OWN_MAX = 64
+"""Addresses of a definition that are compared. Each of its pods gets all of them, so the work is their product."""
 
 _Value = tuple[str, str]
 """ADDRESS or MAC, and its normal form."""
@@ -272,10 +276,10 @@ def askers(stock: Stock) -> Iterator[tuple[Asker, str]]:
 
 
 def _own_values(network: Network) -> Iterator[_Value]:
-    """Yield the addresses and MACs that a definition gives to each of its pods."""
-    yield from ((ADDRESS, address) for address in static_addresses(network))
+    """Yield the MACs and addresses that a definition gives to each of its pods."""
     facts = facts_of(network.definition)
     yield from ((MAC, mac_key(mac)) for mac in (facts.macs if facts is not None else ()) if mac)
+    yield from ((ADDRESS, address) for address in static_addresses(network))
 
 
 STATIC = frozenset({"static", "whereabouts"})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from itertools import islice
 from typing import NamedTuple
 
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
@@ -172,18 +173,21 @@ def _address_of(version: int, number: int) -> str:
 def find_outside(stock: Stock, topology: Topology, supports: Supports) -> Iterator[Finding]:
     """Yield the addresses of pods that their network does not hand out now, and that they do not ask for."""
     ovn = {reference: subnets for reference, one in topology.networks.items() if (subnets := _ovn_subnets(one))}
+    plain = {
+        reference: (support.ipams[0], dict.fromkeys(static_addresses(network)))
+        for reference, support in supports.items()
+        if _is_plain(network := topology.networks[reference], support)
+    }
     for one in topology.attachments:
         if one.pod.leaving:
             continue
-        support = supports.get(one.network)
         if one.network in ovn:
             outside = [text for text in one.addresses if _is_in_none(text, ovn[one.network])]
             source = f"subnets are {', '.join(map(str, ovn[one.network][:SHOWN_MAX]))}"
-        elif support is not None and _is_plain(topology.networks[one.network], support):
-            ipam = support.ipams[0]
-            fixed = list(static_addresses(topology.networks[one.network]))
+        elif one.network in plain:
+            ipam, fixed = plain[one.network]
             outside = [text for text in one.addresses if text not in fixed and _is_outside(text, ipam)]
-            given_out = _shown_ranges(ipam) if ipam.ranges else ", ".join(fixed[:SHOWN_MAX])
+            given_out = _shown_ranges(ipam) if ipam.ranges else ", ".join(islice(fixed, SHOWN_MAX))
             if not given_out:  # NB: of IPAM static, whose pods ask for their addresses
                 continue
             source = f"IPAM {ipam.type} hands out {given_out}"
