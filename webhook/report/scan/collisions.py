@@ -221,7 +221,7 @@ def _askings(stock: Stock, topology: Topology) -> Askings:
         if asker.replicas == NO_POD:
             continue
         for item, element in asker.elements:
-            network = f"{element.namespace}/{element.name}"
+            network = reference_of(element)
             plugin = _counted_type(topology, network)
             if not plugin:
                 continue
