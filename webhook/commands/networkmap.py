@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from webhook.commands import objectfiles
-from webhook.commands.options import Command, add_options, name_check, network_namespace_option, paint
+from webhook.commands.options import Command, add_options, namespace_option, network_namespace_option, paint
 from webhook.commands.who import graphsource
 from webhook.report.plaintext import fact_lines
 from webhook.report.topology import mapsvg, maptext
@@ -20,13 +20,7 @@ EXIT_NETWORKS, EXIT_NONE = 0, 1
 FORMS = ("text", "json", "html", "svg", "dot", "mermaid")
 
 _OPTIONS = (
-    click.option(
-        "-n",
-        "--namespace",
-        metavar="NAME",
-        callback=name_check("a namespace"),
-        help="Only the networks of this namespace and those that its pods have. Only its pods are read.",
-    ),
+    namespace_option("Only the networks of this namespace and those that its pods have. Only its pods are read."),
     *objectfiles.source_options(", with pods and networks", "networks and pods"),
     click.option(
         "-o",

@@ -22,7 +22,7 @@ from webhook.trees.problems import ManifestError, Problem
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from webhook.admission.plugins.schema import PluginSchema
+    from webhook.admission.plugins.schema import PluginChecks, PluginSchema
     from webhook.admission.view.decisioncontext import Configuration
 
 DISTRIBUTION = "nadmit"
@@ -120,6 +120,11 @@ def complete_paths(_context: click.Context, _argument: click.Parameter, incomple
     return [CompletionItem(incomplete, type="file")]
 
 
+def namespace_option(help_text: str) -> Callable[[Command], Command]:
+    """Return the option --namespace of a command that can do without it."""
+    return click.option("-n", "--namespace", metavar="NAME", callback=name_check("a namespace"), help=help_text)
+
+
 def output_option(help_text: str) -> Callable[[Command], Command]:
     """Return the option --output of a command that prints text or JSON."""
     return click.option(
@@ -164,6 +169,14 @@ def configuration_of(config: Path | None, plugin_schemas: Path | None, attached_
         return replace(read(read_file(config), where=str(config)).to_value(own, attached_by), finds_by_shape=True)
     except ManifestError as error:
         fail_unreadable(error.problems)
+
+
+def plugin_checks_of(configuration: Configuration) -> PluginChecks:
+    """Return how ranges are read: as the configuration says, or as plugins do if it switches their checks off."""
+    from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415 - as in `configuration_of`
+    from webhook.plugindata.pluginfiles import load_schemas  # noqa: PLC0415 - as above
+
+    return configuration.plugins or PluginChecks(schemas=load_schemas())
 
 
 _POSTURE = click.option(
@@ -299,6 +312,12 @@ def fail_unreadable(problems: Iterable[Problem]) -> NoReturn:
     """Print why the input cannot be read, one line each, and end the command."""
     for problem in problems:
         click.echo(str(problem), err=True)
+    sys.exit(EXIT_UNREADABLE)
+
+
+def fail(text: str) -> NoReturn:
+    """Print why the command cannot answer, and end it."""
+    click.echo(f"nadmit: {text}", err=True)
     sys.exit(EXIT_UNREADABLE)
 
 

@@ -27,10 +27,10 @@ from webhook.trees.problems import ManifestError, Problem
 
 from .options import (
     EXIT_REFUSED,
-    EXIT_UNREADABLE,
     Command,
     add_options,
     attachment_rules_options,
+    fail,
     fail_unreadable,
     name_check,
     network_namespace_option,
@@ -285,8 +285,7 @@ def _list_cluster(kubeconfig: Path | None) -> Snapshot:
     try:
         snapshot = list_snapshot(kubeconfig)
     except ClusterError as error:
-        click.echo(f"nadmit: {error}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        fail(str(error))
     for problem in policytext.find_unreadable(snapshot.policies):
         click.echo(f"{paint('warning:', 'warning')} {problem}", err=True)
     return snapshot

@@ -20,6 +20,12 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
+def listed(texts: Sequence[str], most: int) -> str:
+    """Return the first texts, with commas, and how many more there are."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return f"{', '.join(texts[:most])}{more}"
+
+
 def printable(text: str) -> str:
     """Return a text without control characters: whoever creates a pod can write what its status has."""
     return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)

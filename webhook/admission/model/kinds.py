@@ -47,6 +47,9 @@ JUDGED = frozenset({POD, BINDING, NAMESPACE, NETWORK, *WORKLOADS, *POLICIES, *DE
 CLUSTER_SCOPED = frozenset({NAMESPACE, *POLICIES, DEVICE_CLASS})
 """The judged kinds that are not in a namespace."""
 
+VERDICT_KINDS = (NETWORK.kind, NAMESPACE.kind, POLICY.kind, POLICY_CONFIG.kind)
+"""Without the objects of these kinds, the verdict about a pod cannot be known."""
+
 NETWORK_NAMESPACE = "kube-system"
 """Namespace of a default network that is named without one (Multus' `multusNamespace`)."""
 

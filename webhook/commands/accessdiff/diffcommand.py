@@ -12,9 +12,9 @@ import click
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from webhook.commands.options import (
     EXIT_REFUSED,
-    EXIT_UNREADABLE,
     attachment_rules_options,
     complete_paths,
+    fail,
     fail_unreadable,
     paint,
     rules_in_force,
@@ -136,8 +136,7 @@ def _read_cluster(kubeconfig: Path | None) -> Objects:
     try:
         found = read_cluster(kubeconfig, lambda line: click.echo(f"read {line}", err=True))
     except ClusterError as error:
-        click.echo(f"nadmit: {error}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        fail(str(error))
     return {key_of(one): one for one in found.documents}
 
 

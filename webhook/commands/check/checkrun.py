@@ -12,7 +12,7 @@ import click
 
 from webhook.admission.wording.answers import who
 from webhook.commands.judging import Judgement, is_judged
-from webhook.commands.options import EXIT_UNREADABLE, STDIN, STDIN_NAME, fail_unreadable, installed_version
+from webhook.commands.options import STDIN, STDIN_NAME, fail, fail_unreadable, installed_version
 from webhook.report.lint import NOTE, WARNING, Finding, Report
 from webhook.report.plaintext import counted
 from webhook.trees import documents, gathering, manifests
@@ -215,8 +215,7 @@ def _read_cluster(kubeconfig: Path | None) -> ClusterDocuments:
     try:
         return read_cluster(kubeconfig, lambda line: click.echo(f"read {line}", err=True))
     except ClusterError as error:
-        click.echo(f"nadmit: {error}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        fail(str(error))
 
 
 def _read_stdin(gathered: Gathered) -> None:

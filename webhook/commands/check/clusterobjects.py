@@ -20,7 +20,7 @@ from webhook.kube.apierrors import ForbiddenError, GoneError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.responses import decode
-from webhook.report.diagnosis.objectset import items, part, text
+from webhook.report.diagnosis.objectset import controller_of, part, text
 from webhook.snapshot.pods import ENDED
 from webhook.snapshot.source import CLAIMS, CLASSES, CONFIGS, NAMESPACES, NETWORKS, PODS, POLICIES, TEMPLATES
 from webhook.trees.documents import Document
@@ -221,12 +221,8 @@ def is_wanted(written: Mapping[str, Any]) -> bool:
     """Say whether an object is judged for itself: no ended pod, and no workload that another one makes."""
     if written["kind"] == POD.kind:
         return text(written, "status", "phase") not in ENDED
-    owner = _controller_of(written) if written["kind"] in TEMPLATED else None
+    owner = controller_of(written) if written["kind"] in TEMPLATED else None
     return owner is None or owner.get("kind") not in TEMPLATED
-
-
-def _controller_of(written: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    return next((owner for owner in items(written, "metadata", "ownerReferences") if owner.get("controller")), None)
 
 
 def key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
@@ -234,7 +230,7 @@ def key_of(written: Mapping[str, Any]) -> tuple[object, ...] | None:
 
     NB: whoever creates a pod writes its controller into it, so the controller alone must not hide a pod.
     """
-    owner = _controller_of(written) if written["kind"] == POD.kind else None
+    owner = controller_of(written) if written["kind"] == POD.kind else None
     if owner is None:
         return None
     metadata, spec = written["metadata"], part(written, "spec")

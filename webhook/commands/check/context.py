@@ -6,13 +6,12 @@ An object of the checked files replaces the one of the same kind and name, as it
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
-from webhook.commands.options import EXIT_UNREADABLE, fail_unreadable
+from webhook.commands.options import fail, fail_unreadable
 from webhook.trees import builder, environments, gathering
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Position, Problem
@@ -27,8 +26,7 @@ def from_cluster(kubeconfig: Path | None) -> list[Document]:
     try:
         found = clusterobjects.read_cluster(kubeconfig, tell, kinds=clusterobjects.CONTEXT, is_every_pod=True)
     except ClusterError as error:
-        click.echo(f"nadmit: {error}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        fail(str(error))
     return found.documents
 
 

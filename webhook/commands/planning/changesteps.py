@@ -18,7 +18,8 @@ from webhook.commands.judging import Webhook, is_judged
 from webhook.configuration import sections
 from webhook.report.changeplan import applying
 from webhook.report.changeplan.planned import ObjectChange, counted_of, who_of
-from webhook.report.changeplan.workloadpods import WorkloadPods, controller_of
+from webhook.report.changeplan.workloadpods import WorkloadPods
+from webhook.report.diagnosis.objectset import controller_of
 from webhook.serving.http import RequestError
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError
@@ -44,9 +45,9 @@ _UNNAMED = "kubectl apply needs metadata.name; the object counts as if kubectl c
 _TEMPLATE = "spec.template.metadata.annotations"
 _FIXED = "the API server refuses another template for a Job that exists; delete the Job first"
 
-_Said = tuple[tuple[str, ...], tuple[str, ...]]
+_Words = tuple[tuple[str, ...], tuple[str, ...]]
 """Why the webhook would refuse, and its warnings."""
-_NOTHING: _Said = ((), ())
+_NOTHING: _Words = ((), ())
 
 
 class ConfigSource(NamedTuple):
@@ -164,7 +165,7 @@ class Change:
                 if kind == POD:
                     self._use_networks(key, user_of(made))
 
-    def _ask(self, made: Document, old: Mapping[str, Any] | None) -> _Said:
+    def _ask(self, made: Document, old: Mapping[str, Any] | None) -> _Words:
         """Return why the webhook would refuse an object, and its warnings."""
         webhook = self._webhook_for(GroupKind(made.group, made.kind))
         if not is_judged(made, webhook.context.configuration.workloads):
@@ -312,7 +313,7 @@ def _is_namespace(document: Document) -> bool:
     return (document.group, document.kind) == NAMESPACE
 
 
-def _answer_of(decision: Decision) -> _Said:
+def _answer_of(decision: Decision) -> _Words:
     warnings = tuple(dict.fromkeys(map(str, decision.warnings)))
     if decision.is_allowed:
         return (), warnings

@@ -9,27 +9,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from cniplugin.netspec.annotation import texts_of
 from cniplugin.netspec.selection import NETWORK_STATUS_KEYS
-from webhook.admission.model.kinds import POD, GroupKind
+from webhook.admission.model.kinds import POD, VERDICT_KINDS, GroupKind
 from webhook.admission.templates.workloadtable import Workloads
-from webhook.commands.check.clusterobjects import KINDS, PLACE, ROUNDS_MAX, Unplaced, pages
-from webhook.kube.apierrors import ClusterError, ForbiddenError, GoneError, NotFoundError
+from webhook.commands.check.clusterobjects import KINDS, PLACE, Unplaced
+from webhook.commands.who.graphreading import read_kind
+from webhook.kube.apierrors import ClusterError, ForbiddenError, NotFoundError
 from webhook.kube.connection import Connection
 from webhook.kube.resources import ObjectPath, Resource
 from webhook.kube.singleobjects import CONFIG_MAP_TIMEOUT_S, KubeConfigMap, get_object
 from webhook.registration.configurations import DEFAULT_NAME, OBSERVE, registered_stage, webhooks_of
 from webhook.report.changeplan.workloadpods import WorkloadPods, name_of
 from webhook.report.diagnosis.objectset import part
-from webhook.snapshot.source import CONFIGS, NAMESPACES, NETWORKS, POLICIES
 from webhook.trees.documents import Document
 
 from .plannedstate import State, key_of
 
-REQUIRED = frozenset({NETWORKS.kind, NAMESPACES.kind, POLICIES.kind, CONFIGS.kind})
-"""Without the right to list these, no verdict would be right."""
-TELL_EACH = 10_000
 CONFIG_KEY = "config.yaml"
 REGISTERED = Resource(
     "validatingwebhookconfigurations", "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations"
@@ -144,39 +142,20 @@ def read_cluster(kubeconfig: Path | None, base: Base, tell: Tell, *, config_map:
 
 def _read_kind(connection: Connection, resource: Resource, kind: GroupKind, base: Base, tell: Tell) -> str:
     """Read the objects of a kind; return the right that is missing if no plan can be made without it."""
-    for _ in range(len(resource.older) + 1):
-        try:
-            tell(f"{resource.kind}: {_read_again(connection, resource, kind, base, tell)}")
-        except NotFoundError:
-            resource = resource.in_next_version()
-        except ForbiddenError as error:
-            if resource.kind in REQUIRED:
-                return str(error)
-            base.unread.append(str(error))
-            return ""
-        else:
-            return ""
-    tell(f"{resource.kind}: not installed")
+
+    def take(one: dict[str, Any]) -> None:
+        metadata = {key: value for key, value in one["metadata"].items() if key != "managedFields"}
+        base.add(Document(Unplaced(PLACE, ""), {**one, "metadata": metadata}, 0, 0))
+
+    # NB: an object that comes again replaces itself; pods are counted.
+    begin_again = base.forget_pods if kind == POD else None
+    try:
+        read_kind(connection, resource, kind.kind, take, tell, begin_again=begin_again)
+    except ForbiddenError as error:
+        if kind.kind in VERDICT_KINDS:
+            return str(error)
+        base.unread.append(str(error))
     return ""
-
-
-def _read_again(connection: Connection, resource: Resource, kind: GroupKind, base: Base, tell: Tell) -> int:
-    head = {"apiVersion": f"{kind.group}/{resource.version}" if kind.group else resource.version, "kind": kind.kind}
-    for _ in range(ROUNDS_MAX):
-        count = 0
-        try:
-            for count, item in enumerate(pages(connection, resource), 1):
-                metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
-                base.add(Document(Unplaced(PLACE, ""), {**item, **head, "metadata": metadata}, 0, 0))
-                if count % TELL_EACH == 0:
-                    tell(f"{resource.kind}: {count} so far")
-        except GoneError as error:
-            gone = error  # NB: an object that comes again replaces itself; pods are counted
-            if kind == POD:
-                base.forget_pods()
-        else:
-            return count
-    raise gone
 
 
 def _read_settings(connection: Connection, base: Base, name: Name) -> None:

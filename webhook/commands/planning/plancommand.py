@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -16,13 +16,13 @@ from webhook.commands import objectfiles
 from webhook.commands.judging import NOBODY
 from webhook.commands.options import (
     EXIT_REFUSED,
-    EXIT_UNREADABLE,
     STDIN,
     STDIN_NAME,
     Command,
     add_options,
     complete_paths,
     config_option,
+    fail,
     fail_unreadable,
     paint,
     rules_options,
@@ -31,7 +31,7 @@ from webhook.configuration.filesource import read_file
 from webhook.kube.apierrors import ClusterError
 from webhook.report.changeplan import planjson, planmarkdown, plantext
 from webhook.report.changeplan.planned import ChangePlan, compare, counted_of
-from webhook.report.changeplan.workloadpods import controller_of
+from webhook.report.diagnosis.objectset import controller_of
 from webhook.trees import builder, environments, gathering, manifests
 from webhook.trees.documents import Document
 from webhook.trees.problems import ManifestError, Problem
@@ -282,7 +282,7 @@ def _read_cluster(kubeconfig: Path | None, base: livestate.Base, config_map: tup
     try:
         livestate.read_cluster(kubeconfig, base, objectfiles.tell, config_map=config_map)
     except ClusterError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _settings_in_force(base: livestate.Base, settings: Settings, own: dict[str, Any]) -> Settings:
@@ -294,11 +294,6 @@ def _settings_in_force(base: livestate.Base, settings: Settings, own: dict[str, 
     except ManifestError as error:
         base.notes.append(f"{error.problems[0]}: the webhook keeps an older text; here the defaults count")
         return settings
-
-
-def _fail(text: str) -> NoReturn:
-    click.echo(f"nadmit: {text}", err=True)
-    sys.exit(EXIT_UNREADABLE)
 
 
 # The plan

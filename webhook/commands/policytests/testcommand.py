@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webhook.commands.options import EXIT_REFUSED, EXIT_UNREADABLE, complete_paths, fail_unreadable, paint
+from webhook.commands.options import EXIT_REFUSED, complete_paths, fail, fail_unreadable, paint
 from webhook.kube.apierrors import ClusterError
 from webhook.report import testreport
 from webhook.report.testreport import CaseReport
@@ -134,5 +134,4 @@ def _list_cluster(kubeconfig: Path | None) -> Snapshot:
     try:
         return list_snapshot(kubeconfig)
     except ClusterError as error:
-        click.echo(f"nadmit: {error}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        fail(str(error))

@@ -5,25 +5,26 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from webhook.admission.model.kinds import VERDICT_KINDS
 from webhook.commands import objectfiles
 from webhook.commands.options import (
-    EXIT_UNREADABLE,
     Command,
     add_options,
     config_option,
     configuration_of,
+    fail,
     fail_unreadable,
     installed_version,
-    name_check,
+    namespace_option,
     paint,
     parse_codes,
+    plugin_checks_of,
     rules_options,
 )
-from webhook.report.lint import Report
 from webhook.report.scan import scantext
 from webhook.report.scan.finding import ERROR, LEVELS, Finding
 from webhook.report.scan.scantext import DEFINITIONS, PODS, POLICIES, WORKLOADS, Scan
@@ -35,8 +36,6 @@ from webhook.report.titles import TITLES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from webhook.admission.plugins.schema import PluginChecks
-    from webhook.admission.view.decisioncontext import Configuration
     from webhook.trees.documents import Document
 
     from .scanreading import JudgeOf, Read
@@ -44,19 +43,9 @@ if TYPE_CHECKING:
 EXIT_FINE, EXIT_FOUND = 0, 1
 FORMS = ("text", "json", "sarif", "junit")
 REPORT_FORMS = ("text", "json")
-VERDICT_KINDS = frozenset(
-    {"NetworkAttachmentDefinition", "Namespace", "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig"}
-)
-"""Without these the webhook's verdict cannot be known."""
 
 _OPTIONS = (
-    click.option(
-        "-n",
-        "--namespace",
-        metavar="NAME",
-        callback=name_check("a namespace"),
-        help="Only what concerns this namespace. Of a cluster, only its pods and workloads are read.",
-    ),
+    namespace_option("Only what concerns this namespace. Of a cluster, only its pods and workloads are read."),
     *objectfiles.source_options(", with pods, workloads, networks and namespaces", "networks, namespaces and policies"),
     click.option(
         "--fail-on",
@@ -157,7 +146,7 @@ def _scan(options: Mapping[str, Any]) -> tuple[Scan, Mapping[str, str]]:
 
     read = _read(options, judge_of)
     judge = read.judge
-    taken = take_stock(read.stock, _checks(configuration), judge.rules if judge is not None else None)
+    taken = take_stock(read.stock, plugin_checks_of(configuration), judge.rules if judge is not None else None)
     judged = judge.finish() if judge is not None else ()
     found = [*judged, *without_repeats(taken, judged)]
     return _result(sorted(found, key=order), read, options), read.unread
@@ -178,18 +167,10 @@ def _read(options: Mapping[str, Any], judge_of: JudgeOf) -> Read:
     try:
         scanreading.read_cluster(options["kubeconfig"], read, objectfiles.tell)
     except ForbiddenError as error:
-        _fail(str(error) if namespace else f"{error}, or read one namespace with -n")
+        fail(str(error) if namespace else f"{error}, or read one namespace with -n")
     except ClusterError as error:
-        _fail(str(error))
+        fail(str(error))
     return read
-
-
-def _checks(configuration: Configuration) -> PluginChecks:
-    """Return how ranges are read: as the configuration says, or as plugins do if it switches their checks off."""
-    from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415 - --help needs none
-    from webhook.plugindata.pluginfiles import load_schemas  # noqa: PLC0415 - as above
-
-    return configuration.plugins or PluginChecks(schemas=load_schemas())
 
 
 NO_VERDICTS = "what would be refused if it were created now is not known: a right is missing for it"
@@ -246,16 +227,14 @@ def _render(result: Scan, output: str, fail_on: str) -> str:
 
         codes = {code: one.title for code, one in load_codes().items()}
         return scantext.render_text(result, {**TITLES, **codes}, paint)
-    from . import scanreport  # noqa: PLC0415 - texts of all codes, and XML
-
-    report: Report = scanreport.report_of(result, STOCK_RULES)
+    report = scantext.report_of(result, STOCK_RULES)
     if output == "sarif":
-        from webhook.report import sarif  # noqa: PLC0415 - as above
+        from webhook.report import sarif  # noqa: PLC0415 - texts of all codes
 
         return sarif.render(report, version=installed_version())
-    from webhook.report import junit  # noqa: PLC0415 - as above
+    from webhook.report import junit  # noqa: PLC0415 - XML
 
-    return junit.render(report, failing=scanreport.failing(fail_on), command="scan")
+    return junit.render(report, failing=scantext.failing(fail_on), command="scan")
 
 
 def _check_reports(options: Mapping[str, Any], output: str) -> None:
@@ -273,7 +252,7 @@ def _check_reports(options: Mapping[str, Any], output: str) -> None:
     try:
         reportwriting.check(options["kubeconfig"])
     except ClusterError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _write_reports(result: Scan, unread: Mapping[str, str], kubeconfig: Path | None, output: str) -> int:
@@ -284,14 +263,9 @@ def _write_reports(result: Scan, unread: Mapping[str, str], kubeconfig: Path | N
 
     lost = next((right for kind, right in unread.items() if kind in VERDICT_KINDS), None)
     if lost is not None:
-        _fail(f"no report is written: {lost}")
+        fail(f"no report is written: {lost}")
     try:
         written = reportwriting.write(kubeconfig, result.findings, unread)
     except ClusterError as error:
-        _fail(str(error))
+        fail(str(error))
     return reportwriting.show(written, output)
-
-
-def _fail(text: str) -> NoReturn:
-    click.echo(f"nadmit: {text}", err=True)
-    sys.exit(EXIT_UNREADABLE)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
+from webhook.admission.model.kinds import VERDICT_KINDS
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Configuration
+from webhook.commands.options import plugin_checks_of
 from webhook.commands.scanning.scanreading import Read
 from webhook.commands.why.verdicts import Asking
-from webhook.commands.why.whycommand import VERDICT_KINDS
-from webhook.plugindata.pluginfiles import load_schemas
 from webhook.report.diagnosis.objectset import Json
 from webhook.report.topology.graph import Attachment, Topology
 from webhook.report.topology.outline import SegmentOutline, User, outline
@@ -110,7 +110,7 @@ class ClusterView:
     @cached_property
     def checks(self) -> PluginChecks:
         """How ranges of addresses are read: as the configuration says, or as plugins do."""
-        return self.settings.configuration.plugins or PluginChecks(schemas=load_schemas())
+        return plugin_checks_of(self.settings.configuration)
 
     @cached_property
     def lacking(self) -> tuple[str, ...]:

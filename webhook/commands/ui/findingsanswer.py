@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
+from webhook.admission.model.kinds import VERDICT_KINDS
 from webhook.commands.scanning.judgedobjects import Judge, Setting, without_repeats
 from webhook.commands.scanning.scanreading import Read
-from webhook.commands.why.whycommand import VERDICT_KINDS
 from webhook.report.scan import scantext
 from webhook.report.scan.finding import Finding
 from webhook.report.scan.stock import Stock
@@ -55,7 +55,7 @@ class Findings:
         setting = Setting(settings.rules_given, settings.configuration, settings.network_namespace)
 
         def judge_of(context: Sequence[Document], unread: Mapping[str, str]) -> Judge | None:
-            judge = None if unread.keys() & set(VERDICT_KINDS) else Judge(context, setting)
+            judge = None if unread.keys() & VERDICT_KINDS else Judge(context, setting)
             if judge is not None and judge.problems:
                 raise QuestionError("; ".join(map(str, judge.problems)), 409)
             return judge

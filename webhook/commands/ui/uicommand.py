@@ -8,9 +8,9 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from threading import Thread
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,8 @@ from webhook.commands.options import (
     attachment_rules_options,
     config_option,
     configuration_of,
-    name_check,
+    fail,
+    namespace_option,
     network_namespace_option,
     paint,
     warn_unreadable,
@@ -37,12 +38,8 @@ FIRST_LISTS_S = 20.0
 """How long the start waits for the first lists. The page opens in any case, and says what is missing."""
 
 _OPTIONS = (
-    click.option(
-        "-n",
-        "--namespace",
-        metavar="NAME",
-        callback=name_check("a namespace"),
-        help="Watch the pods of this namespace only, if you may not list those of all. Default: all namespaces.",
+    namespace_option(
+        "Watch the pods of this namespace only, if you may not list those of all. Default: all namespaces."
     ),
     *objectfiles.source_options(", with pods, networks and policies", "networks, namespaces, policies and pods"),
     click.option(
@@ -148,7 +145,7 @@ def _watch(options: dict[str, Any], changes: Changes) -> tuple[Origin, Callable[
     try:
         origin.start()
     except ClusterError as error:
-        _fail([str(error)])
+        fail(str(error))
     if sys.stderr.isatty():
         click.echo(f"reading {origin.title}", err=True)
     origin.wait(FIRST_LISTS_S)
@@ -161,12 +158,6 @@ def _watch(options: dict[str, Any], changes: Changes) -> tuple[Origin, Callable[
         origin.stop()
         sys.exit(EXIT_UNREADABLE)
     return origin, origin.stop
-
-
-def _fail(lines: Sequence[str]) -> NoReturn:
-    for line in lines:
-        click.echo(f"nadmit: {line}", err=True)
-    sys.exit(EXIT_UNREADABLE)
 
 
 def _serve(listener: socket.socket, origin: Origin, settings: Settings, changes: Changes, *, has_browser: bool) -> None:

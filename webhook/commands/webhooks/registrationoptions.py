@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cniplugin.netspec.names import ALLOWED_LABEL, is_label
-from webhook.commands.options import EXIT_UNREADABLE, STATUS_OPTIONS, paint, parse_url
+from webhook.commands.options import STATUS_OPTIONS, fail, paint, parse_url
 from webhook.kube.apierrors import ClusterError, NotFoundError
 from webhook.registration.conditions import StatusProtection
 from webhook.registration.configurations import DEFAULT_NAME, Service, Target, Url
@@ -87,8 +86,7 @@ def connected(kubeconfig: Path | None) -> Iterator[Connection]:
         connection.open()
         yield connection
     except ClusterError as error:
-        click.echo(f"nadmit: {error}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        fail(str(error))
     finally:
         connection.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import yaml
 
 from cniplugin.netspec.attachers import MULTUS
 from webhook.admission.templates.workloadtable import own_kinds
-from webhook.commands.options import EXIT_UNREADABLE, configuration_of
+from webhook.commands.options import configuration_of, fail
 from webhook.kube.apierrors import ClusterError
 from webhook.registration.configurations import DEFAULT_NAME, IGNORE, STAGES, Service, configuration, webhooks
 from webhook.registration.tables import KINDS
@@ -115,8 +114,7 @@ def _read_token(file: Path) -> str:
     try:
         return read_tokens(file)[0]
     except PathTokenError as error:
-        click.echo(f"nadmit: {error}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        fail(str(error))
 
 
 def _read(file: Path) -> bytes:
@@ -125,5 +123,4 @@ def _read(file: Path) -> bytes:
     try:
         return read_authorities(file)
     except ClusterError as error:
-        click.echo(f"nadmit: {error}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        fail(str(error))

@@ -82,11 +82,16 @@ def read_kind(
     take: Take,
     tell: Callable[[str], None],
     namespace: str = "",
+    *,
+    begin_again: Callable[[], None] | None = None,
 ) -> None:
-    """Take the objects of a kind; a kind that is not installed has none. Raises ClusterError."""
+    """Take the objects of a kind; a kind that is not installed has none. Raises ClusterError.
+
+    A list that expires begins anew: `begin_again` is called, and objects come again.
+    """
     for _ in range(len(resource.older) + 1):
         try:
-            _read_again(connection, resource, kind, take, tell, namespace)
+            _read_pages(connection, resource, kind, take, tell, namespace, begin_again)
         except NotFoundError:
             resource = resource.in_next_version()
         else:
@@ -94,13 +99,14 @@ def read_kind(
     tell(f"{resource.kind}: not installed")
 
 
-def _read_again(
+def _read_pages(
     connection: Connection,
     resource: Resource,
     kind: str,
     take: Take,
     tell: Callable[[str], None],
     namespace: str,
+    begin_again: Callable[[], None] | None,
 ) -> None:
     version = f"{resource.group}/{resource.version}" if resource.group else resource.version
     for _ in range(ROUNDS_MAX):
@@ -111,7 +117,9 @@ def _read_again(
                 if count % TELL_EACH == 0:
                     tell(f"{resource.kind}: {count} so far")
         except GoneError as error:
-            gone = error  # NB: objects come again
+            gone = error
+            if begin_again is not None:
+                begin_again()
         else:
             tell(f"{resource.kind}: {count}")
             return

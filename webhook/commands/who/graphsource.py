@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any, NoReturn
-
-import click
+from typing import Any
 
 from cniplugin.netspec import netattachdef
 from webhook.commands import objectfiles
-from webhook.commands.options import EXIT_UNREADABLE
+from webhook.commands.options import fail
 from webhook.report.topology.graph import Graph, Topology
 
 
@@ -43,15 +40,10 @@ def _read_cluster(
         kinds = graphreading.NETWORK_KINDS + (graphreading.CLAIM_KINDS if has_claims else ())
         missing = graphreading.read(options["kubeconfig"], graph, objectfiles.tell, kinds=kinds, namespace=namespace)
     except ForbiddenError as error:
-        _fail(str(error) if namespace else f"{error}, or read one namespace with -n")
+        fail(str(error) if namespace else f"{error}, or read one namespace with -n")
     except ClusterError as error:
-        _fail(str(error))
+        fail(str(error))
     definitions_of: str | None = ""
     if netattachdef.KIND in missing.rights:
         definitions_of = namespace if netattachdef.KIND in missing.own else None
     return graph.finish(definitions_of), missing.rights
-
-
-def _fail(text: str) -> NoReturn:
-    click.echo(f"nadmit: {text}", err=True)
-    sys.exit(EXIT_UNREADABLE)

@@ -10,15 +10,16 @@ import click
 from cniplugin.netspec.names import nearest
 from webhook.commands import objectfiles
 from webhook.commands.options import (
-    EXIT_UNREADABLE,
     Command,
     add_options,
     config_option,
     configuration_of,
-    name_check,
+    fail,
+    namespace_option,
     network_namespace_option,
     output_option,
     paint,
+    plugin_checks_of,
 )
 from webhook.report.topology import answertext, freeaddresses, lookup
 from webhook.report.topology.graph import Topology
@@ -38,12 +39,8 @@ _OPTIONS = (
         metavar="NAMESPACE/NAME",
         help="Instead of TARGET: which addresses of this network no pod has, keeps or asks for.",
     ),
-    click.option(
-        "-n",
-        "--namespace",
-        metavar="NAME",
-        callback=name_check("a namespace"),
-        help="Read the pods of this namespace only, if you may not list those of all. Default: all namespaces.",
+    namespace_option(
+        "Read the pods of this namespace only, if you may not list those of all. Default: all namespaces."
     ),
     *objectfiles.source_options(", with pods and networks", "networks and workloads"),
 )
@@ -112,22 +109,17 @@ def _show_free(reference: str, options: dict[str, Any], *, as_json: bool) -> NoR
     checks = _checks(options)
     topology, unread, notes = graphsource.read(options, has_claims=True)
     if reference not in topology.networks:
-        _fail(_not_found(reference, topology, unread))
+        fail(_not_found(reference, topology, unread))
     free = freeaddresses.find_free(reference, topology, checks)
     if isinstance(free, str):
-        _fail(f"{reference}: its addresses are not known: {free}")
+        fail(f"{reference}: its addresses are not known: {free}")
     free = free._replace(notes=(*free.notes, *notes), unread=tuple(unread.values()))
     click.echo(answertext.render_free_json(free) if as_json else answertext.render_free_text(free, paint))
     sys.exit(EXIT_FOUND if free.size else EXIT_NOBODY)
 
 
 def _checks(options: dict[str, Any]) -> PluginChecks:
-    """Return how ranges are read: as the configuration says, or as plugins do if it switches their checks off."""
-    from webhook.admission.plugins.schema import PluginChecks  # noqa: PLC0415 - it takes time, and --help needs none
-    from webhook.plugindata.pluginfiles import load_schemas  # noqa: PLC0415 - as above
-
-    configuration = configuration_of(options["config"], options["plugin_schemas"], options["attached_by"])
-    return configuration.plugins or PluginChecks(schemas=load_schemas())
+    return plugin_checks_of(configuration_of(options["config"], options["plugin_schemas"], options["attached_by"]))
 
 
 def _parse(target: str) -> lookup.Asked:
@@ -156,8 +148,3 @@ def _not_found(reference: str, topology: Topology, unread: dict[str, str]) -> st
     near = nearest(name, sorted(own))
     meant = f"{namespace}/{near}" if near else " or ".join(places[:3])
     return f"{what}; did you mean {meant}?" if meant else f"{what}; kubectl get net-attach-def -A lists them"
-
-
-def _fail(text: str) -> NoReturn:
-    click.echo(f"nadmit: {text}", err=True)
-    sys.exit(EXIT_UNREADABLE)

@@ -6,22 +6,23 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from cniplugin.access.model.policyrules import GROUP as ACCESS_GROUP
 from cniplugin.netspec.names import nearest
+from webhook.admission.model.kinds import VERDICT_KINDS
 from webhook.admission.wording import policytext
 from webhook.commands import objectfiles
 from webhook.commands.options import (
-    EXIT_UNREADABLE,
     Command,
     add_options,
     attachment_rules_options,
     config_option,
     configuration_of,
-    name_check,
+    fail,
+    namespace_option,
     network_namespace_option,
     output_option,
     paint,
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
     from webhook.report.diagnosis.causes import Diagnosis
 
 EXIT_FINE, EXIT_CAUSE, EXIT_NOT_KNOWN = 0, 1, 3
-VERDICT_KINDS = (NETWORK_KIND, "Namespace", "NetworkAttachmentPolicy", "NetworkAttachmentPolicyConfig")
-"""Without these the webhook's verdict cannot be known."""
-
-
 NO_DEFINITIONS = (
     "the files have no NetworkAttachmentDefinition, so what the webhook says now is not known; add net-attach-def to "
     "kubectl get, or give --manifests"
@@ -61,13 +58,7 @@ class Found(NamedTuple):
 
 
 _OPTIONS = (
-    click.option(
-        "-n",
-        "--namespace",
-        metavar="NAME",
-        callback=name_check("a namespace"),
-        help="Namespace of the pod or workload. Default: that of the kubeconfig's context, else default.",
-    ),
+    namespace_option("Namespace of the pod or workload. Default: that of the kubeconfig's context, else default."),
     *objectfiles.source_options(", with the events", "networks, namespaces and access policies"),
     click.option(
         "--record-dir",
@@ -139,7 +130,7 @@ def _namespace(options: dict[str, Any], *, is_copy: bool) -> str:
     try:
         return load_namespace(options["kubeconfig"], environ=os.environ) or DEFAULT_NAMESPACE
     except ClusterError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _diagnose(asked: Target, found: Found, options: dict[str, Any]) -> Diagnosis:
@@ -151,7 +142,7 @@ def _diagnose(asked: Target, found: Found, options: dict[str, Any]) -> Diagnosis
         return networkdiagnosis.diagnose(asked.namespace, asked.name, world)
     one = found.objects.get(asked.kind, asked.namespace, asked.name)
     if one is None:
-        _fail(_not_found(asked, found.objects))
+        fail(_not_found(asked, found.objects))
     diagnose = poddiagnosis.diagnose if asked.kind == "Pod" else workloaddiagnosis.diagnose
     result = diagnose(one, world)
     has_policies = any(document.group == ACCESS_GROUP for document in found.documents)
@@ -171,9 +162,8 @@ def _world(found: Found, options: dict[str, Any], records: Records | None) -> Wo
     from .verdicts import Asking  # noqa: PLC0415 - it loads what judges
 
     namespace = options["network_namespace"]
-    lacking = [kind for kind in VERDICT_KINDS if kind in found.unread]
     asking = None
-    if not lacking:
+    if not found.unread.keys() & VERDICT_KINDS:
         problems: list[Problem] = []
         cluster = builder.build(found.documents, problems, network_namespace=namespace)
         for problem in policytext.find_unreadable(cluster.policies):
@@ -217,9 +207,9 @@ def _read_cluster(kubeconfig: Path | None, asked: Target) -> Found:
     try:
         read = clusterreading.read(kubeconfig, asked, objectfiles.tell)
     except NotFoundError:
-        _fail(_not_found(asked, ObjectSet()))
+        fail(_not_found(asked, ObjectSet()))
     except ClusterError as error:
-        _fail(str(error))
+        fail(str(error))
     objects = list(read.objects.values())
     documents = [Document(Source("cluster", ""), one, 0, 0) for one in objects]
     return Found(ObjectSet([*objects, *read.events], read.unread), documents, read.unread)
@@ -250,8 +240,3 @@ WORKLOADS = (
     "ReplicationController",
     "VirtualMachine",
 )
-
-
-def _fail(text: str) -> NoReturn:
-    click.echo(f"nadmit: {text}", err=True)
-    sys.exit(EXIT_UNREADABLE)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from webhook.report.plaintext import printable
+
 from .applying import SAME
 from .planned import ChangePlan, ObjectChange, Row, counted_of, rows_of, summary_of
-from .planwords import SECTIONS, WHAT, field_line, lines_of, names_of, printable, shown_first
+from .planwords import SECTIONS, WHAT, field_line, lines_of, names_of, shown_first
 from .podeffects import BLOCKED, FREED, LOST, NEW, NEW_REFUSED, OTHER, STILL, WARNED
 
 COMMENT_MAX = 65_536
@@ -97,7 +99,7 @@ def _changed(one: ObjectChange) -> str:
 
 
 def _safe(text: str) -> str:
-    """Return a text without marks of Markdown and HTML. NB: a name after @ would be told of the comment."""
+    """Return a text without marks of Markdown and HTML. NB: GitHub would notify the owner of a name after @."""
     short = text if len(text) <= LINE_MAX else f"{text[: LINE_MAX - 3]}..."
     return _SPECIAL.sub(_escaped, printable(short))
 

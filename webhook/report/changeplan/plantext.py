@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from webhook.report.plaintext import fact_lines
+from webhook.report.plaintext import fact_lines, printable
 
 from .applying import SAME
 from .planned import ChangePlan, ObjectChange, Paint, Row, rows_of, summary_of, who_of
-from .planwords import SECTIONS, WHAT, field_line, lines_of, names_of, printable, shown_first, unchanged_of
+from .planwords import SECTIONS, WHAT, field_line, lines_of, names_of, shown_first, unchanged_of
 from .podeffects import BREAKING, FREED
 
 ROWS_MAX = 40

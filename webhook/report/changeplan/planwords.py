@@ -114,11 +114,6 @@ def unchanged_of(plan: ChangePlan) -> list[str]:
     return lines
 
 
-def printable(text: str) -> str:
-    """Return a text without control characters: objects of others can have any."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def shown_first(changes: Sequence[ObjectChange]) -> list[ObjectChange]:
     """Return the objects of a change, those that would be refused first; those that stay as they are last."""
     order = {SAME: 2}

@@ -20,7 +20,7 @@ from webhook.admission.model.injection import MIRROR
 from webhook.admission.model.kinds import POD, WORKLOADS, GroupKind, template_steps
 from webhook.admission.templates.podtemplates import FoundPod, TemplatePlace, find_by_shape
 from webhook.admission.templates.workloadtable import KUBEVIRT, Workloads
-from webhook.report.diagnosis.objectset import items, part, text
+from webhook.report.diagnosis.objectset import controller_of, part, text
 from webhook.report.diagnosis.poddiagnosis import ENDED
 
 Json = dict[str, Any]
@@ -208,11 +208,6 @@ def name_of(one: Json) -> str:
     """Return the name of an object; one that the API server will name has what the name begins with, and a star."""
     generated = text(one, "metadata", "generateName")
     return text(one, "metadata", "name") or (f"{generated}*" if generated else "")
-
-
-def controller_of(one: Json) -> Mapping[str, Any] | None:
-    """Return the reference to the object that makes a pod, or a workload; None for one that nothing makes."""
-    return next((owner for owner in items(one, "metadata", "ownerReferences") if owner.get("controller")), None)
 
 
 def _named(owner: Mapping[str, Any], namespace: str) -> Maker:

@@ -43,6 +43,11 @@ def texts(value: object, *path: str) -> dict[str, str]:
     return {key: one for key, one in part(value, *path).items() if isinstance(one, str)}
 
 
+def controller_of(one: Json) -> Json | None:
+    """Return the reference to the object that makes a pod, or a workload; None for one that nothing makes."""
+    return next((owner for owner in items(one, "metadata", "ownerReferences") if owner.get("controller")), None)
+
+
 class Note(NamedTuple):
     """An event. `uid`: of the object, "" if it is not named. `order`: later events have a larger one."""
 
@@ -127,11 +132,10 @@ class ObjectSet:
 
     def owner_of(self, one: Json) -> Json | None:
         """Return the controller of an object, None if it has none or is not known."""
-        namespace = text(one, "metadata", "namespace")
-        for owner in items(one, "metadata", "ownerReferences"):
-            if owner.get("controller"):
-                return self.get(text(owner, "kind"), namespace, text(owner, "name"))
-        return None
+        owner = controller_of(one)
+        if owner is None:
+            return None
+        return self.get(text(owner, "kind"), text(one, "metadata", "namespace"), text(owner, "name"))
 
     def notes(self, one: Json) -> list[Note]:
         """Return the events about an object, the latest first. An earlier object of the same name has its own uid."""

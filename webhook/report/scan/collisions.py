@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from cniplugin.access.content.facts import facts_of
@@ -20,7 +21,7 @@ from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.view.addressclaims import claims_of, mac_key
 from webhook.report.diagnosis.objectset import items, part, text
 from webhook.report.diagnosis.podstatus import reference_of
-from webhook.report.plaintext import counted
+from webhook.report.plaintext import counted, listed
 from webhook.report.stockrules import (
     ADDRESS_ASKED_TWICE,
     ADDRESS_TWICE,
@@ -206,8 +207,7 @@ def _have(names: Sequence[ObjectName]) -> str:
 
 def named(names: Sequence[ObjectName]) -> str:
     """Return the titles of some objects, and how many more there are."""
-    shown = ", ".join(one.title for one in names[:NAMED_MAX])
-    return f"{shown} and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else shown
+    return listed([one.title for one in names], NAMED_MAX)
 
 
 # What objects ask for
@@ -216,12 +216,12 @@ def named(names: Sequence[ObjectName]) -> str:
 def _askings(stock: Stock, topology: Topology) -> Askings:
     """Return what asks for each address: in an annotation, or by a definition with addresses of its own."""
     found: defaultdict[Key, list[Asking]] = defaultdict(list)
-    own = {reference: tuple(_own_values(network)) for reference, network in topology.networks.items()}
+    own = {reference: tuple(islice(_own_values(network), OWN_MAX)) for reference, network in topology.networks.items()}
     for asker, workload in askers(stock):
         if asker.replicas == NO_POD:
             continue
         for item, element in asker.elements:
-            network = f"{element.namespace}/{element.name}"
+            network = reference_of(element)
             plugin = _counted_type(topology, network)
             if not plugin:
                 continue
@@ -231,6 +231,9 @@ def _askings(stock: Stock, topology: Topology) -> Askings:
                     found[Key(topology.segment(network), kind, value)].append(asking)
     return found
 
+
+OWN_MAX = 64
+"""Addresses of a definition that are compared. Each of its pods gets all of them, so the work is their product."""
 
 _Value = tuple[str, str]
 """ADDRESS or MAC, and its normal form."""
@@ -273,10 +276,10 @@ def askers(stock: Stock) -> Iterator[tuple[Asker, str]]:
 
 
 def _own_values(network: Network) -> Iterator[_Value]:
-    """Yield the addresses and MACs that a definition gives to each of its pods."""
-    yield from ((ADDRESS, address) for address in static_addresses(network))
+    """Yield the MACs and addresses that a definition gives to each of its pods."""
     facts = facts_of(network.definition)
     yield from ((MAC, mac_key(mac)) for mac in (facts.macs if facts is not None else ()) if mac)
+    yield from ((ADDRESS, address) for address in static_addresses(network))
 
 
 STATIC = frozenset({"static", "whereabouts"})
@@ -468,7 +471,7 @@ def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topo
     where = f"pods on {counted(len(network.nodes), 'node')}"
     if equal:
         verb = "is" if len(equal) == 1 else "are"
-        what = f"{_listed(equal)} {verb} on several of them"
+        what = f"{listed(equal, NAMED_MAX)} {verb} on several of them"
     else:
         what = "two nodes may give one address"
     when = ", which collide only if the bridges of the nodes are connected" if is_link else ""
@@ -484,8 +487,3 @@ def _of_host_local(stock: Stock, reference: str, network: _Nodes, topology: Topo
             ("equal", " ".join(equal[:NAMED_MAX])),
         ),
     )  # fmt: skip
-
-
-def _listed(equal: Sequence[str]) -> str:
-    shown = ", ".join(equal[:NAMED_MAX])
-    return f"{shown} and {len(equal) - NAMED_MAX} more" if len(equal) > NAMED_MAX else shown

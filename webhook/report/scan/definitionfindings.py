@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from cniplugin.netspec import netattachdef
+from webhook.report.diagnosis.podstatus import reference_of
 from webhook.report.stockrules import MTU_DIFFERS, MULTI_POLICY_NO_NETWORK, NETWORK_UNUSED
 from webhook.report.topology.graph import Network, Topology
 from webhook.report.topology.segments import Segment
@@ -27,7 +28,7 @@ def find_unused(stock: Stock, topology: Topology) -> Iterator[Finding]:
         return
     used = {one.network for one in topology.attachments}
     selections = [asker.selections for asker, _ in askers(stock)] + list(stock.default_networks.values())
-    used |= {f"{element.namespace}/{element.name}" for one in selections for _, element in one.elements}
+    used |= {reference_of(element) for one in selections for _, element in one.elements}
     for reference, name in sorted(stock.names.items()):
         if reference not in used and reference not in stock.managed:
             yield Finding(

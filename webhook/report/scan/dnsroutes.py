@@ -16,6 +16,7 @@ from typing import NamedTuple
 from cniplugin.netspec.attachers import NAMES, ROUTE_MOVES, YES, value_of
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
 from webhook.report.diagnosis.objectset import items, text
+from webhook.report.diagnosis.podstatus import reference_of
 from webhook.report.stockrules import DEFAULT_ROUTE_DNS, ROUTE_DNS
 from webhook.report.topology.graph import Network, Topology
 from webhook.report.topology.linkscope import ON_ONE_NODE, first_type
@@ -63,7 +64,7 @@ def _routed(topology: Topology) -> Iterator[tuple[str, Network]]:
 
 def _asked_routes(asker: Asker, topology: Topology, versions: AbstractSet[int]) -> Iterator[_Route]:
     for item, element in asker.elements:
-        network = f"{element.namespace}/{element.name}"
+        network = reference_of(element)
         gateways = tuple(_of_versions(element.default_route or (), versions))
         if item and gateways and first_type(topology, network) not in ON_ONE_NODE:
             yield _Route(item, network, gateways, is_asked=True)
@@ -74,7 +75,7 @@ def _given_routes(asker: Asker, own: Mapping[str, tuple[str, ...]]) -> Iterator[
     if any(element.default_route is not None for _, element in asker.elements):
         return
     for item, element in asker.elements:
-        network = f"{element.namespace}/{element.name}"
+        network = reference_of(element)
         if item and own.get(network):
             yield _Route(item, network, own[network], is_asked=False)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from itertools import islice
 from typing import NamedTuple
 
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
@@ -18,6 +19,7 @@ from webhook.admission.plugins.schema import PluginChecks
 from webhook.report.diagnosis.objectset import part
 from webhook.report.diagnosis.objectset import text as text_at
 from webhook.report.diagnosis.podstatus import reference_of
+from webhook.report.plaintext import counted, listed
 from webhook.report.stockrules import ADDRESS_OUTSIDE, ALLOCATION_ORPHAN, RANGE_FULL, RANGES_OVERLAP
 from webhook.report.topology.freeaddresses import HOST_LOCAL, handed_out
 from webhook.report.topology.graph import Attachment, Network, Topology
@@ -171,18 +173,21 @@ def _address_of(version: int, number: int) -> str:
 def find_outside(stock: Stock, topology: Topology, supports: Supports) -> Iterator[Finding]:
     """Yield the addresses of pods that their network does not hand out now, and that they do not ask for."""
     ovn = {reference: subnets for reference, one in topology.networks.items() if (subnets := _ovn_subnets(one))}
+    plain = {
+        reference: (support.ipams[0], dict.fromkeys(static_addresses(network)))
+        for reference, support in supports.items()
+        if _is_plain(network := topology.networks[reference], support)
+    }
     for one in topology.attachments:
         if one.pod.leaving:
             continue
-        support = supports.get(one.network)
         if one.network in ovn:
             outside = [text for text in one.addresses if _is_in_none(text, ovn[one.network])]
             source = f"subnets are {', '.join(map(str, ovn[one.network][:SHOWN_MAX]))}"
-        elif support is not None and _is_plain(topology.networks[one.network], support):
-            ipam = support.ipams[0]
-            fixed = list(static_addresses(topology.networks[one.network]))
+        elif one.network in plain:
+            ipam, fixed = plain[one.network]
             outside = [text for text in one.addresses if text not in fixed and _is_outside(text, ipam)]
-            given_out = _shown_ranges(ipam) if ipam.ranges else ", ".join(fixed[:SHOWN_MAX])
+            given_out = _shown_ranges(ipam) if ipam.ranges else ", ".join(islice(fixed, SHOWN_MAX))
             if not given_out:  # NB: of IPAM static, whose pods ask for their addresses
                 continue
             source = f"IPAM {ipam.type} hands out {given_out}"
@@ -245,12 +250,11 @@ def _asked(stock: Stock, one: Attachment) -> set[str]:
 
 
 def _outside(stock: Stock, one: Attachment, given: Sequence[str], source: str) -> Finding:
-    shown = ", ".join(given[:SHOWN_MAX]) + (f" and {len(given) - SHOWN_MAX} more" if len(given) > SHOWN_MAX else "")
     return Finding(
         ADDRESS_OUTSIDE,
         WARNING,
         stock.pods[f"{one.pod.namespace}/{one.pod.name}"].asker.subject,
-        f"has address {shown} of {one.network}, whose {source}",
+        f"has address {listed(given, SHOWN_MAX)} of {one.network}, whose {source}",
         fix="create it again, or correct the ranges, if the definition was changed by mistake",
         others=(stock.name_of_network(one.network),),
         properties=(("address", given[0]), ("networks", one.network)),
@@ -300,8 +304,7 @@ def _has_none_free(ranges: Sequence[Range], ipam: str, used: set[Address]) -> bo
 
 
 def _full(stock: Stock, reference: str, ipam: Ipam, full: Sequence[str]) -> Finding:
-    shown = ", ".join(full[:SHOWN_MAX]) + (f" and {len(full) - SHOWN_MAX} more" if len(full) > SHOWN_MAX else "")
-    where = f" on {shown}" if ipam.type == HOST_LOCAL else ""
+    where = f" on {listed(full, SHOWN_MAX)}" if ipam.type == HOST_LOCAL else ""
     ranges = _shown_ranges(ipam)
     return Finding(
         RANGE_FULL,
@@ -322,15 +325,13 @@ def find_orphans(stock: Stock, topology: Topology) -> Iterator[Finding]:
         gone = sorted(one for one in kept if one.pod not in topology.pods and _is_taken(stock, one.pod))
         if not gone:
             continue
-        shown = ", ".join(f"{one.address} for {one.pod}" for one in gone[:SHOWN_MAX])
-        more = f" and {len(gone) - SHOWN_MAX} more" if len(gone) > SHOWN_MAX else ""
+        shown = listed([f"{one.address} for {one.pod}" for one in gone], SHOWN_MAX)
         verb = "is" if len(gone) == 1 else "are"
-        count = "1 allocation" if len(gone) == 1 else f"{len(gone)} allocations"
         yield Finding(
             ALLOCATION_ORPHAN,
             WARNING,
             pool,
-            f"{count} {verb} of pods that are gone or have ended: {shown}{more}",
+            f"{counted(len(gone), 'allocation')} {verb} of pods that are gone or have ended: {shown}",
             field="spec.allocations",
             fix="the ip-reconciler of whereabouts removes them: see whether it runs",
             others=tuple(ObjectName("v1", "Pod", *one.pod.split("/", 1)) for one in gone if "/" in one.pod),

@@ -1,4 +1,4 @@
-"""Findings of a scan as text, as JSON (docs/scan.schema.json), and as the entries of SARIF and JUnit."""
+"""Findings of a scan as text, as JSON (docs/scan.schema.json), and as the report of which SARIF and JUnit are made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from webhook.report import lint
 from webhook.report.plaintext import counted, fact_lines, printable
+from webhook.report.stockrules import StockRule
+from webhook.trees.problems import Position
 
 from .finding import ERROR, INFO, LEVELS, WARNING, Finding, ObjectName
 
@@ -126,3 +129,32 @@ def _name_json(name: ObjectName) -> dict[str, str]:
         "name": name.name,
         "uid": name.uid,
     }
+
+
+PLACE = Position("cluster")
+
+_LINT_LEVELS = {INFO: lint.NOTE}
+
+
+def report_of(scan: Scan, rules: Mapping[str, StockRule]) -> lint.Report:
+    """Return the scan as a report of `nadmit check`. Its subjects are the rules that have found nothing.
+
+    So a clean cluster has cases of JUnit as well. There are no subjects if not all was read, or something was skipped:
+    then it is not known that a rule would find nothing.
+    """
+    found = {one.rule for one in scan.findings}
+    is_whole = not (scan.unread or scan.notes or scan.skipped)
+    clean = tuple((PLACE, f"{rule}: {one.title}") for rule, one in rules.items() if is_whole and rule not in found)
+    findings = tuple(map(_linted, scan.findings))
+    number = sum(scan.objects.values())
+    return lint.Report(findings, files=0, objects=number, judged=number, by_rule=True, subjects=clean)
+
+
+def _linted(one: Finding) -> lint.Finding:
+    message = f"{one.message}; {one.fix}" if one.fix else one.message
+    return lint.Finding(PLACE, _LINT_LEVELS.get(one.level, one.level), one.rule, message, one.subject.title)
+
+
+def failing(fail_on: str) -> tuple[str, ...]:
+    """Return the levels of the report that fail."""
+    return tuple(_LINT_LEVELS.get(level, level) for level in LEVELS[: LEVELS.index(fail_on) + 1])

@@ -20,7 +20,7 @@ from webhook.admission.model.injection import DEFAULT_NETWORKS
 from webhook.admission.model.kinds import NETWORK_NAMESPACE
 from webhook.admission.plugins.goparsing import read_address
 from webhook.admission.templates.podtemplates import FoundPod
-from webhook.report.diagnosis.objectset import Json, items, part, text, texts
+from webhook.report.diagnosis.objectset import Json, controller_of, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
 from webhook.report.diagnosis.podstatus import Has, ignored, match_entries, reference_of, status_of
 from webhook.report.topology.graph import POOL_GROUP, Graph, Pod, Topology, pod_of, templates_of
@@ -176,7 +176,7 @@ class Stock:
         name = name_of(one)
         reference = f"{name.namespace}/{name.name}"
         self.names[reference] = name
-        if any(owner.get("controller") for owner in items(one, "metadata", "ownerReferences")):
+        if controller_of(one) is not None:
             self.managed.add(reference)
 
     def _add_namespace(self, one: Json) -> None:
@@ -221,7 +221,7 @@ class Stock:
         subject = name_of(one)
         kind = subject.kind.lower()
         workload = f"{subject.namespace} {_MACHINES.get(kind, kind)}/{subject.name}"
-        owner = next((owner for owner in items(one, "metadata", "ownerReferences") if owner.get("controller")), None)
+        owner = controller_of(one)
         if owner is not None:
             above = f"{subject.namespace} {text(owner, 'kind').lower()}/{text(owner, 'name')}"
             if above != workload:

@@ -28,8 +28,7 @@ def take_stock(stock: Stock, checks: PluginChecks, rules: Rules | None = None) -
     nothing is said of what pods may use.
     """
     topology = stock.finish()
-    found = sorted(map(_bounded, _find(stock, topology, checks, rules)), key=order)
-    return tuple(found)
+    return tuple(sorted(map(_bounded, _find(stock, topology, checks, rules)), key=order))
 
 
 TEXT_MAX = 1000

@@ -23,7 +23,7 @@ from webhook.admission.plugins.goparsing import read_address, read_cidr
 from webhook.admission.templates.podtemplates import FoundPod, find_by_shape
 from webhook.admission.templates.workloadtable import MACHINES
 from webhook.admission.view.addressclaims import claims_of, mac_key
-from webhook.report.diagnosis.objectset import Json, items, part, text, texts
+from webhook.report.diagnosis.objectset import Json, controller_of, items, part, text, texts
 from webhook.report.diagnosis.poddiagnosis import ENDED
 from webhook.report.diagnosis.podstatus import Has, reference_of, status_of
 
@@ -236,7 +236,7 @@ class Graph:
             return Part(allocations=tuple(_allocations(one)))
         if kind == RESOURCE_CLAIM.kind and group == RESOURCE_CLAIM.group:
             return Part(claimed=tuple(_claimed(one)))
-        if kind in {"Event", "List"} or any(owner.get("controller") for owner in _owners(one)):
+        if kind in {"Event", "List"} or controller_of(one) is not None:
             return NOTHING
         return self._read_templates(kind, one)
 
@@ -354,10 +354,6 @@ def _name(one: Json) -> str:
     return f"{text(one, 'metadata', 'namespace')}/{text(one, 'metadata', 'name')}"
 
 
-def _owners(one: Json) -> list[Json]:
-    return items(one, "metadata", "ownerReferences")
-
-
 def pod_of(one: Json) -> Pod:
     """Return what the topology keeps of a pod."""
     return Pod(  # NB: texts of many pods are kept once
@@ -379,7 +375,7 @@ def workload_of(pod: Pod) -> str:
 
 def _owner(one: Json) -> str:
     """Return the controller of a pod as `kind/name`; the Deployment, if it is the ReplicaSet of one."""
-    owner = next((owner for owner in _owners(one) if owner.get("controller")), None)
+    owner = controller_of(one)
     if owner is None:
         return ""
     kind, name = text(owner, "kind").lower(), text(owner, "name")

@@ -7,8 +7,10 @@ several networks is drawn once, beside the first of them. Colours are light or d
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from webhook.report.plaintext import printable
 
 from .outline import SegmentOutline, is_alone
 
@@ -129,19 +131,15 @@ def _curve(start: _Box, end: _Box) -> str:
 
 
 def _draw(root: ET.Element, box: _Box) -> None:
+    """Draw a box. NB: XML has no control characters, not even escaped."""
     left, width = COLUMNS[box.kind]
     group = ET.SubElement(root, "g", {"class": f"{box.kind} missing" if box.is_missing else box.kind})
-    ET.SubElement(group, "title").text = "".join(_printable(f"{box.name}, {box.more}" if box.more else box.name))
+    ET.SubElement(group, "title").text = printable(f"{box.name}, {box.more}" if box.more else box.name)
     ET.SubElement(group, "rect", x=f"{left}", y=f"{box.y:g}", width=f"{width}", height=f"{BOX}", rx="6")
     for kind, text, down in (("name", box.name, 16), ("more", box.more, 31)):
         line = ET.SubElement(group, "text", {"class": kind, "x": f"{left + width / 2:g}", "y": f"{box.y + down:g}"})
-        line.text = _cut("".join(_printable(text)), int((width - 16) / LETTER))
+        line.text = _cut(printable(text), int((width - 16) / LETTER))
 
 
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def _printable(text: str) -> Iterator[str]:
-    """NB: XML has no control characters, not even escaped, and an author may write them into network-status."""
-    yield from (letter if letter.isprintable() else "?" for letter in text)

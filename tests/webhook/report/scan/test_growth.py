@@ -60,6 +60,19 @@ def one_address(number: int) -> Iterator[Object]:
         yield pod("blue", f"p{at}", f"node{at}", "lan", entry("blue/lan", "10.1.0.5"))
 
 
+def one_definition(number: int) -> Iterator[Object]:
+    """Pods of a definition that gives each of them many addresses."""
+    addresses = [{"address": f"10.1.{at // 250}.{at % 250 + 1}/16"} for at in range(number)]
+    yield network("blue", "lan", macvlan("eth1", {"type": "static", "addresses": addresses}))
+    for at in range(number):
+        yield pod("blue", f"p{at}", f"node{at}", "lan", entry("blue/lan", "10.1.0.1"))
+
+
+@pytest.mark.slow
+def test_work_does_not_grow_with_the_addresses_of_a_definition_times_its_pods() -> None:
+    assert grows(one_definition(100), one_definition(400), 4) < 1.2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [one_segment, one_address])
 def test_what_all_share_is_not_compared_in_pairs(make: object) -> None:
