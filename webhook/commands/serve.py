@@ -48,7 +48,7 @@ class DurationType(click.ParamType[float]):
         self._min_s = min_s
 
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds; fails for any other text, and for less than the least."""
+        """Return the seconds. Fails for another text, and for less than `min_s`."""
         if isinstance(value, float):
             return value
         from webhook.serving.http import parse_duration_s  # noqa: PLC0415 - no other command needs it

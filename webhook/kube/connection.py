@@ -29,7 +29,7 @@ from urllib3.response import BaseHTTPResponse
 from .apierrors import ClusterError, error_of_status
 from .credentials import SERVICE_ACCOUNT, Access, load_access
 from .resources import ObjectPath, Resource
-from .responses import parse_status
+from .responses import PAGE, decode, parse_status
 from .transport import make_pool
 
 CONNECT_S = 10.0
@@ -203,6 +203,24 @@ class Connection:
         timeout = urllib3.Timeout(total=timeout_s)
         response = self._request("GET", url_of(path, query), headers={"Accept": JSON}, timeout=timeout)
         return self._content(response, verb=verb, path=path)
+
+    def list_all(
+        self, path: ObjectPath, *, page_size: int, timeout_s: float, query: Mapping[str, str] | None = None
+    ) -> Iterator[msgspec.Raw]:
+        """Yield the objects of a collection, page by page, each as text. Raises GoneError if it takes too long.
+
+        Decode one object at a time: decoded, a page can take ten times the memory of its text.
+
+        `timeout_s`: for each page.
+        """
+        asked = {"limit": str(page_size), **(query or {})}
+        while True:
+            content = self.get(path, timeout_s=timeout_s, verb="list", query=asked)
+            page = decode(PAGE, content, f"{path.title}: list")
+            yield from page.items or ()
+            if not page.metadata.token:
+                return
+            asked["continue"] = page.metadata.token
 
     def read_url(self, url: str, *, timeout_s: float) -> Answer:
         """Return the answer to a GET of a path that names no object, such as `/version`."""

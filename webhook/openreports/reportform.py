@@ -207,14 +207,14 @@ def _render_result(finding: Finding, name_rule: NameRule) -> dict[str, Any]:
 
 def _for_readers(finding: Finding, title: str) -> Finding:
     """Return the finding as readers of its namespace may see it."""
-    strangers = [other for other in finding.others if _is_strange(other, finding.subject)]
-    if not strangers:
+    known = tuple(other for other in finding.others if not _is_strange(other, finding.subject))
+    if len(known) == len(finding.others):
         return finding
-    count = f"{counted(len(strangers), 'object')} of other namespaces"
+    count = f"{counted(len(finding.others) - len(known), 'object')} of other namespaces"
     return finding._replace(
         message=f"{title}: this one and {count}; `nadmit scan` names them",
         fix="",
-        others=tuple(other for other in finding.others if other not in strangers),
+        others=known,
         properties=tuple((key, value) for key, value in finding.properties if key in _OF_ITS_OWN),
     )
 

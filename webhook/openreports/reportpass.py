@@ -4,8 +4,12 @@
 | --- | --- |
 | 409 | another client was first: the next pass settles it |
 | 404 | the report, or its namespace, is gone: nothing is left to do |
-| 403, and 400, 413, 422 | note it, go on; after ten in a row for one verb and kind leave out the others of these |
+| 403, and 400, 413, 422 | note it, go on; after ten in a row for one verb and namespace leave out the others of these |
+| the same in ten namespaces in a row | leave out the others of this verb and kind |
 | any other, or none | the pass ends, and the next one goes on |
+
+One namespace may refuse by itself: because it is being deleted, or has a quota of reports. So what it refuses does not
+keep the reports of other namespaces away.
 
 A list that takes longer than the API server keeps its pages (410) begins anew; what is written by then is not written
 again. If both API groups are installed, our reports in the older one are deleted.
@@ -13,7 +17,7 @@ again. If both API groups are installed, our reports in the older one are delete
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from webhook.kube.apierrors import ConflictError, ForbiddenError, GoneError, InvalidError, NotFoundError
@@ -21,12 +25,15 @@ from webhook.report.scan.finding import LEVELS, Finding
 
 from .passresult import PassResult
 from .reportform import NameRule, ReportApi
-from .reportplan import Aims, Amend, Change, Create, aims_of, has_namespace, plan_changes
+from .reportplan import Aims, Amend, Change, Create, aims_of, namespace_of, plan_changes
 from .reportstore import ReportStore
 
 BETWEEN_WRITES_S = 0.02
 """At most 50 writes a second, of which an API server answers thousands."""
 REFUSALS_MAX = 10
+"""In one namespace."""
+REFUSING_MAX = 10
+"""Namespaces."""
 ROUNDS_MAX = 3
 
 
@@ -39,7 +46,11 @@ class ReportPass:
         self._name_rule = name_rule
         self._now = now
         self._pause = pause
-        self._refusals: Counter[tuple[type[Change], bool]] = Counter()
+        self._refusals: Counter[tuple[type[Change], str]] = Counter()
+        """How many in a row, by verb and namespace."""
+        self._refusing: defaultdict[tuple[type[Change], bool], set[str]] = defaultdict(set)
+        """By verb and kind: the namespaces that have refused since one has accepted."""
+        self._noted: set[tuple[type[Change], bool]] = set()
 
     def write(self, findings: Iterable[Finding], *, unread_kinds: Collection[str] = ()) -> PassResult:
         """Write the differences. `unread_kinds`: as for `plan_changes`.
@@ -85,8 +96,9 @@ class ReportPass:
 
     def _try(self, api: ReportApi, change: Change, result: PassResult) -> None:
         """Make a change, or count why it is not made."""
-        key = type(change), has_namespace(change)
-        if self._refusals[key] >= REFUSALS_MAX:
+        namespace = namespace_of(change)
+        key = type(change), bool(namespace)
+        if self._refusals[type(change), namespace] >= REFUSALS_MAX or len(self._refusing[key]) >= REFUSING_MAX:
             result.refused += 1
             return
         self._pause(BETWEEN_WRITES_S)
@@ -98,11 +110,14 @@ class ReportPass:
             return
         except (ForbiddenError, InvalidError) as error:
             result.refused += 1
-            self._refusals[key] += 1
-            if self._refusals[key] == 1:
+            self._refusals[type(change), namespace] += 1
+            self._refusing[key].add(namespace)
+            if key not in self._noted:
+                self._noted.add(key)
                 result.notes.append(str(error))
         else:
-            self._refusals[key] = 0
+            self._refusals[type(change), namespace] = 0
+            self._refusing[key].clear()
             _count(change, result)
 
 

@@ -13,7 +13,8 @@ An object without a UID has no report: it is not in the cluster.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from webhook.report.scan.finding import LEVELS, Finding, ObjectName
@@ -21,7 +22,7 @@ from webhook.report.scan.finding import LEVELS, Finding, ObjectName
 from .reportform import NameRule, Object, ReportApi, is_same, name_of, patch_of, render_report
 
 REPORTS_MAX = 10_000
-"""In a cluster. Objects with errors come first; each report is an object in etcd, about 2 KiB of it."""
+"""In a cluster. Each report is an object in etcd, about 2 KiB of it."""
 
 
 class Create(NamedTuple):
@@ -46,10 +47,10 @@ class Delete(NamedTuple):
 Change = Create | Amend | Delete
 
 
-def has_namespace(change: Change) -> bool:
-    """Say whether a change is about the report of an object in a namespace."""
+def namespace_of(change: Change) -> str:
+    """Return the namespace of the report that changes, "" for a report of the whole cluster."""
     report = change.report if isinstance(change, Create) else change.stored
-    return bool(report["metadata"].get("namespace"))
+    return str(report["metadata"].get("namespace", ""))
 
 
 class Aims(NamedTuple):
@@ -63,18 +64,29 @@ class Aims(NamedTuple):
 
 
 def aims_of(findings: Iterable[Finding], *, reports_max: int = REPORTS_MAX) -> Aims:
-    """Return the objects that shall have reports, those with the worst findings first."""
+    """Return the objects that shall have reports, at most `reports_max`."""
     by_subject: dict[ObjectName, list[Finding]] = {}
     for finding in findings:
         if finding.subject.uid:
             by_subject.setdefault(finding.subject, []).append(finding)
-    ranked = sorted(by_subject.items(), key=lambda entry: (_worst(entry[1]), entry[0]))
-    chosen = {(subject.namespace, name_of(subject)): (subject, tuple(found)) for subject, found in ranked[:reports_max]}
-    return Aims(chosen, len(ranked) - len(ranked[:reports_max]))
+    chosen = _ranked(by_subject)[:reports_max]
+    findings_of = {(subject.namespace, name_of(subject)): (subject, tuple(by_subject[subject])) for subject in chosen}
+    return Aims(findings_of, len(by_subject) - len(chosen))
 
 
-def _worst(findings: Iterable[Finding]) -> int:
-    return min(LEVELS.index(finding.level) for finding in findings)
+def _ranked(by_subject: Mapping[ObjectName, Sequence[Finding]]) -> list[ObjectName]:
+    """Return the objects with the worst findings first, and among these the first of each namespace, then the second.
+
+    So a namespace with 10,000 objects does not take the place of the others.
+    """
+    worst = {subject: min(LEVELS.index(one.level) for one in found) for subject, found in by_subject.items()}
+    seen: Counter[tuple[int, str]] = Counter()
+    ranks: dict[ObjectName, tuple[int, int]] = {}
+    for subject in sorted(by_subject):
+        place = worst[subject], subject.namespace
+        ranks[subject] = worst[subject], seen[place]
+        seen[place] += 1
+    return sorted(ranks, key=lambda subject: (ranks[subject], subject))
 
 
 def plan_changes(

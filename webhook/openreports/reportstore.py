@@ -81,18 +81,12 @@ class ReportStore:
 
     def _list(self, api: ReportApi, kind: ReportKind) -> Iterator[dict[str, Any]]:
         path = ObjectPath(_resource(api, kind))
-        query = {"limit": str(PAGE_SIZE), "labelSelector": f"{MANAGED_BY}={SOURCE}"}
-        while True:
-            content = self._connection.get(path, verb="list", query=query, timeout_s=TIMEOUT_S)
-            page = decode(_LIST, content, f"{path.title}: list")
-            for report in page.items or ():
-                metadata = report["metadata"]
-                if is_own(metadata.get("labels") or {}, metadata["name"]):
-                    yield report
-            token = (page.metadata or {}).get("continue")
-            if not token:
-                return
-            query["continue"] = token
+        query = {"labelSelector": f"{MANAGED_BY}={SOURCE}"}
+        for raw in self._connection.list_all(path, page_size=PAGE_SIZE, timeout_s=TIMEOUT_S, query=query):
+            report = decode(_REPORT, raw, f"{path.title}: list")
+            metadata = report["metadata"]
+            if is_own(metadata.get("labels") or {}, metadata["name"]):
+                yield report
 
 
 def _resource(api: ReportApi, kind: ReportKind) -> Resource:
@@ -116,10 +110,5 @@ class _ApiResources(msgspec.Struct, gc=False):
     resources: list[_ApiResource] = []
 
 
-class _Reports(msgspec.Struct, gc=False):
-    metadata: dict[str, Any] | None = None
-    items: list[dict[str, Any]] | None = None
-
-
 _RESOURCES = msgspec.json.Decoder(_ApiResources)
-_LIST = msgspec.json.Decoder(_Reports)
+_REPORT: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])

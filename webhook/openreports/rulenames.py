@@ -1,4 +1,7 @@
-"""The title and the category of each rule, which reports show beside its id."""
+"""The title and the category of each rule, which reports show beside its id.
+
+Not in `reportform`, which is pure: the tables of codes are files.
+"""
 
 from __future__ import annotations
 

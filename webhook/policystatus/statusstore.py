@@ -17,7 +17,7 @@ from webhook.kube.apierrors import NotFoundError
 from webhook.kube.connection import MERGE_PATCH, Connection
 from webhook.kube.events import Event, render_event
 from webhook.kube.resources import EVENTS, ObjectPath, Resource
-from webhook.kube.responses import PAGE, decode
+from webhook.kube.responses import decode
 from webhook.kube.singleobjects import ObjectMetadata
 from webhook.snapshot.source import CONFIGS, POLICIES
 
@@ -42,18 +42,11 @@ class StatusStore:
     def list(self, kind: str) -> Iterator[Stored]:
         """Yield the objects of a kind, page by page; nothing if the kind is not installed."""
         path = ObjectPath(RESOURCES[kind])
-        query = {"limit": str(PAGE_SIZE)}
-        while True:
-            try:
-                content = self._connection.get(path, verb="list", query=query, timeout_s=self._timeout_s)
-            except NotFoundError:
-                return
-            page = decode(PAGE, content, f"{path.title}: list")
-            for raw in page.items or ():
+        try:
+            for raw in self._connection.list_all(path, page_size=PAGE_SIZE, timeout_s=self._timeout_s):
                 yield _parse(kind, raw)
-            if not page.metadata.token:
-                return
-            query["continue"] = page.metadata.token
+        except NotFoundError:
+            return
 
     def write_status(self, write: Write) -> Stored:
         """Patch the status of the object from which it was computed, and return the stored object."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.fakes.apiserver import Answer, ApiServer, Request
@@ -90,10 +91,15 @@ class Passes:
         self.pauses: list[float] = []
 
     def run(self, *findings: Finding, unread_kinds: Sequence[str] = ()) -> PassResult:
-        connection = Connection(self._kubeconfig, environ={})
-        store = ReportStore(connection)
-        try:
+        with self.store() as store:
             made = ReportPass(store, name_rule=name_rule, now=self.now, pause=self.pauses.append)
             return made.write(findings, unread_kinds=unread_kinds)
+
+    @contextmanager
+    def store(self) -> Iterator[ReportStore]:
+        """Give the reports of the server."""
+        connection = Connection(self._kubeconfig, environ={})
+        try:
+            yield ReportStore(connection)
         finally:
             connection.close()

@@ -1,7 +1,8 @@
-"""Passes at an API server: only differences are written, and what it refuses is told once."""
+"""Passes at an API server: they write only differences, and name each kind of refusal once."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.fakes.apiserver import Request, failure
 from webhook.kube.apierrors import ClusterError, ForbiddenError
 from webhook.openreports.passresult import PassResult
 from webhook.openreports.reportform import APIS, OPEN_REPORTS, POLICY_REPORTS, ReportApi
-from webhook.openreports.reportpass import BETWEEN_WRITES_S, REFUSALS_MAX
+from webhook.openreports.reportpass import BETWEEN_WRITES_S, REFUSALS_MAX, REFUSING_MAX
 from webhook.openreports.reportstore import NoReportsError
 from webhook.report.scan.finding import WARNING
 
@@ -146,6 +147,38 @@ def test_without_the_right_to_create_one_line_says_so(server: ReportServer, pass
     assert server.verbs()["POST"] == REFUSALS_MAX + 1
     (note,) = written.notes
     assert "grant create on reports.openreports.io to this account" in note
+
+
+def test_a_namespace_that_refuses_keeps_the_reports_of_no_other_away(server: ReportServer, passes: Passes) -> None:
+    """As one that is being deleted, or that has a quota of reports."""
+    server.answer_always[IN_BLUE] = failure(403, "unable to create new content in namespace blue")
+    found = [finding(pod(f"web-{number}", namespace)) for namespace in ("blue", "red") for number in range(50)]
+    written = passes.run(*found)
+    assert (writes(written), written.refused) == ({"created": 50}, 50)
+    assert server.verbs()["POST"] == REFUSALS_MAX + 50
+    assert len(written.notes) == 1
+
+
+def test_if_each_namespace_refuses_the_pass_leaves_out_the_others(server: ReportServer, passes: Passes) -> None:
+    namespaces = [f"team-{number}" for number in range(REFUSING_MAX + 20)]
+    for namespace in namespaces:
+        server.answer_always[IN_BLUE.replace("blue", namespace)] = failure(403, "User nadmit cannot create")
+    written = passes.run(*(finding(pod("web", namespace)) for namespace in namespaces), finding(BLUE))
+    assert (writes(written), written.refused) == ({"created": 1}, len(namespaces))
+    assert server.verbs()["POST"] == REFUSING_MAX + 1
+    assert len(written.notes) == 1
+
+
+def test_reports_are_read_one_by_one(server: ReportServer, passes: Passes) -> None:
+    """A page can be large: 500 reports that somebody else has made under our label."""
+    passes.run(finding())
+    (report,) = server.reports().values()
+    server.answer_always[REPORTS] = (200, json.dumps({"metadata": {}, "items": [report, 5]}).encode())
+    with passes.store() as store:
+        reports = store.list(OPEN_REPORTS)
+        assert next(reports) == report
+        with pytest.raises(ClusterError, match="not what an API server answers"):
+            next(reports)
 
 
 def test_one_refused_report_keeps_no_other_away(server: ReportServer, passes: Passes) -> None:

@@ -68,6 +68,18 @@ def test_the_worst_objects_are_reported_if_there_are_too_many() -> None:
     assert aims.left_out == 3
 
 
+def test_a_namespace_with_many_objects_leaves_room_for_others() -> None:
+    found = [finding(pod(f"p{number}", "a")) for number in range(9)] + [finding(pod("p", "b")), finding(BLUE)]
+    aims = aims_of(found, reports_max=4)
+    assert {(subject.namespace, subject.name) for subject, _ in aims.findings.values()} == {
+        ("", "blue"),
+        ("a", "p0"),
+        ("a", "p1"),
+        ("b", "p"),
+    }
+    assert aims.left_out == 7
+
+
 def test_an_object_of_no_cluster_has_no_report() -> None:
     assert plan([finding(pod()._replace(uid=""))], {}) == []
 

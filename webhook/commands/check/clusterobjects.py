@@ -187,26 +187,14 @@ def pages(
     connection: Connection, resource: Resource, *, namespace: str = "", query: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield the objects of a resource, whole, in a namespace or in all, page by page. Raises ClusterError."""
-    asked = {"limit": str(PAGE_SIZE), **(query or {})}
-    if resource.field_selector:
-        asked["fieldSelector"] = resource.field_selector
-    while True:
-        path = ObjectPath(resource, namespace)
-        content = connection.get(path, timeout_s=PAGE_TIMEOUT_S, verb="list", query=asked)
-        page = decode(_LIST, content, f"{resource.title}: list")
-        yield from page.items or ()
-        token = (page.metadata or {}).get("continue")
-        if not token:
-            return
-        asked["continue"] = token
+    selected = {"fieldSelector": resource.field_selector} if resource.field_selector else {}
+    path = ObjectPath(resource, namespace)
+    asked = {**selected, **(query or {})}
+    for raw in connection.list_all(path, page_size=PAGE_SIZE, timeout_s=PAGE_TIMEOUT_S, query=asked):
+        yield decode(_OBJECT, raw, f"{path.title}: list")
 
 
-class _List(msgspec.Struct, gc=False):
-    metadata: dict[str, Any] | None = None
-    items: list[dict[str, Any]] | None = None
-
-
-_LIST = msgspec.json.Decoder(_List)
+_OBJECT: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
 def slim(item: dict[str, Any]) -> dict[str, Any]:

@@ -64,8 +64,8 @@ class Findings:
         self._origin.read_everything(read)
         judge = read.judge
         taken = take_stock(read.stock, view.checks, judge.rules if judge is not None else None)
-        said: Sequence[Finding] = judge.finish() if judge is not None else ()
-        found = sorted([*said, *without_repeats(taken, said)], key=order)
+        refusals: Sequence[Finding] = judge.finish() if judge is not None else ()
+        found = sorted([*refusals, *without_repeats(taken, refusals)], key=order)
         return {
             "findings": [scantext.finding_json(one) for one in found],
             "explained": {one["code"]: one for one in judged.summaries(finding.rule for finding in found)},

@@ -104,7 +104,7 @@ def ui(**options: Any) -> None:
 
 
 def _listen(port: int) -> socket.socket:
-    """Return a socket on loopback. NB: it is bound first, so that a port that is taken is said before the cluster."""
+    """Return a socket on loopback. It is bound before the cluster is read: a port in use ends the command at once."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -16,7 +16,7 @@ export async function ask(name, question = {}) {
   return value;
 }
 
-/** Call `onChange` after each change in the cluster, and `onState` with whether the connection stands. */
+/** Call `onChange` after each change in the cluster, and `onState` with whether there is a connection. */
 export function follow(onChange, onState) {
   if (embedded) return;
   let events = null;
