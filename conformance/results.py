@@ -33,7 +33,7 @@ class Result:
     @property
     def level(self) -> str:
         """The most binding level of its clauses."""
-        return level_of(list(self.clauses))
+        return level_of(self.clauses)
 
 
 def append_result(path: Path, result: Result) -> None:
