@@ -20,6 +20,7 @@ absent:
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -166,6 +167,12 @@ class Delegates:
             if not path.exists():
                 path.write_text(_PROGRAM.format(python=sys.executable), encoding="utf-8")
                 path.chmod(0o755)
+
+    def install_program(self, kind: str, words: Sequence[str]) -> None:
+        """Install a command as the plugin of a type."""
+        path = self.folder / kind
+        path.write_text(f"#!/bin/sh\nexec {shlex.join(words)}\n", encoding="utf-8")
+        path.chmod(0o755)
 
     def remove(self, kind: str) -> None:
         """Remove a recorder, as if its plugin were uninstalled."""

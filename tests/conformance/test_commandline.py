@@ -146,6 +146,14 @@ def test_results_survive_a_file(tmp_path: Path) -> None:
     assert read_results([tmp_path / "r", tmp_path / "none"]) == sorted(written, key=lambda one: one.test)
 
 
+def test_the_last_result_of_a_test_counts(tmp_path: Path) -> None:
+    """A test that passed has a second result if the suite cannot clean up after it."""
+    both = [result("a", PASSED), result("a", FAILED, reason="the suite could not clean up: x")]
+    for one in both:
+        append_result(tmp_path / "r", one)
+    assert read_results([tmp_path / "r"]) == both[1:]
+
+
 @pytest.mark.parametrize(
     ("results", "verdict"),
     [
