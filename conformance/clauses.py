@@ -6,11 +6,13 @@ no standard says; its section is a name of `STANDARDS["practice"]`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import pytest
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 from .standards import STANDARDS
+
+if TYPE_CHECKING:
+    import pytest
 
 MUST = "MUST"
 SHOULD = "SHOULD"
@@ -37,6 +39,8 @@ def clause(standard: str, section: str, level: str) -> pytest.MarkDecorator:
         raise ValueError(f"conformance/standards.py has no section {section} of {standard}")
     if level not in LEVELS:
         raise ValueError(f"the level is {level}; allowed: {', '.join(LEVELS)}")
+    import pytest  # noqa: PLC0415 - the command reads reports with this module, and reports a missing pytest itself
+
     return pytest.mark.clause(Clause(standard, section, level))
 
 
@@ -45,6 +49,6 @@ def clauses_of(marks: list[pytest.Mark]) -> list[Clause]:
     return [mark.args[0] for mark in marks if mark.name == MARKER]
 
 
-def level_of(clauses: list[Clause]) -> str:
+def level_of(clauses: Iterable[Clause]) -> str:
     """Return the most binding level of some clauses."""
     return min((each.level for each in clauses), key=LEVELS.index)

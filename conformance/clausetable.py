@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from . import profiles
-from .clauses import LEVELS, MUST, Clause, clauses_of
+from .clauses import LEVELS, MUST, Clause, clauses_of, level_of
 from .profilelist import BY_FOLDER, PROFILES
 from .standards import STANDARDS, TITLES, UNTESTED
 
@@ -87,7 +87,7 @@ def _counts(tests: list[Listed]) -> list[str]:
     lines = ["| profile | tests | MUST | SHOULD | PRACTICE |", "| --- | --- | --- | --- | --- |"]
     for profile in PROFILES:
         own = [test for test in tests if test.profile == profile.name]
-        levels = [min((clause.level for clause in test.clauses), key=LEVELS.index) for test in own]
+        levels = [level_of(test.clauses) for test in own]
         counts = " | ".join(str(levels.count(level)) for level in LEVELS)
         lines.append(f"| {profile.name}: {profile.summary} | {len(own)} | {counts} |")
     return lines

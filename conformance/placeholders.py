@@ -1,12 +1,21 @@
-"""What stands for `{name}` in a subject file: paths of the rig, and the default network of a test."""
+"""The placeholders `{name}` in a subject file: paths of the rig, and the default network of a test."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+PLUGIN_NAMES = frozenset(
+    {"binDir", "confDir", "defaultNetwork", "deviceInfoDir", "here", "host", "kubeconfig", "kubeletDir", "port"}
+    | {"python", "state", "work"}
+)
+"""The placeholders of a plugin with its daemon."""
+WEBHOOK_NAMES = frozenset(
+    {"account", "certificates", "here", "host", "kubeconfig", "port", "probePort", "python", "webhookPort", "work"}
+)
+"""The placeholders of a webhook."""
 _NAME = re.compile(r"\{(\w+)\}")
 
 
@@ -25,6 +34,16 @@ def fill(value: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         return {key: fill(one, values) for key, one in value.items()}
     return value
+
+
+def names_in(value: Any) -> Iterator[str]:
+    """Yield the names in braces that `fill` would look for in a value."""
+    if isinstance(value, str):
+        yield from _NAME.findall(value)
+    elif isinstance(value, dict):
+        yield from (name for one in value.values() for name in names_in(one))
+    elif isinstance(value, list):
+        yield from (name for one in value for name in names_in(one))
 
 
 def _as_text(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
@@ -11,20 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .placeholders import fill
+from .placeholders import PLUGIN_NAMES, WEBHOOK_NAMES, fill, names_in
 from .profilelist import BY_NAME, NODE, WEBHOOK
 from .results import Result
 from .subject import Deviation, Implementation, Subject, SubjectError
-
-_NAME = re.compile(r"\{(\w+)\}")
-PLUGIN_NAMES = frozenset(
-    {"binDir", "confDir", "defaultNetwork", "deviceInfoDir", "here", "host", "kubeconfig", "kubeletDir", "port"}
-    | {"python", "state", "work"}
-)
-WEBHOOK_NAMES = frozenset(
-    {"account", "certificates", "here", "host", "kubeconfig", "port", "probePort", "python", "webhookPort", "work"}
-)
-"""The placeholders of a plugin with its daemon, and of a webhook."""
 
 
 def check_subject(subject: Subject, profiles: Sequence[str]) -> None:
@@ -39,38 +28,29 @@ def check_subject(subject: Subject, profiles: Sequence[str]) -> None:
     names = WEBHOOK_NAMES if NODE not in kinds else PLUGIN_NAMES
     known = {"here": str(subject.here), "python": sys.executable}
     for where, value in _started(subject, kinds):
-        unknown = next((name for name in _names_in(value) if name not in names), None)
+        unknown = next((name for name in names_in(value) if name not in names), None)
         if unknown is not None:
             raise SubjectError(f"{where}: there is no placeholder {{{unknown}}}; allowed: {', '.join(sorted(names))}")
         if where.endswith(".command"):
-            _check_program(where, fill(list(value), known))
+            _check_program(where, fill(value, known))
 
 
 def _started(subject: Subject, kinds: set[str]) -> Iterator[tuple[str, Any]]:
     """Yield the parts of a subject that have placeholders. NB: files may have braces of their own."""
     if subject.plugin is not None and NODE in kinds:
-        yield "plugin.command", subject.plugin.command
+        yield "plugin.command", list(subject.plugin.command)
         yield "plugin.configuration", subject.plugin.configuration
     if subject.daemon is not None:
-        yield "daemon.command", subject.daemon.command[:1]
+        yield "daemon.command", list(subject.daemon.command[:1])
         yield "daemon.environment", dict(subject.daemon.environment)
         yield "daemon.ready", dict(subject.daemon.ready)
-
-
-def _names_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from _NAME.findall(value)
-    elif isinstance(value, dict):
-        yield from (name for one in value.values() for name in _names_in(one))
-    elif isinstance(value, list | tuple):
-        yield from (name for one in value for name in _names_in(one))
 
 
 def _check_program(where: str, words: Sequence[str]) -> None:
     if not words:
         raise SubjectError(f"{where}: the list is empty; it begins with the program")
     program = words[0]
-    if _NAME.search(program):  # it is made by the run
+    if any(names_in(program)):  # the run makes it
         return
     if "/" in program and not program.startswith("/"):
         raise SubjectError(

@@ -27,6 +27,8 @@ pytest_plugins = ["conformance.hooks.hookfixtures"]
 
 SUBJECT = pytest.StashKey[Subject]()
 _TOOK = pytest.StashKey[float]()
+_HAS_FAILED = pytest.StashKey[bool]()
+"""The failure of a test is its result, also if the suite cannot clean up after it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,7 +96,9 @@ def pytest_runtest_makereport(
     elif deviation is not None and outcome == PASSED:
         outcome, reason = STALE, f"it passes, and the subject file says: {deviation.reason}"
         report.outcome, report.longrepr = "failed", reason
-    _write(item, outcome, reason)
+    if not item.stash.get(_HAS_FAILED, False):
+        _write(item, outcome, reason)
+    item.stash[_HAS_FAILED] = outcome == FAILED
     return report
 
 

@@ -33,7 +33,7 @@ class Result:
     @property
     def level(self) -> str:
         """The most binding level of its clauses."""
-        return level_of(list(self.clauses))
+        return level_of(self.clauses)
 
 
 def append_result(path: Path, result: Result) -> None:
@@ -43,8 +43,8 @@ def append_result(path: Path, result: Result) -> None:
 
 
 def read_results(paths: Iterable[Path]) -> list[Result]:
-    """Read the results of some files, in order of profile and test."""
+    """Read the results of some files, in order of profile and test. The last result of a test counts."""
     lines = [line for path in paths if path.exists() for line in path.read_text(encoding="utf-8").splitlines()]
     found = [json.loads(line) for line in lines]
     results = [Result(**{**one, "clauses": tuple(Clause(*each) for each in one["clauses"])}) for one in found]
-    return sorted(results, key=lambda one: (one.profile, one.test))
+    return sorted({one.test: one for one in results}.values(), key=lambda one: (one.profile, one.test))

@@ -206,9 +206,10 @@ def _daemon(value: Json) -> Daemon:
     ready = _mapping(value.get("ready"), "daemon.ready")
     if len(ready) != 1 or not ready.keys() <= {"socket", "file", "port", "url"}:
         raise SubjectError("daemon.ready: exactly one of socket, file, port and url is needed")
+    environment = expand(_mapping(value.get("environment") or {}, "daemon.environment"))
     return Daemon(
         command=_words(value.get("command"), "daemon.command"),
-        environment={str(k): str(v) for k, v in expand(_mapping(value.get("environment") or {}, "daemon.env")).items()},
+        environment={str(key): str(text) for key, text in environment.items()},
         files=expand(_mapping(value.get("files") or {}, "daemon.files")),
         ready=expand(ready),
         timeout_s=_seconds(value.get("timeoutSeconds", 30), "daemon.timeoutSeconds"),

@@ -31,6 +31,10 @@ class Verdict(NamedTuple):
         texts = [self.message, *self.warnings]
         return any(all(word.lower() in text.lower() for word in words) for text in texts)
 
+    def must_say(self, *words: str) -> None:
+        """Fail unless one text of the verdict has all of the words."""
+        assert self.says(*words), f"the message does not say {' and '.join(words)}: {self}"
+
     def __str__(self) -> str:
         decided = "allowed" if self.is_allowed else f"refused: {self.code} {self.message!r}"
         return f"{decided}; warnings: {list(self.warnings)}" if self.warnings else decided

@@ -1,14 +1,28 @@
-"""The cluster behind the webhook: two namespaces and their definitions, the same for every test.
+"""The cluster behind the webhook, the same for every test: two namespaces, their definitions, and pods that use them.
 
-The names say what a definition is for. `device-*` name a resource, `on-*` a label of nodes.
+The names say what a definition is for. `device-*` name a resource, `on-*` a label of nodes. A webhook that runs already
+needs the cluster: `python -m conformance.hooks.testcluster | kubectl apply -f -`.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from .samples import ABSENT, NAMESPACE, NODE_SELECTOR, OTHER_NAMESPACE, RESOURCE_NAME, Object, definition
+import yaml
+
+from .samples import (
+    ABSENT,
+    NAMESPACE,
+    NODE_SELECTOR,
+    OTHER_NAMESPACE,
+    RESOURCE_NAME,
+    Object,
+    container,
+    definition,
+    pod,
+)
 
 RESOURCE_A, RESOURCE_B, RESOURCE_C = "example.com/nic_a", "example.com/nic_b", "example.com/nic_c"
 OTHER_KEY = "conformance.example.com/resourceName"
@@ -63,3 +77,42 @@ def definitions() -> list[Object]:
 
 
 NAMESPACES = (NAMESPACE, OTHER_NAMESPACE)
+
+ASKING_PODS: dict[str, Object] = {
+    "one network": pod("device-a"),
+    "two networks": pod("device-a,device-b"),
+    "JSON form": pod([{"name": "device-a"}, {"name": "device-b", "interface": "x1"}]),
+    "requests only": pod("device-a", container(resources={"requests": {"cpu": "1"}})),
+    "limits only": pod("device-a", container(resources={"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}})),
+    "the resource is there": pod(
+        "device-a", container(resources={"limits": {RESOURCE_A: "1"}, "requests": {RESOURCE_A: "1"}})
+    ),
+    "no volumes": pod("device-a", container(volumeMounts=[]), volumes=[]),
+    "no lists": pod("device-a", {"name": "app", "image": "a", "resources": {}}),
+    "three containers": pod("device-a", container("a"), container("b"), container("c")),
+    "init containers": pod("device-a", initContainers=[container("init")]),
+    "a node selector": pod("on-rack,device-a", nodeSelector={"example.com/zone": "z"}),
+    "no labels": pod("device-a", labels={}),
+    "hugepages": pod(
+        "device-a",
+        container(
+            resources={"limits": {"hugepages-1Gi": "2Gi"}, "requests": {"hugepages-1Gi": "2Gi", "memory": "1Gi"}}
+        ),
+    ),
+    "an environment": pod("device-a", container(env=[{"name": "A", "value": "b"}])),
+    "network information": pod(
+        "device-a",
+        container(volumeMounts=[{"name": "podnetinfo", "mountPath": "/etc/podnetinfo", "readOnly": True}]),
+        volumes=[{"name": "podnetinfo", "downwardAPI": {"items": []}}],
+    ),
+    "slashes and tildes": pod("device-a", annotations={"example.com/a": "~1/~0"}, labels={"a.b/c": "d"}),
+}
+"""Pods that ask for networks with devices, each with something that a patch may touch."""
+
+if __name__ == "__main__":
+    objects = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES]
+    for made in definitions():
+        for key in ("uid", "creationTimestamp", "generation"):
+            del made["metadata"][key]
+        objects.append(made)
+    yaml.safe_dump_all(objects, sys.stdout, sort_keys=False)

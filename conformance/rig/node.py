@@ -241,14 +241,17 @@ class Case:
         }
         return {key: value for key, value in made.items() if value is not None}
 
+    def command(self) -> list[str]:
+        """Return the command of the subject."""
+        return [str(word) for word in fill(list(self.node.plugin.command), self.node.values)]
+
     def call(self, verb: str, configuration: object = None, /, **environ: str | None) -> Outcome:
         """Run the subject. A configuration that is a text goes to stdin as it is."""
         given = self.configuration() if configuration is None else configuration
         text = given if isinstance(given, str) else json.dumps(given)
-        words = [str(word) for word in fill(list(self.node.plugin.command), self.node.values)]
         began = time.monotonic()
         with subprocess.Popen(
-            words,
+            self.command(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -20,6 +20,7 @@ absent:
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +60,7 @@ try:
 except FileNotFoundError:
     script = []
 turn = sum((one["type"], one["verb"]) == (kind, verb) for one in before)
-told = script[min(turn, len(script) - 1)] if script else {{}}
+action = script[min(turn, len(script) - 1)] if script else {{}}
 version = conf.get("cniVersion", "1.0.0")
 
 def usual():
@@ -76,34 +77,34 @@ def usual():
     link = {{"name": environ["CNI_IFNAME"], "mac": mac, "sandbox": environ["CNI_NETNS"]}}
     return {{"cniVersion": version, "interfaces": [link], "ips": [one]}}
 
-if told.get("link"):
+if action.get("link"):
     words = ["nsenter", "--net=" + environ["CNI_NETNS"], "ip", "link", "add", environ["CNI_IFNAME"], "type", "bridge"]
     subprocess.run(words, check=True)
-for path, content in told.get("write", {{}}).items():
+for path, content in action.get("write", {{}}).items():
     path = path.replace("{{CNIDeviceInfoFile}}", conf.get("runtimeConfig", {{}}).get("CNIDeviceInfoFile", "/dev/null"))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
         file.write(content)
-if told.get("hold"):
-    open(told["hold"]).read()
-if told.get("hang_s"):
-    time.sleep(told["hang_s"])
-if told.get("kill_caller"):
+if action.get("hold"):
+    open(action["hold"]).read()
+if action.get("hang_s"):
+    time.sleep(action["hang_s"])
+if action.get("kill_caller"):
     os.kill(os.getppid(), signal.SIGKILL)
     os._exit(1)
-if told.get("signal"):
-    os.kill(os.getpid(), told["signal"])
-sys.stderr.write(told.get("stderr", ""))
-if "stdout" in told:
-    sys.stdout.write(told["stdout"])
-elif told.get("error"):
-    print(json.dumps({{"cniVersion": version, **told["error"]}}))
+if action.get("signal"):
+    os.kill(os.getpid(), action["signal"])
+sys.stderr.write(action.get("stderr", ""))
+if "stdout" in action:
+    sys.stdout.write(action["stdout"])
+elif action.get("error"):
+    print(json.dumps({{"cniVersion": version, **action["error"]}}))
 elif verb == "VERSION":
     versions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
     print(json.dumps({{"cniVersion": version, "supportedVersions": versions}}))
 elif verb == "ADD":
-    print(json.dumps(told.get("result") or {{**usual(), **told.get("merge", {{}})}}))
-end = told.get("exit", 1 if told.get("error") else 0)
+    print(json.dumps(action.get("result") or {{**usual(), **action.get("merge", {{}})}}))
+end = action.get("exit", 1 if action.get("error") else 0)
 sys.stdout.flush()
 os._exit(end)
 """
@@ -166,6 +167,12 @@ class Delegates:
             if not path.exists():
                 path.write_text(_PROGRAM.format(python=sys.executable), encoding="utf-8")
                 path.chmod(0o755)
+
+    def install_program(self, kind: str, words: Sequence[str]) -> None:
+        """Install a command as the plugin of a type."""
+        path = self.folder / kind
+        path.write_text(f"#!/bin/sh\nexec {shlex.join(words)}\n", encoding="utf-8")
+        path.chmod(0o755)
 
     def remove(self, kind: str) -> None:
         """Remove a recorder, as if its plugin were uninstalled."""

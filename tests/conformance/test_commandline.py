@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -16,9 +17,11 @@ import yaml
 from conformance import commandline, isolation
 from conformance.clauses import MUST, PRACTICE, SHOULD, Clause
 from conformance.conformancereport import make_report, render_junit, render_markdown, render_yaml
+from conformance.hooks.testcluster import NAMESPACES, definitions
 from conformance.placeholders import fill
 from conformance.results import DEVIATED, FAILED, PASSED, SKIPPED, STALE, Result, append_result, read_results
 from conformance.subject import SubjectError, load_subject
+from tests.paths import ROOT
 
 from .running import NADMIT, SUBJECTS, run_suite
 
@@ -80,6 +83,27 @@ def test_wrong_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "it claims npwg-1.3-core" in err
 
 
+def test_a_python_without_pytest() -> None:
+    """pip install nadmit, without the extra, installs the command but not pytest."""
+    code = (
+        "import sys; sys.modules['pytest'] = None; from conformance.commandline import main; sys.exit(main(['--list']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = done.stderr.splitlines()
+    assert (done.returncode, lines) == (
+        commandline.LACKING, ["nadmit-conformance: pytest: it is missing; install nadmit[conformance]"],
+    )  # fmt: skip
+
+
+def test_the_cluster_for_a_webhook_that_runs_already() -> None:
+    words = [sys.executable, "-m", "conformance.hooks.testcluster"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    printed = list(yaml.safe_load_all(done.stdout))
+    assert [each["metadata"]["name"] for each in printed if each["kind"] == "Namespace"] == list(NAMESPACES)
+    assert len(printed) == len(NAMESPACES) + len(definitions())
+    assert all("uid" not in each["metadata"] for each in printed)
+
+
 @pytest.mark.slow
 def test_the_list_of_tests() -> None:
     done = run_suite("--list", pytest_words=())
@@ -120,6 +144,14 @@ def test_results_survive_a_file(tmp_path: Path) -> None:
     for one in written:
         append_result(tmp_path / "r", one)
     assert read_results([tmp_path / "r", tmp_path / "none"]) == sorted(written, key=lambda one: one.test)
+
+
+def test_the_last_result_of_a_test_counts(tmp_path: Path) -> None:
+    """A test that passed has a second result if the suite cannot clean up after it."""
+    both = [result("a", PASSED), result("a", FAILED, reason="the suite could not clean up: x")]
+    for one in both:
+        append_result(tmp_path / "r", one)
+    assert read_results([tmp_path / "r"]) == both[1:]
 
 
 @pytest.mark.parametrize(

@@ -142,8 +142,7 @@ PLACES: dict[str, tuple[Any, list[str]]] = {
 def test_the_message_names_the_place(webhook: Webhook, name: str) -> None:
     """The message names the place in the configuration."""
     config, words = PLACES[name]
-    verdict = webhook.refuses(definition(config))
-    assert verdict.says(*words), f"the message does not say {' and '.join(words)}: {verdict}"
+    webhook.refuses(definition(config)).must_say(*words)
 
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
@@ -160,7 +159,7 @@ def test_one_message_has_all_faults(webhook: Webhook) -> None:
     config = chain("net", {"bridge": "br0"}, {"type": "tuning", "capabilities": ["mac"]}) | {"disableCheck": "perhaps"}
     verdict = webhook.refuses(definition(config))
     for words in (["plugins[0]", "type"], ["plugins[1]", "capabilities"], ["disableCheck"]):
-        assert verdict.says(*words), f"the message does not say {' and '.join(words)}: {verdict}"
+        verdict.must_say(*words)
 
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)

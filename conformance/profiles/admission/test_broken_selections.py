@@ -222,8 +222,7 @@ ITEMS: dict[str, tuple[Any, list[str]]] = {
 def test_the_message_names_the_item(webhook: Webhook, name: str) -> None:
     """The message names the item and its value."""
     networks, words = ITEMS[name]
-    verdict = webhook.refuses(pod(networks))
-    assert verdict.says(*words), f"the message does not say {' and '.join(words)}: {verdict}"
+    webhook.refuses(pod(networks)).must_say(*words)
 
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)
@@ -232,7 +231,7 @@ def test_one_message_has_all_faults(webhook: Webhook) -> None:
     elements = [{"name": "full", "mac": "x1"}, {"name": "bridge", "interface": "a/b"}, {"name": "full", "ips": ["y2"]}]
     verdict = webhook.refuses(pod(elements))
     for word in ("x1", "a/b", "y2"):
-        assert verdict.says(word), f"the message does not say {word}: {verdict}"
+        verdict.must_say(word)
 
 
 @clause(PRACTICE_NAME, "admission", PRACTICE)

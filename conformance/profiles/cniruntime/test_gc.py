@@ -54,7 +54,7 @@ def test_gc_keeps_what_is_in_use(case: Case) -> None:
 
 @clause(CNI, "2.GC", PRACTICE)
 def test_gc_keeps_selected_networks(case: Case) -> None:
-    """A delegate of a selected network that gets GC is told that the attachment is in use.
+    """GC to a delegate of a selected network lists the attachment that is in use.
 
     NB: the runtime knows `eth0` alone; the plugin knows the other interfaces of the container.
     """
@@ -80,7 +80,7 @@ def test_gc_frees_selected_networks(case: Case) -> None:
 
 @clause(CNI, "2.GC", SHOULD)
 def test_gc_frees_real_addresses(case: Case) -> None:
-    """The address of a container that is gone can be used again after GC."""
+    """GC frees the address of a container that is gone."""
     ipam = {"type": "host-local", "dataDir": str(case.node.state / "ipam"), "ranges": [[{"subnet": "10.77.4.0/24"}]]}
     case.define("lan", {"cniVersion": "1.0.0", "name": "lan", "type": "bridge", "bridge": "br-conf", "ipam": ipam})
     case.pod("lan")

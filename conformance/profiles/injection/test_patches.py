@@ -8,12 +8,11 @@ import pytest
 
 from conformance.clauses import MUST, PRACTICE, SHOULD, clause
 from conformance.hooks.admissionresponse import read_review, read_verdict
-from conformance.hooks.askingpods import PODS
 from conformance.hooks.calls import JSON
 from conformance.hooks.envelopes import encode, review
 from conformance.hooks.hook import CHANGES, Webhook
 from conformance.hooks.samples import DEFAULT_NETWORK, NAMESPACE, NETWORKS, Object, container, pod
-from conformance.hooks.testcluster import RESOURCE_A
+from conformance.hooks.testcluster import ASKING_PODS, RESOURCE_A
 from conformance.standards import ADMISSION, PRACTICE_NAME, RFC6902
 
 pytestmark = pytest.mark.usefixtures("changes_pods")
@@ -28,10 +27,10 @@ MAY_CHANGE = {
 CONTAINER_MAY_CHANGE = {"resources", "volumeMounts", "env"}
 
 
-@pytest.fixture(params=PODS)
+@pytest.fixture(params=ASKING_PODS)
 def asked(request: pytest.FixtureRequest) -> Object:
     """Return a pod that asks for networks."""
-    return PODS[str(request.param)]
+    return ASKING_PODS[str(request.param)]
 
 
 @clause(RFC6902, "4", MUST)

@@ -19,11 +19,11 @@ import pytest
 
 from conformance.hooks import jsonpatches
 from conformance.hooks.admissionresponse import read_verdict
-from conformance.hooks.askingpods import PODS
 from conformance.hooks.calls import Answer
 from conformance.hooks.hook import Webhook
 from conformance.hooks.hookserver import running
 from conformance.hooks.samples import NAMESPACE
+from conformance.hooks.testcluster import ASKING_PODS
 from conformance.rig.certificates import make_keys
 from conformance.subject import load_subject
 from tests.conformance.running import SUBJECTS
@@ -187,12 +187,12 @@ def test_the_patch_of_these_tests_is_a_patch() -> None:
     assert json.loads(base64.b64decode(PATCH)) == [{"op": "add", "path": "/a", "value": 1}]
 
 
-@pytest.mark.parametrize("name", PODS)
+@pytest.mark.parametrize("name", ASKING_PODS)
 def test_a_pod_of_the_suite_is_one(real_api: RealApiServer, registered: Scripted, name: str) -> None:
     account = {"name": "default", "namespace": NAMESPACE}
     real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     path = f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All&fieldValidation=Strict"
-    status, got = real_api.ask("POST", path, PODS[name])
+    status, got = real_api.ask("POST", path, ASKING_PODS[name])
     assert status == 201, got.get("message")
 
 
@@ -203,10 +203,10 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webhook]:
         yield webhook
 
 
-@pytest.mark.parametrize("name", PODS)
+@pytest.mark.parametrize("name", ASKING_PODS)
 def test_a_pod_after_our_webhook_is_one(real_api: RealApiServer, scripted: Scripted, ours: Webhook, name: str) -> None:
     account = {"name": "default", "namespace": NAMESPACE}
     real_api.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     path = f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All&fieldValidation=Strict"
-    status, got = real_api.ask("POST", path, ours.inject(PODS[name]).pod)
+    status, got = real_api.ask("POST", path, ours.inject(ASKING_PODS[name]).pod)
     assert status == 201, got.get("message")
