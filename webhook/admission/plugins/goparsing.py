@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
+from typing import NamedTuple
 
 from cniplugin.netspec.names import has_space
 
@@ -71,30 +72,72 @@ def _read_address(text: str) -> Address | None:
     return mapped or address
 
 
-def read_cidr(text: object) -> Interface | None:
-    """Return an address with its prefix; None for anything else."""
-    return _read_cidr(text) if isinstance(text, str) and _CIDR.fullmatch(text) is not None else None
+class Block(NamedTuple):
+    """An address with its prefix, in numbers: `ipaddress` takes ten times as long to make its objects of one.
+
+    `version`: 4 or 6. `number`: the address. `width`: its bits, 32 or 128.
+    """
+
+    version: int
+    number: int
+    prefixlen: int
+    width: int
+
+    @property
+    def lowest(self) -> int:
+        """The number of the first address of the network."""
+        bits = self.width - self.prefixlen
+        return self.number >> bits << bits
+
+    @property
+    def highest(self) -> int:
+        """The number of the last address of the network."""
+        return self.number | (1 << self.width - self.prefixlen) - 1
+
+    def has(self, address: Address) -> bool:
+        """Say whether an address is in the network."""
+        return address.version == self.version and self.lowest <= int(address) <= self.highest
+
+
+def read_block(text: object) -> Block | None:
+    """Return an address with its prefix, in numbers; None for anything else."""
+    return _read_block(text) if isinstance(text, str) and _CIDR.fullmatch(text) is not None else None
 
 
 @lru_cache(maxsize=KEPT_MAX)
-def _read_cidr(text: str) -> Interface | None:
-    """NB: as `_read_address`. From numbers, `ipaddress` makes an interface in a third of the time."""
+def _read_block(text: str) -> Block | None:
+    """NB: as `_read_address`."""
     usual = _USUAL_CIDR.fullmatch(text)
-    try:
-        if usual is None:
-            return ip_interface(text)
-        one, two, three, four, prefix = map(int, usual.groups())
-        if max(one, two, three, four) > 255:
+    if usual is None:
+        try:
+            other = ip_interface(text)
+        except ValueError:
             return None
-        return IPv4Interface((one << 24 | two << 16 | three << 8 | four, prefix))
-    except ValueError:
+        return Block(other.version, int(other.ip), other.network.prefixlen, other.max_prefixlen)
+    one, two, three, four, prefix = map(int, usual.groups())
+    if one > 255 or two > 255 or three > 255 or four > 255 or prefix > 32:
         return None
+    return Block(4, one << 24 | two << 16 | three << 8 | four, prefix, 32)
+
+
+def read_cidr(text: object) -> Interface | None:
+    """Return an address with its prefix; None for anything else."""
+    block = read_block(text)
+    return None if block is None else interface_of(block)
+
+
+@lru_cache(maxsize=KEPT_MAX)
+def interface_of(block: Block) -> Interface:
+    """Return the same as `ipaddress` has it. NB: from numbers, that takes a third of the time."""
+    made = IPv4Interface if block.version == 4 else IPv6Interface
+    return made((block.number, block.prefixlen))
 
 
 def forget() -> None:
     """Forget the texts that were read, for counts that must not depend on them."""
     _read_address.cache_clear()
-    _read_cidr.cache_clear()
+    _read_block.cache_clear()
+    interface_of.cache_clear()
 
 
 def fits(text: str, form: str) -> bool:
@@ -105,7 +148,7 @@ def fits(text: str, form: str) -> bool:
         case "ip":
             return read_address(text) is not None
         case "cidr" | "destination":
-            return read_cidr(text) is not None
+            return read_block(text) is not None
         case "decimal":
             return _DECIMAL.fullmatch(text) is not None
         case _:

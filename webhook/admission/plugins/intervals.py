@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from operator import itemgetter
 from typing import NamedTuple
 
 from webhook.admission.plugins.goparsing import Address
@@ -35,36 +36,47 @@ class Spans:
 
 
 class AddressRange(NamedTuple):
-    """Addresses of one family from `first` to `last`, both included. `path`: where the range is written.
+    """Addresses of one family, 4 or 6, from `first` to `last`, both included. `path`: where the range is written.
 
     `group`: the number of its set.
     """
 
-    first: Address
-    last: Address
+    version: int
+    first: int
+    last: int
     path: str
     group: int
 
     @property
     def text(self) -> str:
         """The range as messages quote it."""
-        return f"{self.first}-{self.last}"
+        return f"{address_of(self.version, self.first)}-{address_of(self.version, self.last)}"
+
+
+def address_of(version: int, number: int) -> Address:
+    """Return the address of a family with a number."""
+    return (IPv4Address if version == 4 else IPv6Address)(number)
 
 
 def overlaps(ranges: Sequence[AddressRange]) -> Iterator[tuple[AddressRange, AddressRange]]:
-    """Yield pairs of ranges that share an address; the first of a pair has the lower group.
+    """Return pairs of ranges that share an address; the first of a pair has the lower group.
 
     Each range is compared with only one of the ranges that begin before it: the one that ends last. So at least one
     pair is found if any two ranges overlap.
     """
-    if len(ranges) < 2:
-        return
+    return iter(()) if len(ranges) < 2 else _overlaps(ranges)
+
+
+_BY_BEGINNING = itemgetter(0, 1)
+
+
+def _overlaps(ranges: Sequence[AddressRange]) -> Iterator[tuple[AddressRange, AddressRange]]:
     farthest: AddressRange | None = None
-    for current in sorted(ranges, key=lambda item: (item.first.version, int(item.first))):
-        if farthest is None or current.first.version != farthest.first.version:
+    for current in sorted(ranges, key=_BY_BEGINNING):
+        if farthest is None or current.version != farthest.version:
             farthest = current
             continue
-        if int(current.first) <= int(farthest.last):
+        if current.first <= farthest.last:
             yield (farthest, current) if farthest.group <= current.group else (current, farthest)
-        if int(current.last) > int(farthest.last):
+        if current.last > farthest.last:
             farthest = current

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.goparsing import Interface, read_address, read_cidr
+from webhook.admission.plugins.goparsing import Address, Block, interface_of, read_address, read_block
 from webhook.admission.plugins.intervals import AddressRange, overlaps
 from webhook.admission.plugins.placement import Placed
 from webhook.admission.plugins.rules.ipam import family_findings, gateway_findings
@@ -21,28 +21,32 @@ class _Range(NamedTuple):
     """One range as written, with its subnet as a value. `set_index`: the number of its set, as the plugin counts."""
 
     conf: Mapping[str, Any]
-    subnet: Interface
+    subnet: Block
     path: str
     set_index: int
 
 
 def range_findings(placed: Placed) -> Findings:
-    """Yield ranges that host-local refuses, and addresses in them that no pod could use."""
-    if placed.values.unreadable & {"subnet", "ranges"}:
-        return
+    """Return ranges that host-local refuses, and addresses in them that no pod could use."""
+    values = placed.values
+    if values.unreadable and values.unreadable & {"subnet", "ranges"}:
+        return ()
     sets = list(_sets(placed))
-    if not sets:
-        yield _no_ranges(placed)
+    found: list[PluginFinding] = [] if sets else [_no_ranges(placed)]
     sound: list[AddressRange] = []
     families: list[int] = []
     for index, (path, written) in enumerate(sets):
         ranges = list(_read(written, index))
-        yield from _set_findings(ranges, path, index, has_items=bool(written))
-        families.extend(item.subnet.version for item in ranges[:1])
+        if len(ranges) != 1 or not written:
+            found.extend(_set_findings(ranges, path, index, has_items=bool(written)))
+        families.extend([item.subnet.version for item in ranges[:1]])
         for item in ranges:
-            yield from _range_findings(item, sound)
-    yield from _overlap_findings(sound)
-    yield from family_findings(placed, families)
+            found.extend(_range_findings(item, sound))
+    if len(sound) > 1:
+        found.extend(_overlap_findings(sound))
+    if len(families) > 1:
+        found.extend(family_findings(placed, families))
+    return found
 
 
 def _no_ranges(placed: Placed) -> PluginFinding:
@@ -68,9 +72,9 @@ def _sets(placed: Placed) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
 def _read(written: list[tuple[str, Any]], index: int) -> Iterator[_Range]:
     """Yield each range whose subnet can be read. The others have a finding of the decoder."""
     for path, conf in written:
-        subnet = read_cidr((conf or {}).get("subnet"))
+        subnet = read_block((conf or {}).get("subnet"))
         if subnet is not None:
-            yield _Range(conf=conf, subnet=subnet, path=path, set_index=index)
+            yield _Range(conf, subnet, path, index)
 
 
 def _set_findings(ranges: list[_Range], path: str, index: int, *, has_items: bool) -> Findings:
@@ -86,33 +90,40 @@ def _set_findings(ranges: list[_Range], path: str, index: int, *, has_items: boo
 
 
 def _range_findings(item: _Range, sound: list[AddressRange]) -> Findings:
-    """Yield the mistakes of one range, or add its addresses to `sound`."""
-    network = item.subnet.network
-    text = item.conf["subnet"]
-    problem = _subnet_problem(item)
-    if problem is not None:
-        yield problem
-        return
-    first = network.network_address + 1
-    size = 1 << (network.max_prefixlen - network.prefixlen)
-    last = first + (size - 2 - (network.version == 4))
-    edges = {"rangeStart": first, "rangeEnd": last}
-    is_sound = True
-    for key, words in (("rangeStart", "RangeStart"), ("rangeEnd", "RangeEnd")):
-        address = read_address(item.conf.get(key))
-        if address is not None and address not in network:
-            is_sound = False
-            detail = f"this address is outside the subnet {text}"
-            refusal = f"invalid range set {item.set_index}: {words} {address} not in network {network}"
-            path = f"{item.path}.{key}"
-            yield PluginFinding(code="NAD305", path=path, detail=detail, value=item.conf[key], refusal=refusal)
-        edges[key] = address or edges[key]
-    start, end = edges["rangeStart"], edges["rangeEnd"]
-    yield from gateway_findings(item.conf, item.subnet, item.path)
-    if is_sound and int(start) > int(end):
-        yield _swapped(item)
-    elif is_sound:
-        sound.append(AddressRange(first=start, last=end, path=item.path, group=item.set_index))
+    """Return the mistakes of one range, or add its addresses to `sound`."""
+    subnet, conf = item.subnet, item.conf
+    if subnet.prefixlen > subnet.width - 2 or subnet.number != subnet.lowest:
+        return (_subnet_problem(item),)
+    start, end = _edge(conf, "rangeStart"), _edge(conf, "rangeEnd")
+    found = [
+        _outside(item, key, words, address)
+        for key, words, address in (("rangeStart", "RangeStart", start), ("rangeEnd", "RangeEnd", end))
+        if address is not None and not subnet.has(address)
+    ]
+    is_sound = not found
+    if conf.get("gateway"):
+        found.extend(gateway_findings(conf, subnet, item.path))
+    if is_sound:
+        first = subnet.number + 1 if start is None else int(start)
+        last = subnet.highest - (subnet.version == 4) if end is None else int(end)
+        if first > last:
+            found.append(_swapped(item))
+        else:
+            sound.append(AddressRange(subnet.version, first, last, item.path, item.set_index))
+    return found
+
+
+def _edge(conf: Mapping[str, Any], key: str) -> Address | None:
+    written = conf.get(key)
+    return read_address(written) if written else None
+
+
+def _outside(item: _Range, key: str, words: str, address: Address) -> PluginFinding:
+    network = interface_of(item.subnet).network
+    detail = f"this address is outside the subnet {item.conf['subnet']}"
+    refusal = f"invalid range set {item.set_index}: {words} {address} not in network {network}"
+    path = f"{item.path}.{key}"
+    return PluginFinding(code="NAD305", path=path, detail=detail, value=item.conf[key], refusal=refusal)
 
 
 def _swapped(item: _Range) -> PluginFinding:
@@ -122,22 +133,21 @@ def _swapped(item: _Range) -> PluginFinding:
     if not item.conf.get("rangeEnd"):
         detail = "the range begins after the last address that can be handed out"
         return PluginFinding(code="NAD310", path=path, detail=detail, value=value)
-    words = f"{key[0].upper()}{key[1:]}"
-    refusal = f"invalid range set {item.set_index}: {words} {read_address(value)} not in network {item.subnet.network}"
+    words, network = f"{key[0].upper()}{key[1:]}", interface_of(item.subnet).network
+    refusal = f"invalid range set {item.set_index}: {words} {read_address(value)} not in network {network}"
     detail = f"this is on the wrong side of the range's {other}"
     return PluginFinding(code="NAD305", path=path, detail=detail, value=value, refusal=refusal)
 
 
-def _subnet_problem(item: _Range) -> PluginFinding | None:
-    network, text = item.subnet.network, item.conf["subnet"]
+def _subnet_problem(item: _Range) -> PluginFinding:
+    """Return the mistake of a subnet that is too small, or has host bits."""
+    network, text = interface_of(item.subnet).network, item.conf["subnet"]
     path, start = f"{item.path}.subnet", f"invalid range set {item.set_index}: "
     if network.prefixlen > network.max_prefixlen - 2:
         detail = "the subnet is too small to hand out addresses"
         refusal = f"{start}Network {{value}} too small to allocate from"
         allowed = f"a prefix of at most {network.max_prefixlen - 2}"
         return PluginFinding(code="NAD304", path=path, detail=detail, value=text, allowed=allowed, refusal=refusal)
-    if item.subnet.ip == network.network_address:
-        return None
     refusal = (
         f"{start}Network has host bits set. For a subnet mask of length {network.prefixlen} "
         f"the network address is {network.network_address}"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.goparsing import Interface, read_address, read_cidr
+from webhook.admission.plugins.goparsing import Block, interface_of, read_address, read_block
 from webhook.admission.plugins.placement import Placed
 
 OLD_VERSIONS = ("0.1.0", "0.2.0")
@@ -34,12 +34,14 @@ def family_findings(placed: Placed, families: list[int]) -> Findings:
         yield PluginFinding(code="NAD309", path=placed.path, detail=detail, fix='raise "cniVersion"', refusal=refusal)
 
 
-def gateway_findings(conf: Mapping[str, Any], subnet: Interface, path: str) -> Findings:
-    """Yield a gateway that is not on the link; a link-local one always is."""
-    gateway = read_address(conf.get("gateway"))
-    if gateway is not None and gateway not in subnet.network and not gateway.is_link_local:
-        detail = f"the gateway is outside the subnet {subnet.network}, so no route can use it"
-        yield PluginFinding(code="NAD312", path=f"{path}.gateway", detail=detail, value=conf["gateway"])
+def gateway_findings(conf: Mapping[str, Any], subnet: Block, path: str) -> Findings:
+    """Return a gateway that is not on the link; a link-local one always is."""
+    written = conf.get("gateway")
+    gateway = read_address(written) if written else None
+    if gateway is None or subnet.has(gateway) or gateway.is_link_local:
+        return ()
+    detail = f"the gateway is outside the subnet {interface_of(subnet).network}, so no route can use it"
+    return (PluginFinding(code="NAD312", path=f"{path}.gateway", detail=detail, value=written),)
 
 
 def static_findings(placed: Placed) -> Findings:
@@ -50,10 +52,10 @@ def static_findings(placed: Placed) -> Findings:
         yield PluginFinding(code="NAD505", path=placed.path, detail=detail, fix='add "addresses", or capability ips')
     families: list[int] = []
     for at, item in enumerate(placed.values.get("addresses") or ()):
-        address = read_cidr((item or {}).get("address"))
-        if address is not None:
-            families.append(address.version)
-            yield from gateway_findings(item, address, f"{placed.where('addresses')}[{at}]")
+        block = read_block((item or {}).get("address"))
+        if block is not None:
+            families.append(block.version)
+            yield from gateway_findings(item, block, f"{placed.where('addresses')}[{at}]")
     yield from family_findings(placed, families)
 
 

@@ -15,7 +15,7 @@ from ipaddress import ip_interface
 from typing import Any
 
 from webhook.admission.plugins.findings import Findings, PluginFinding
-from webhook.admission.plugins.goparsing import Address, Interface, read_address, read_cidr
+from webhook.admission.plugins.goparsing import Address, Block, Interface, read_address, read_block, read_cidr
 from webhook.admission.plugins.intervals import Network
 from webhook.admission.plugins.placement import Placed
 from webhook.admission.plugins.rules.ipam import family_findings, gateway_findings
@@ -37,8 +37,10 @@ def range_findings(placed: Placed) -> Findings:
     yield from _handed_out_findings(items, placed)
     gateway = read_address(values.get("gateway"))
     if subnets and gateway is not None and not any(gateway in subnet.network for subnet in subnets):
-        yield from gateway_findings(values, subnets[0], placed.path)
-    added = (read_cidr((item or {}).get("address")) for item in values.get("addresses") or ())
+        first = subnets[0]
+        block = Block(first.version, int(first.ip), first.network.prefixlen, first.max_prefixlen)
+        yield from gateway_findings(values, block, placed.path)
+    added = (read_block((item or {}).get("address")) for item in values.get("addresses") or ())
     yield from family_findings(placed, [address.version for address in added if address is not None])
 
 
