@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     Conf = dict[str, Any]
     Check = Callable[[Conf, str, str], Iterable[SpecError]]
     """Takes (object, key, path of the object), and returns the problems of the key's value."""
+    Checks = tuple[tuple[str, Check], ...]
+    """The checks of an object, each with its key."""
     Keys = Mapping[str, tuple[str, ...]]
 
 CONFIG_BYTES_MAX = 1_572_864
@@ -115,13 +117,17 @@ class NetworkConfigList(PlainRecord):
         self._memo: Final[dict[Hashable, Any]] = {}
 
 
+WHAT = "the configuration"
+"""What messages call the text."""
+
+
 def parse(text: str, *, name: str) -> NetworkConfigList:
     """Return the network that `text` describes; `name` is its name if the text has none (NPWG v1.3 §3.4.2).
 
     Raises SpecErrors: a `json-*` rule of jsontext, or all broken `cni-*` rules in input order (the first
     PROBLEMS_MAX). Linear in the length.
     """
-    value = parse_json(text, what="the configuration", bytes_max=CONFIG_BYTES_MAX, section=SECTION)
+    value = parse_json(text, what=WHAT, bytes_max=CONFIG_BYTES_MAX, section=SECTION)
     return build(value, name=name)
 
 
@@ -130,7 +136,7 @@ def build(value: object, *, name: str) -> NetworkConfigList:
     problems = list(islice(network_problems(value, name), PROBLEMS_MAX))
     if problems or not isinstance(value, dict):
         raise SpecErrors(problems)
-    return _network(value, name)
+    return assemble(value, name=name)
 
 
 def render(config: NetworkConfigList) -> str:
@@ -141,10 +147,17 @@ def render(config: NetworkConfigList) -> str:
     return quote(config.conf)
 
 
-def _network(conf: Conf, name: str) -> NetworkConfigList:
+def assemble(conf: Conf, *, name: str) -> NetworkConfigList:
+    """Return what `build` returns, for a value without problems."""
     written = conf.get("name") or None
     named = conf if written else {**conf, "name": name}
     plugins = tuple([_plugin(plugin) for plugin in named.get("plugins", (named,))])
+    capabilities = _NO_CAPABILITIES
+    types: list[str] = []
+    for plugin in plugins:
+        types += plugin.types
+        if plugin.capabilities:
+            capabilities |= plugin.capabilities
     return NetworkConfigList(
         name=named["name"],
         written_name=written,
@@ -155,8 +168,8 @@ def _network(conf: Conf, name: str) -> NetworkConfigList:
         load_only_inlined=_is_flagged(conf, "loadOnlyInlinedPlugins"),
         is_list="plugins" in conf,
         conf=named,
-        capabilities=frozenset([one for plugin in plugins for one in plugin.capabilities]),
-        types=frozenset([one for plugin in plugins for one in plugin.types]),
+        capabilities=capabilities,
+        types=frozenset(types),
     )
 
 
@@ -168,13 +181,17 @@ _NO_CAPABILITIES: frozenset[str] = frozenset()
 
 
 def _plugin(conf: Conf) -> PluginConfig:
-    declared = conf.get("capabilities")
+    declared, ipam = conf.get("capabilities"), _ipam_type(conf)
+    if "delegate" in conf or "delegates" in conf:
+        types = tuple(_types(conf))
+    else:
+        types = (conf["type"],) if ipam is None else (conf["type"], ipam)
     return PluginConfig(
         type=conf["type"],
         capabilities=frozenset([one for one, flag in declared.items() if flag]) if declared else _NO_CAPABILITIES,
         conf=conf,
-        ipam_type=_ipam_type(conf),
-        types=tuple(_types(conf)),
+        ipam_type=ipam,
+        types=types,
     )
 
 
@@ -221,41 +238,111 @@ def read_flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def network_problems(value: object, name: str) -> Iterator[SpecError]:
-    """Yield every problem of a whole configuration; `name` is filled in if the text has none."""
-    yield from _object_problems(value, "", checks=_NETWORK_CHECKS)
+def network_problems(value: object, name: str) -> Iterable[SpecError]:
+    """Return every problem of a whole configuration; `name` is filled in if the text has none."""
+    problems = _object_problems(value, "", _NETWORK)
+    if problems or not isinstance(value, dict):
+        return _with_whole(problems, value, name)
+    return (
+        tuple(_whole_problems(value, name))
+        if not ("type" in value or "plugins" in value) or not value.get("name")
+        else ()
+    )
+
+
+def _with_whole(problems: Iterable[SpecError], value: object, name: str) -> Iterator[SpecError]:
+    yield from problems
     if isinstance(value, dict):
-        if "type" not in value and "plugins" not in value:
-            yield _error("cni-type", "", 'there is neither "type" nor "plugins"', allowed=_ALLOWED_TYPE)
-        if value.get("name", "") == "" and not is_network_name(name):
-            yield _name_error(name)
+        yield from _whole_problems(value, name)
 
 
-def _object_problems(
-    value: object,
-    path: str,
-    *,
-    checks: Mapping[str, Check],
-    known: Keys = _CONFIG_KEYS,
-    rule: str = "cni-object",
-) -> Iterator[SpecError]:
-    """Yield the problems of one object: those of each key, and of its value if `checks` has the key."""
+def _whole_problems(conf: Conf, name: str) -> Iterator[SpecError]:
+    """Yield the problems of keys that a network lacks."""
+    if "type" not in conf and "plugins" not in conf:
+        yield _error("cni-type", "", 'there is neither "type" nor "plugins"', allowed=_ALLOWED_TYPE)
+    if conf.get("name", "") == "" and not is_network_name(name):
+        yield _name_error(name)
+
+
+class _Form:
+    """One kind of object: what its keys and their values may be.
+
+    `checks`: by key; other values are not looked at. `known`: the keys that readers know, by their folded form.
+    `rule`: of a value that is no object. `right`: the checks to make, for sets of keys that have no problem; what
+    follows from the keys alone is computed once, and a cluster has few sets of keys.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], *, known: Keys, rule: str) -> None:
+        self.checks = checks
+        self.known = known
+        self.rule = rule
+        self.right: dict[tuple[str, ...], Checks] = {}
+
+    def checks_of(self, keys: tuple[str, ...]) -> Checks | None:
+        """Return the checks of an object with these keys, in their order; None if a key has a problem."""
+        right = self.right.get(keys)
+        if right is None and not any(True for _ in self.key_problems(keys, "")):
+            right = tuple([(key, self.checks[key]) for key in keys if key in self.checks])
+            if len(keys) <= KEPT_KEYS_MAX and len("".join(keys)) <= KEPT_LETTERS_MAX:
+                if len(self.right) >= KEPT_SETS_MAX:
+                    self.right.clear()
+                self.right[keys] = right
+        return right
+
+    def key_problems(self, keys: Iterable[str], path: str) -> Iterator[tuple[str, SpecError]]:
+        """Yield each key whose spelling is a problem, and the problem; `path` is that of the object."""
+        folded: set[str] = set()
+        for key in keys:
+            fold = key.casefold()
+            spellings = self.known.get(fold)
+            if spellings is not None and key not in spellings:
+                yield key, _key_case_error(join(path, key), spellings[0])
+            elif fold in folded:
+                yield key, _key_twin_error(join(path, key))
+            else:
+                folded.add(fold)
+
+
+KEPT_SETS_MAX, KEPT_KEYS_MAX, KEPT_LETTERS_MAX = 512, 32, 512
+"""Sets of keys that a form keeps, and the keys and letters of one set: 1 MiB at most."""
+
+
+def _object_problems(value: object, path: str, form: _Form) -> Iterable[SpecError]:
+    """Return the problems of one object: those of each key, and of its value if the form has a check of the key.
+
+    NB: nearly all objects have none, so all checks return () then, and nothing is generated. From the first problem
+    on, the others are found one by one, so that a caller may stop.
+    """
     if not isinstance(value, dict):
-        yield _wrong_type(rule, path, value, allowed="an object")
-        return
-    folded: set[str] = set()
-    for key in value:
-        fold = key.casefold()
-        spellings = known.get(fold)
-        if spellings is not None and key not in spellings:
-            yield _key_case_error(join(path, key), spellings[0])
-        elif fold in folded:
-            yield _key_twin_error(join(path, key))
-        else:
-            folded.add(fold)
-        check = checks.get(key)
+        return (_wrong_type(form.rule, path, value, allowed="an object"),)
+    checks = form.checks_of(tuple(value))
+    if checks is None:
+        return _with_key_problems(value, path, form)
+    for at, (key, check) in enumerate(checks, 1):
+        problems = check(value, key, path)
+        if problems:
+            return _and_rest(problems, checks[at:], value, path)
+    return ()
+
+
+def _and_rest(problems: Iterable[SpecError], checks: Checks, conf: Conf, path: str) -> Iterator[SpecError]:
+    """Yield the problems that one check has found, and those of the checks after it."""
+    yield from problems
+    for key, check in checks:
+        yield from check(conf, key, path)
+
+
+def _with_key_problems(conf: Conf, path: str, form: _Form) -> Iterator[SpecError]:
+    """Yield the problems of an object in which a key is one, in the order of the keys."""
+    wrong = form.key_problems(conf, path)
+    at, problem = next(wrong, (None, None))
+    for key in conf:
+        if problem is not None and key == at:
+            yield problem
+            at, problem = next(wrong, (None, None))
+        check = form.checks.get(key)
         if check is not None:
-            yield from check(value, key, path)
+            yield from check(conf, key, path)
 
 
 def _key_case_error(path: str, spelling: str) -> SpecError:
@@ -365,17 +452,37 @@ def _flag_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
 
 
 def _plugins_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
-    plugins, where = conf[key], join(path, key)
+    plugins = conf[key]
     if not isinstance(plugins, list):
-        yield _wrong_type("cni-plugins", where, plugins, allowed="a list of plugins")
-    elif not plugins:
-        yield _error("cni-plugins", where, "the list is empty", allowed="one plugin or more")
-    else:
-        for index, plugin in enumerate(plugins):
-            place = f"{where}[{index}]"
-            yield from _object_problems(plugin, place, checks=_PLUGIN_CHECKS)
-            if isinstance(plugin, dict) and "type" not in plugin:
-                yield _error("cni-type", place, 'the plugin has no "type"', allowed=_ALLOWED_TYPE)
+        return (_wrong_type("cni-plugins", join(path, key), plugins, allowed="a list of plugins"),)
+    if not plugins:
+        return (_error("cni-plugins", join(path, key), "the list is empty", allowed="one plugin or more"),)
+    where = join(path, key)
+    for at, plugin in enumerate(plugins):
+        problems = _listed_problems(plugin, f"{where}[{at}]")
+        if problems:
+            return _and_others(problems, plugins, at + 1, where)
+    return ()
+
+
+def _and_others(problems: Iterable[SpecError], plugins: list[object], at: int, where: str) -> Iterator[SpecError]:
+    """Yield the problems of one plugin, and those of the plugins from the index `at` on."""
+    yield from problems
+    for index in range(at, len(plugins)):
+        yield from _listed_problems(plugins[index], f"{where}[{index}]")
+
+
+def _listed_problems(plugin: object, place: str) -> Iterable[SpecError]:
+    """Return the problems of one plugin of a list."""
+    problems = _object_problems(plugin, place, _PLUGIN)
+    if not isinstance(plugin, dict) or "type" in plugin:
+        return problems
+    return _and_untyped(problems, place)
+
+
+def _and_untyped(problems: Iterable[SpecError], place: str) -> Iterator[SpecError]:
+    yield from problems
+    yield _error("cni-type", place, 'the plugin has no "type"', allowed=_ALLOWED_TYPE)
 
 
 def _capabilities_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
@@ -392,7 +499,7 @@ def _capabilities_problems(conf: Conf, key: str, path: str) -> Iterable[SpecErro
 def _ipam_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     if conf[key] is None:
         return ()
-    return _object_problems(conf[key], join(path, key), checks=_IPAM_CHECKS, known=_IPAM_KEYS, rule="cni-ipam")
+    return _object_problems(conf[key], join(path, key), _IPAM)
 
 
 def _dns_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
@@ -412,7 +519,7 @@ def _is_string_list(value: object) -> bool:
 
 
 def _args_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
-    return _object_problems(conf[key], join(path, key), checks=_ARGS_CHECKS, known=_ARGS_KEYS, rule="cni-args")
+    return _object_problems(conf[key], join(path, key), _ARGS)
 
 
 def _cni_args_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
@@ -432,7 +539,7 @@ def _delegate_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     """NB: a delegate may lack `type`: flannel's is a bridge by default."""
     if conf[key] is None:
         return ()
-    return _object_problems(conf[key], join(path, key), checks=_DELEGATE_CHECKS, rule="cni-delegate")
+    return _object_problems(conf[key], join(path, key), _DELEGATE)
 
 
 def _delegates_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
@@ -440,7 +547,7 @@ def _delegates_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:
     if not isinstance(delegates, list | None):
         yield _wrong_type("cni-delegate", where, delegates, allowed="a list of objects")
     for index, delegate in enumerate(delegates if isinstance(delegates, list) else ()):
-        yield from _object_problems(delegate, f"{where}[{index}]", checks=_DELEGATE_CHECKS, rule="cni-delegate")
+        yield from _object_problems(delegate, f"{where}[{index}]", _DELEGATE)
 
 
 def _error(rule: str, path: str, detail: str, *, section: str = SECTION, **more: Any) -> SpecError:
@@ -452,8 +559,6 @@ def _wrong_type(rule: str, path: str, value: object, *, allowed: str) -> SpecErr
     return _error(rule, path, detail, value=value, allowed=allowed)
 
 
-_IPAM_CHECKS: Mapping[str, Check] = {"type": _ipam_type_problems}
-_ARGS_CHECKS: Mapping[str, Check] = {"cni": _cni_args_problems}
 _PLUGIN_CHECKS: Mapping[str, Check] = {
     "name": _overwritten_problems,
     "cniVersion": _overwritten_problems,
@@ -481,3 +586,9 @@ _NETWORK_CHECKS: Mapping[str, Check] = {
     "disableGC": _flag_problems,
     "loadOnlyInlinedPlugins": _flag_problems,
 }
+
+_IPAM = _Form({"type": _ipam_type_problems}, known=_IPAM_KEYS, rule="cni-ipam")
+_ARGS = _Form({"cni": _cni_args_problems}, known=_ARGS_KEYS, rule="cni-args")
+_PLUGIN = _Form(_PLUGIN_CHECKS, known=_CONFIG_KEYS, rule="cni-object")
+_DELEGATE = _Form(_DELEGATE_CHECKS, known=_CONFIG_KEYS, rule="cni-delegate")
+_NETWORK = _Form(_NETWORK_CHECKS, known=_CONFIG_KEYS, rule="cni-object")
