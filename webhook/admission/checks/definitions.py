@@ -13,7 +13,8 @@ attach. A definition that a finalizer holds is judged like any other, because po
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from cniplugin.access.content.unsafeconfig import unsafe
 from cniplugin.access.judging.definitionrules import (
@@ -28,10 +29,10 @@ from cniplugin.access.judging.reasons import refuse_content
 from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.levels import ENFORCE, WITHOUT_LEVEL
 from cniplugin.access.reading import consent
-from cniplugin.netspec import names
+from cniplugin.netspec import cniconfig, jsontext, names
 from cniplugin.netspec.attachers import BLANK_CONFIG, NAMES, YES, value_of
 from cniplugin.netspec.cniconfig import NetworkConfigList
-from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.errors import SpecError, SpecErrors
 from cniplugin.netspec.names import trim
 from cniplugin.netspec.netattachdef import (
     BY_CLAIM,
@@ -59,7 +60,8 @@ from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.placement import NO_ORIGIN, Origin
 from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import DecisionContext
-from webhook.admission.view.parsecache import PARSED, read_config
+from webhook.admission.view.knownforms import known_forms
+from webhook.admission.view.parsecache import PARSED, UNPARSED, read_config
 from webhook.admission.wording import accesstext, answers, injectiontext, networktext
 
 FINDING_BYTES = 2048
@@ -74,7 +76,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
     if new is None:
         return ALLOWED
     keys = resource_keys(context.configuration.injection)
-    is_steered = not (_STEERING.isdisjoint(new.annotations) and frozenset(keys).isdisjoint(new.annotations))
+    is_steered = _is_steered(new.annotations, keys)
     warnings = list(_injection_warnings(new, old or Object(), keys)) if is_steered else []
     if old is not None and _judged_parts(old, keys) == _judged_parts(new, keys):
         return Decision(warnings=tuple(warnings)) if warnings else ALLOWED
@@ -86,35 +88,107 @@ def check(request: Request, context: DecisionContext) -> Decision:
         warnings.append(networktext.dotted_name(name))
     is_kept = old is not None and old.config == new.config
     limits = None if is_kept else context.configuration.limits
-    parsed, text_problems, text_warnings = _read_text(new.config, name, limits, context)
-    problems += text_problems
-    if new.has_capital_config:
-        text_warnings = (networktext.capital_config(name),)
-    warnings += text_warnings
-    if parsed is not None and plugins is not None and isinstance(new.config, str):
-        resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM
-        origin = NO_ORIGIN if request.has_generated_name else Origin(new.namespace and request.namespace, name)
-        findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed, origin=origin)
-        refused = {problem.path for problem in problems}
-        attacher = plugins.attached_by
-        problems.extend(finding.as_spec_error() for finding in findings if finding.is_error(attacher))
-        others = (one for one in findings if not one.is_error(attacher) and one.path not in refused)
-        warnings.extend(map(networktext.plugin_warning, others))
+    seen = _compare(new, name, limits, context)
+    read = _NOTHING_FOUND if seen.is_known else _look_closely(request, name, limits, context, seen)
+    problems += read.problems
+    warnings += read.warnings
     if is_steered:
         problems.extend(consent.problems(new.annotations))
         problems.extend(_injection_problems(new, keys))
     if problems:
         return answers.invalid(request, problems, warnings=warnings)
-    network = NetworkAttachmentDefinition(
-        namespace=request.namespace,
-        name=name,
-        config=parsed,
-        is_on_disk=parsed is None,
-        annotations=new.annotations,
-    )
-    if plugins is not None:
-        warnings.extend(map(networktext.plugin_warning, find_disagreements(network, context, plugins)))
+
+    def network() -> NetworkAttachmentDefinition:
+        config = cniconfig.assemble(seen.value, name=name) if seen.is_known else read.config
+        return NetworkAttachmentDefinition(
+            namespace=request.namespace,
+            name=name,
+            config=config,
+            is_on_disk=config is None,
+            annotations=new.annotations,
+        )
+
+    if plugins is not None and read.config is not None:
+        warnings.extend(map(networktext.plugin_warning, find_disagreements(network(), context, plugins)))
     return judge_author(request, network, context, warnings)
+
+
+def _is_steered(annotations: Mapping[str, str], keys: Sequence[str]) -> bool:
+    """Say whether a check reads one of the annotations of a definition. `keys`: those that name a resource."""
+    return bool(annotations) and not (_STEERING.isdisjoint(annotations) and frozenset(keys).isdisjoint(annotations))
+
+
+class _Compared(NamedTuple):
+    """A configuration beside those that were checked before. `value`: its JSON; UNPARSED if nobody has read it.
+
+    `form`: its form, None if it has none. `is_known`: there is nothing to say about a configuration of this form.
+    """
+
+    value: Any = UNPARSED
+    form: Hashable | None = None
+    is_known: bool = False
+
+
+_INCOMPARABLE = _Compared()
+
+
+def _compare(new: Object, name: str, limits: ReviewLimits | None, context: DecisionContext) -> _Compared:
+    """Look whether a configuration is like one that was right (`view.knownforms`)."""
+    text, plugins = new.config, context.configuration.plugins
+    if plugins is None or not isinstance(text, str) or len(text) > COMPARED_MAX:
+        return _INCOMPARABLE
+    if limits is not None and (
+        config_size_problem(text, limits) is not None or _may_have_items(text, limits.definition_items)
+    ):
+        return _INCOMPARABLE
+    try:
+        value = jsontext.parse(text, what=cniconfig.WHAT, bytes_max=COMPARED_MAX * 4, section=cniconfig.SECTION)
+    except SpecErrors:
+        return _INCOMPARABLE
+    forms = known_forms(plugins)
+    has_device = bool(new.annotations.get(RESOURCE_NAME)) or source_of(new.annotations) == BY_CLAIM
+    form = forms.form_of(value, name, has_device=has_device, meta_plugin_types=context.rules.config.meta_plugin_types)
+    return _Compared(value, form, form in forms)
+
+
+COMPARED_MAX = 16_384
+"""Characters of a configuration that is compared; its form may have a quarter of that."""
+
+
+class _Findings(NamedTuple):
+    """What there is to say about the text of a definition. `config`: None if it is empty or cannot be read."""
+
+    config: NetworkConfigList | None = None
+    problems: Sequence[SpecError] = ()
+    warnings: Sequence[AdmissionWarning] = ()
+
+
+_NOTHING_FOUND = _Findings()
+
+
+def _look_closely(
+    request: Request, name: str, limits: ReviewLimits | None, context: DecisionContext, seen: _Compared
+) -> _Findings:
+    """Check the text of the definition that is written, and note its form if there is nothing to say about it."""
+    new, plugins = request.object or Object(), context.configuration.plugins
+    read = _read_text(new.config, name, limits, context, seen.value)
+    if new.has_capital_config:
+        read = read._replace(warnings=(networktext.capital_config(name),))
+    if read.config is None or plugins is None or not isinstance(new.config, str):
+        return read
+    resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM
+    origin = NO_ORIGIN if request.has_generated_name else Origin(new.namespace and request.namespace, name)
+    findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed, origin=origin)
+    if not findings:
+        if seen.form is not None and not read.problems and not read.warnings:
+            known_forms(plugins).add(seen.form)
+        return read
+    refused = {problem.path for problem in read.problems}
+    errors = [finding.as_spec_error() for finding in findings if finding.is_error(plugins.attached_by)]
+    others = [one for one in findings if not one.is_error(plugins.attached_by) and one.path not in refused]
+    return read._replace(
+        problems=(*read.problems, *errors), warnings=(*read.warnings, *map(networktext.plugin_warning, others))
+    )
 
 
 def _injection_problems(new: Object, keys: Sequence[str]) -> Iterator[SpecError]:
@@ -160,7 +234,7 @@ def _judged_parts(definition: Object, keys: Sequence[str]) -> tuple[object, ...]
 
 def judge_author(
     request: Request,
-    network: NetworkAttachmentDefinition,
+    network: Callable[[], NetworkAttachmentDefinition],
     context: DecisionContext,
     warnings: list[AdmissionWarning],
     *,
@@ -169,7 +243,8 @@ def judge_author(
 ) -> Decision:
     """Judge a readable definition by the rules about definitions and its author; `field` has the configuration.
 
-    `has_level`: the level of the namespace counts as well.
+    `network`: returns the definition; in most clusters, no rule asks for it. `has_level`: the level of the namespace
+    counts as well.
     """
     namespace, cluster, rules = request.namespace, context.cluster, context.rules
     labels = cluster.namespace_labels(namespace) if namespace else NOTHING
@@ -180,7 +255,7 @@ def judge_author(
         return Decision(warnings=tuple(warnings), rules=BY_DEFAULT.rules) if warnings else BY_DEFAULT
     writing = Writing(
         author=Author(name=request.user.name, groups=frozenset(request.user.groups)),
-        network=network,
+        network=network(),
         namespace_labels=labels,
         field=field,
     )
@@ -249,29 +324,30 @@ def _may_have_items(text: str, most: int) -> bool:
 
 
 def _read_text(
-    text: object, name: str, limits: ReviewLimits | None, context: DecisionContext
-) -> tuple[NetworkConfigList | None, Sequence[SpecError], Sequence[AdmissionWarning]]:
-    """Return the configuration with its problems and warnings; None if it is empty or cannot be read.
+    text: object, name: str, limits: ReviewLimits | None, context: DecisionContext, value: object
+) -> _Findings:
+    """Return the configuration with its problems and warnings, without those of its plugins.
 
-    `limits`: None for a text that is stored already.
+    `limits`: None for a text that is stored already. `value`: the JSON of the text; UNPARSED if it is not read.
     """
     attached_by, plugins = context.configuration.attached_by, context.configuration.plugins
     if text is None or (isinstance(text, str) and not trim(text)):
         if text and value_of(BLANK_CONFIG, attached_by) != YES:
-            return None, (networktext.blank_config(NAMES[attached_by]),), ()
-        return None, (), (networktext.on_disk(name),)
+            return _Findings(problems=(networktext.blank_config(NAMES[attached_by]),))
+        return _Findings(warnings=(networktext.on_disk(name),))
     if not isinstance(text, str):
-        return None, (networktext.config_type(text),), ()
+        return _Findings(problems=(networktext.config_type(text),))
     if limits is not None and (too_large := config_size_problem(text, limits)) is not None:
-        return None, (too_large,), ()
-    parsed, unread = read_config(text, name)
+        return _Findings(problems=(too_large,))
+    parsed, unread = read_config(text, name, value)
     if parsed is None:
-        return None, unread, ()
+        return _Findings(problems=unread)
     if limits is not None and _may_have_items(text, limits.definition_items):
         too_many = _items_problem(parsed, limits)
         if too_many is not None:
-            return None, (too_many,), ()
+            return _Findings(problems=(too_many,))
     written = parsed.written_name
     is_own = plugins is None or not shared_keys(parsed, plugins)
     warnings = (networktext.name_differs(written, name),) if written and written != name and is_own else ()
-    return parsed, list(unsafe(parsed, meta_plugin_types=context.rules.config.meta_plugin_types)), warnings
+    problems = unsafe(parsed, meta_plugin_types=context.rules.config.meta_plugin_types)
+    return _Findings(parsed, problems, warnings)

@@ -46,6 +46,10 @@ class _Written(NamedTuple):
     field: str
     is_own: bool = False
 
+    def get_network(self) -> NetworkAttachmentDefinition:
+        """Return the network."""
+        return self.network
+
 
 class _Content(NamedTuple):
     """The networks in one configuration of a driver, with their problems and warnings."""
@@ -165,7 +169,7 @@ def _judge_written(
     """Add to an allowed decision the verdicts on definitions for the author of networks in the object."""
     for one in written:
         by_author = judge_author(
-            request, one.network, context, list(decision.warnings), field=one.field, has_level=not one.is_own
+            request, one.get_network, context, list(decision.warnings), field=one.field, has_level=not one.is_own
         )
         unknown = answers.distinct([*decision.unknown, *by_author.unknown])
         if not by_author.is_allowed:

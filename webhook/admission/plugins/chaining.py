@@ -119,15 +119,13 @@ def old_result_findings(placed: Placed) -> Findings:
     return (finding,)
 
 
-def interface_findings(placed: Placed, maker: PluginSchema | None) -> Findings:
-    """Yield a main plugin behind `maker`, the main plugin that has made the interface: its name is taken."""
-    if maker is None or not makes_interface(placed):
-        return ()
+def interface_finding(placed: Placed, maker: PluginSchema) -> PluginFinding:
+    """Return the finding about a plugin that makes the interface, behind `maker`, which has made it: it is taken."""
     is_certain = maker.interface == "always" == placed.schema.interface
     detail = (
         f"the plugin {maker.type} before it makes the interface of the network, and {placed.schema.type} makes it again"
     )
-    finding = PluginFinding(
+    return PluginFinding(
         code="NAD408" if is_certain else "NAD409",
         path=placed.path,
         detail=detail
@@ -136,7 +134,6 @@ def interface_findings(placed: Placed, maker: PluginSchema | None) -> Findings:
         fix="write a network for each of them; a pod may select both",
         refusal=_taken_refusal(placed.schema.type) if is_certain else "",
     )
-    return (finding,)
 
 
 def makes_interface(placed: Placed) -> bool:

@@ -6,8 +6,10 @@ its Go type. A key that Go cannot decode is NAD101 or NAD102, and has no other f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from operator import itemgetter
+from typing import Any, ClassVar, NamedTuple, cast
 
 from cniplugin.netspec.jsontext import join
 from cniplugin.netspec.record import mypyc_attr
@@ -57,9 +59,11 @@ class Decoded(dict[str, Any]):
     `unreadable`: the keys that Go cannot decode; they have no value here.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.unreadable: set[str] = set()
+    unreadable: AbstractSet[str] = frozenset()
+
+    def mark_unreadable(self, name: str) -> None:
+        """Note a key that Go cannot decode."""
+        self.unreadable = self.unreadable | {name}
 
     def find(self, dotted: str) -> object:
         """Return the value at `ipam.type`; None when it is absent. Raises KeyError when Go cannot decode it."""
@@ -94,24 +98,98 @@ A reader spends the values that it reads. It may overspend the budget, and whoev
 
 
 class Member:
-    """One key, prepared once. `read`: its reader; `shape`: of its object; `item`: of its items."""
+    """One key, prepared once. `types`: those of the values that Go can decode; None if any type is right.
 
-    __slots__ = ("item", "key", "read", "shape")
+    `look`: reads a value of a right type further; None if nothing about it can be wrong. `shape`: of its object;
+    `item`: of its items. `is_sure`: whether there may be nothing to say about a value.
+    """
+
+    __slots__ = ("is_sure", "item", "key", "look", "shape", "types")
 
     def __init__(self, key: Key) -> None:
         self.key = key
+        self.types = None if key.type == "any" else (JSON_TYPES[key.type][0],)
         self.shape = Shape(key.keys) if key.type == "object" else None
         self.item = None if key.items is None else Member(key.items)
-        self.read = _reader_of(key, self.shape, self.item)
+        is_nested = self.shape is not None or self.item is not None
+        self.is_sure = not key.remark and not (is_nested and (key.values or key.format))
+        self.look = _look_of(key, self.shape, self.item)
+
+    def takes(self, kind: type) -> bool:
+        """Say whether there may be nothing to say about a value of a type. NB: values of JSON have no other types."""
+        return self.is_sure and (self.types is None or kind in self.types)
+
+    @property
+    def is_free(self) -> bool:
+        """Say whether any text or number is right that `takes` and `look` take."""
+        return self.key.type in {"string", "integer"}
+
+    def mark(self, value: Any) -> object:
+        """Return a value with marks in it; None if a free value is empty, or nothing in it may be free."""
+        if self.shape is not None:
+            return self.shape.mark(value) if isinstance(value, dict) else None
+        if self.item is None:
+            return value if not self.is_free else MARK if value else None
+        if not isinstance(value, list | dict) or None in (
+            items := value if isinstance(value, list) else value.values()
+        ):
+            return None
+        marked = [self.item.mark(item) for item in items]
+        if None in marked:
+            return None
+        return marked if isinstance(value, list) else dict(zip(value, marked, strict=True))
+
+    def read(self, value: Any, budget: Budget) -> object:
+        """Read a value as a `Reader` does."""
+        if not self.takes(type(value)):
+            return UNSURE
+        budget.values -= 1
+        return value if self.look is None else self.look(value, budget)
+
+
+MARK = True
+"""What stands for a free value (`Shape.mark`). NB: only texts and numbers are free, so no value of such a key is it."""
+
+
+class Layout(NamedTuple):
+    """What follows from the keys of an object and the types of their values.
+
+    `names`: the keys that are read. `pick`: returns their values, as a tuple. `looks`: reads values further, by the
+    key. `required`: keys that must not be empty. `pick_free`: returns the values that may be free, and `marks` has a
+    mark for each; one of the values in `compared` is not free. `nested`: keys whose values may hold free values.
+    """
+
+    names: tuple[str, ...]
+    pick: Callable[[Conf], tuple[Any, ...]]
+    looks: tuple[tuple[str, Reader], ...]
+    required: tuple[str, ...]
+    pick_free: Callable[[Conf], tuple[Any, ...]]
+    marks: Mapping[str, bool]
+    compared: tuple[tuple[str, AbstractSet[object]], ...]
+    nested: tuple[tuple[str, Member], ...]
+
+
+NONE: Mapping[str, AbstractSet[object] | None] = {}
+
+LAYOUTS_MAX, LAYOUT_KEYS_MAX, LAYOUT_LETTERS_MAX = 1024, 32, 512
+"""Layouts that are kept of all shapes together, and the keys and letters of one: 4 MiB at most."""
 
 
 class Shape:
-    """The keys of one object, prepared once. `required`: the keys that must be set, with their names."""
+    """The keys of one object, prepared once. `required`: the keys that must be set, with their names.
 
-    __slots__ = ("_folded", "keys", "members", "required")
+    `compared`: values that conditions of the plugin compare with those of a key, so that they are not free; all values
+    of a key that has None.
+    """
 
-    def __init__(self, keys: Mapping[str, Key]) -> None:
+    __slots__ = ("_compared", "_folded", "keys", "members", "required")
+
+    layouts: ClassVar[dict[tuple[Any, ...], Layout | None]] = {}
+    """By the shape, the keys and their types. Objects of a cluster have few layouts."""
+
+    def __init__(self, keys: Mapping[str, Key], compared: Mapping[str, AbstractSet[object] | None] = NONE) -> None:
         self.keys = keys
+        self._compared = compared
         self.members = {name: Member(key) for name, key in keys.items()}
         self.required = tuple((name, key) for name, key in keys.items() if key.required)
         self._folded: Mapping[str, str] | None = None
@@ -134,24 +212,105 @@ class Shape:
             return None
         return into
 
+    def read_with_marks(
+        self, conf: Conf, budget: Budget, *, skipped: frozenset[str]
+    ) -> tuple[Decoded, dict[str, Any]] | None:
+        """Return what `read` returns, and the object as it is written with a mark in the place of each free value.
+
+        None also if a free value is empty, because findings may depend on that.
+        """
+        layout = self._layout_of(conf, skipped)
+        if layout is None:
+            return None
+        into, marked = self._fill(layout, conf, budget), self._mark(layout, conf)
+        return None if isinstance(into, _Unsure) or marked is None or budget.values < 0 else (into, marked)
+
     def read_members(self, conf: Conf, budget: Budget, skipped: frozenset[str] = frozenset()) -> Decoded | _Unsure:
         """Return an object as a reader does."""
-        into, members = Decoded(), self.members
+        layout = self._layout_of(conf, skipped)
+        return UNSURE if layout is None else self._fill(layout, conf, budget)
+
+    def _fill(self, layout: Layout, conf: Conf, budget: Budget) -> Decoded | _Unsure:
+        budget.values -= len(layout.names)
+        into = Decoded(zip(layout.names, layout.pick(conf), strict=True))
+        for name, look in layout.looks:
+            value = into[name]
+            found = look(value, budget)
+            if found is not value:
+                if found is UNSURE:
+                    return UNSURE
+                into[name] = found
+        for name in layout.required:
+            if into[name] == "":
+                return UNSURE
+        return into
+
+    def mark(self, conf: Conf) -> dict[str, Any] | None:
+        """Return an object that can be read with a mark in the place of each free value; None if one is empty."""
+        layout = self._layout_of(conf, frozenset())
+        return None if layout is None else self._mark(layout, conf)
+
+    def _mark(self, layout: Layout, conf: Conf) -> dict[str, Any] | None:
+        if not all(layout.pick_free(conf)):
+            return None
+        marked = {**conf, **layout.marks}
+        for name, values in layout.compared:
+            if conf[name] in values:
+                marked[name] = conf[name]
+        for name, member in layout.nested:
+            inner = member.mark(conf[name])
+            if inner is None:
+                return None
+            marked[name] = inner
+        return marked
+
+    def _layout_of(self, conf: Conf, skipped: frozenset[str]) -> Layout | None:
+        """Return the layout of an object; None if there may be anything to say about its keys or their types."""
+        key = (self, skipped, *conf, *map(type, conf.values()))
+        layout = Shape.layouts.get(key, UNSURE)
+        if isinstance(layout, _Unsure):
+            layout = self._lay_out(conf, skipped)
+            if len(conf) <= LAYOUT_KEYS_MAX and len("".join(conf)) <= LAYOUT_LETTERS_MAX:
+                if len(Shape.layouts) >= LAYOUTS_MAX:
+                    Shape.layouts.clear()
+                Shape.layouts[key] = layout
+        return layout
+
+    def _lay_out(self, conf: Conf, skipped: frozenset[str]) -> Layout | None:
+        names: list[str] = []
         for written, value in conf.items():
-            member = members.get(written)
+            member = self.members.get(written)
             if member is None:
                 if written in skipped:
                     continue
-                return UNSURE
+                return None
             if value is not None:
-                read = member.read(value, budget)
-                if read is UNSURE:
-                    return UNSURE
-                into[written] = read
-        for name, _ in self.required:
-            if into.get(name) in (None, ""):
-                return UNSURE
-        return into
+                if not member.takes(type(value)):
+                    return None
+                names.append(written)
+        if any(name not in names for name, _ in self.required):
+            return None
+        members = {name: self.members[name] for name in names}
+        compared = {name: self._compared.get(name, frozenset()) for name in names}
+        unfixed = {name: member for name, member in members.items() if compared[name] is not None}
+        free = [name for name, member in unfixed.items() if member.is_free]
+        return Layout(
+            names=tuple(names),
+            pick=_picking(names),
+            looks=tuple((name, member.look) for name, member in members.items() if member.look is not None),
+            required=tuple(name for name, _ in self.required),
+            pick_free=_picking(free),
+            marks=dict.fromkeys(free, MARK),
+            compared=tuple((name, values) for name in free if (values := compared[name])),
+            nested=tuple((name, one) for name, one in unfixed.items() if one.shape is not None or one.item is not None),
+        )
+
+
+def _picking(names: Sequence[str]) -> Callable[[Conf], tuple[Any, ...]]:
+    """Return a function that returns the values of keys. NB: `itemgetter` returns a tuple for two keys or more."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return (lambda conf: (conf[names[0]],)) if names else (lambda _conf: ())
 
 
 NO_KEYS = Shape({})
@@ -162,57 +321,50 @@ def shape_of(schema: PluginSchema, checks: PluginChecks) -> Shape:
     key = ("shape", id(schema))
     known: Shape | None = checks.prepared.get(key)
     if known is None:
-        known = checks.prepared[key] = Shape(schema.keys)
+        known = checks.prepared[key] = Shape(schema.keys, _compared_values(schema))
     return known
 
 
-def _reader_of(key: Key, shape: Shape | None, item: Member | None) -> Reader:
-    """Return the reader of one key."""
-    if key.remark or ((shape is not None or item is not None) and (key.values or key.format)):
-        return _never
+def _compared_values(schema: PluginSchema) -> Mapping[str, AbstractSet[object] | None]:
+    """Return the values that conditions of a schema compare, by key. NB: the other conditions ask for emptiness."""
+    found: dict[str, frozenset[object] | None] = {}
+    for when in (*(one.when for one in schema.constraints), *(one.when for one in schema.predecessors)):
+        for dotted, condition in when.items():
+            key, dot, _ = dotted.partition(".")
+            if isinstance(condition, str) and not dot:
+                continue
+            values = condition["not"] if isinstance(condition, Mapping) else condition
+            before = found.get(key, frozenset())
+            found[key] = None if dot or before is None else before.union(values)
+    return found
+
+
+def _look_of(key: Key, shape: Shape | None, item: Member | None) -> Reader | None:
+    """Return what reads a value of a key further when its type is right; None if nothing about it can be wrong."""
     if shape is not None:
-        return _object_reader(shape)
+        return shape.read_members
     if item is None:
-        return _scalar_reader(key)
-    return _list_reader(key, item.read) if key.type == "array" else _map_reader(item.read)
+        return _scalar_look(key)
+    return _list_look(key, item.read) if key.type == "array" else _map_look(item.read)
 
 
-def _never(_value: Any, _budget: Budget) -> object:
-    """Read no value: the key has a remark whenever it is there."""
-    return UNSURE
+def _list_look(key: Key, read_item: Reader) -> Reader:
+    """Return what reads an array that holds no null."""
+
+    def look(value: Any, budget: Budget) -> object:
+        return _read_items(value, read_item, budget) if _is_within(value, key) else UNSURE
+
+    return look
 
 
-def _object_reader(shape: Shape) -> Reader:
-    def read(value: Any, budget: Budget) -> object:
-        budget.values -= 1
-        return shape.read_members(value, budget) if isinstance(value, dict) else UNSURE
+def _map_look(read_item: Reader) -> Reader:
+    """Return what reads a map that holds no null."""
 
-    return read
-
-
-def _list_reader(key: Key, read_item: Reader) -> Reader:
-    """Return the reader of an array that holds no null."""
-
-    def read(value: Any, budget: Budget) -> object:
-        budget.values -= 1
-        if not isinstance(value, list) or not _is_within(value, key):
-            return UNSURE
-        return _read_items(value, read_item, budget)
-
-    return read
-
-
-def _map_reader(read_item: Reader) -> Reader:
-    """Return the reader of a map that holds no null."""
-
-    def read(value: Any, budget: Budget) -> object:
-        budget.values -= 1
-        if not isinstance(value, dict):
-            return UNSURE
+    def look(value: Any, budget: Budget) -> object:
         found = _read_items(value.values(), read_item, budget)
         return UNSURE if isinstance(found, _Unsure) else dict(zip(value, found, strict=True))
 
-    return read
+    return look
 
 
 def _read_items(items: Iterable[Any], read_item: Reader, budget: Budget) -> list[object] | _Unsure:
@@ -225,15 +377,18 @@ def _read_items(items: Iterable[Any], read_item: Reader, budget: Budget) -> list
     return found
 
 
-def _scalar_reader(key: Key) -> Reader:
-    """Return the reader of a value that is kept as it is written."""
-    is_of_type = _type_test(key)
+def _scalar_look(key: Key) -> Reader | None:
+    """Return what reads a value that is kept as it is written."""
+    least, most = GO_INTEGERS[key.go] if key.type == "integer" else (None, None)
     has_size = key.type in {"integer", "array"} and (key.minimum is not None or key.maximum is not None)
     values, form = key.values, key.format
+    if least is None and not has_size and not values and not form:
+        return None
 
-    def read(value: Any, budget: Budget) -> object:
-        budget.values -= 1
-        if not is_of_type(value) or (has_size and not _is_within(value, key)):
+    def look(value: Any, _budget: Budget) -> object:
+        if least is not None and not least <= value <= most:
+            return UNSURE
+        if has_size and not _is_within(value, key):
             return UNSURE
         if not (values or form) or value in ("", [], {}):
             return value
@@ -241,18 +396,7 @@ def _scalar_reader(key: Key) -> Reader:
             return UNSURE
         return UNSURE if form and (not fits(value, form) or remark(value, form)) else value
 
-    return read
-
-
-def _type_test(key: Key) -> Callable[[Any], bool]:
-    """Return the test whether Go can decode a value."""
-    if key.type == "any":
-        return lambda _value: True
-    if key.type == "integer":
-        least, most = GO_INTEGERS[key.go]
-        return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-    kind = JSON_TYPES[key.type][0]
-    return lambda value: isinstance(value, kind)
+    return look
 
 
 def _is_within(value: Any, key: Key) -> bool:
@@ -365,7 +509,7 @@ class Decoder:
         key = member.key
         wrong = self._wrong_type(value, key, where)
         if wrong is not None:
-            into.unreadable.add(name)
+            into.mark_unreadable(name)
             yield wrong
             return
         if key.remark:
@@ -402,7 +546,7 @@ class Decoder:
             holder = Decoded()
             yield from self._value(item, member, place, holder, "item")
             if holder.unreadable:
-                into.unreadable.add(name)
+                into.mark_unreadable(name)
             read.append(holder.get("item"))
         if name not in into.unreadable:
             into[name] = read if key.type == "array" else dict(zip(value, read, strict=True))

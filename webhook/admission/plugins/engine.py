@@ -99,15 +99,19 @@ def _within_budget(config: NetworkConfigList, network: Network, checks: PluginCh
 
 def _walk(config: NetworkConfigList, network: Network, checks: PluginChecks) -> Findings:
     walk = _Walk(network, checks)
-    if config.is_list:
+    is_list = config.is_list
+    if is_list:
         yield from chaining.list_level_findings(config.conf, checks.schemas, walk.budget)
     for index, plugin in enumerate(config.plugins):
         walk.budget.spend(PLUGIN_VALUES)
-        path = f"plugins[{index}]" if config.is_list else ""
-        schema = checks.schemas.get(plugin.type)
-        if plugin.type not in checks.exempt:
-            yield from walk.unknown_plugin(plugin, path) if schema is None else walk.plugin(plugin, schema, path)
-        walk.earlier[schema.type if schema else plugin.type] = schema is not None and not schema.opaque
+        path = f"plugins[{index}]" if is_list else ""
+        kind = plugin.type
+        schema = checks.schemas.get(kind)
+        if kind not in checks.exempt:
+            found = walk.unknown_plugin(plugin, path) if schema is None else walk.plugin(plugin, schema, path)
+            if found:
+                yield from found
+        walk.earlier[schema.type if schema else kind] = schema is not None and not schema.opaque
         walk.has_addresses = walk.has_addresses or plugin.ipam_type is not None or _may_give_addresses(schema)
 
 
@@ -134,11 +138,13 @@ class _Tables:
         self._constraints = tuple(map(prepare_constraint, schema.constraints))
         self._rules = tuple((ABOUT.get(name, NO_KEYS), RULES[name]) for name in schema.rules)
 
-    def findings(self, placed: Placed) -> Findings:
+    def findings(self, placed: Placed) -> list[PluginFinding]:
         """Return the findings by the constraints and the rules of the schema."""
         found = constraint_findings(placed, self._constraints)
-        rules = [rule for keys, rule in self._rules if not keys or not keys.isdisjoint(placed.values)]
-        return chain(found, *(rule(placed) for rule in rules)) if rules else found
+        for keys, rule in self._rules:
+            if not keys or not keys.isdisjoint(placed.values):
+                found.extend(rule(placed))
+        return found
 
 
 def _tables_of(schema: PluginSchema, checks: PluginChecks) -> _Tables:
@@ -209,7 +215,23 @@ class _Walk:
         return near_type(name, [*known, *sorted(self.checks.exempt)])
 
     def plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:
-        """Yield the findings about one plugin and its IPAM."""
+        """Return the findings about one plugin and its IPAM.
+
+        NB: nearly all plugins have none. Then nothing is generated; what is found one by one, so that a caller may
+        stop, are the mistakes of an object that is read with care.
+        """
+        if schema.opaque or schema.kind == "ipam" or (schema.chained_only and not self.earlier):
+            return self._unusual_plugin(plugin, schema, path)
+        tables = _tables_of(schema, self.checks)
+        values = tables.shape.read(plugin.conf, self.budget, skipped=ENVELOPE)
+        return (
+            self._plugin_with_care(plugin, schema, tables, path)
+            if values is None
+            else self._read_plugin(plugin, tables, self._placed(plugin, schema, values, path))
+        )
+
+    def _unusual_plugin(self, plugin: PluginConfig, schema: PluginSchema, path: str) -> Findings:
+        """Yield the findings about an opaque plugin, and about one in the wrong place."""
         if schema.opaque:
             yield from self._opaque_type(plugin.type, path)
         if schema.kind == "ipam" or (schema.chained_only and not self.earlier):
@@ -217,66 +239,84 @@ class _Walk:
             yield from chaining.order_findings(placed, has_ipam=plugin.conf.get("ipam") is not None)
             if schema.kind == "ipam":
                 return
-        tables = _tables_of(schema, self.checks)
-        values = tables.shape.read(plugin.conf, self.budget, skipped=ENVELOPE)
-        if values is None:
-            values = Decoded()
-            yield from self._decode(plugin, schema, tables, values, path)
-        placed = self._placed(plugin, schema, values, path)
-        values["ipam"] = inner = Decoded()
-        inner["type"] = plugin.ipam_type
-        yield from tables.findings(placed)
-        yield from self._place_findings(placed, plugin, tables)
-        if schema.opaque:
-            return
-        ipam = self.checks.ipam_of(schema, plugin.ipam_type)
-        if ipam is not None or plugin.ipam_type is None:
-            yield from chaining.capability_findings(placed, ipam)
-        if plugin.ipam_type is not None and schema.checks_ipam(plugin.ipam_type):
-            yield from self._ipam(plugin, schema, ipam, join(path, "ipam"))
+        yield from self._plugin_with_care(plugin, schema, _tables_of(schema, self.checks), path)
 
-    def _place_findings(self, placed: Placed, plugin: PluginConfig, tables: _Tables) -> Findings:
-        """Yield the findings about a plugin in its place: its version, the plugins before it, what it needs."""
-        schema = placed.schema
-        if self.network.cni_version not in schema.cni_versions:
-            yield from chaining.version_findings(placed)
-        yield from chaining.old_result_findings(placed)
-        yield from chaining.interface_findings(placed, self.maker)
-        if plugin.ipam_type is None:
-            yield from chaining.untyped_ipam_findings(placed, plugin.conf)
-        if self.maker is None and chaining.makes_interface(placed):
-            self.maker = schema
+    def _plugin_with_care(self, plugin: PluginConfig, schema: PluginSchema, tables: _Tables, path: str) -> Findings:
+        """Yield the findings about one plugin whose object may have mistakes."""
+        values = Decoded()
+        yield from self._decode(plugin, schema, tables, values, path)
+        yield from self._read_plugin(plugin, tables, self._placed(plugin, schema, values, path))
+
+    def _read_plugin(self, plugin: PluginConfig, tables: _Tables, placed: Placed) -> Findings:
+        """Return the findings about a plugin whose object has been read."""
+        schema, kind = placed.schema, plugin.ipam_type
+        placed.values["ipam"] = Decoded({"type": kind})
+        found = tables.findings(placed)
+        self._find_place(placed, plugin, tables, found)
+        if schema.opaque:
+            return found
+        ipam = self.checks.ipam_of(schema, kind)
+        if ipam is not None or kind is None:
+            found.extend(chaining.capability_findings(placed, ipam))
+        if kind is None or not schema.checks_ipam(kind):
+            return found
+        inner = self._ipam(plugin, schema, ipam, join(placed.path, "ipam"))
+        return chain(found, inner) if found and inner else found or inner
+
+    def _find_place(self, placed: Placed, plugin: PluginConfig, tables: _Tables, found: list[PluginFinding]) -> None:
+        """Add the findings about a plugin in its place: its version, the plugins before it, what it needs."""
+        network, schema, has_ipam = self.network, placed.schema, plugin.ipam_type is not None
+        if network.cni_version not in schema.cni_versions:
+            found.extend(chaining.version_findings(placed))
+        if not self.earlier:
+            found.extend(chaining.old_result_findings(placed))
+        if chaining.makes_interface(placed):
+            if self.maker is None:
+                self.maker = schema
+            else:
+                found.append(chaining.interface_finding(placed, self.maker))
+        if not has_ipam:
+            found.extend(chaining.untyped_ipam_findings(placed, plugin.conf))
         if tables.predecessors:
-            yield from chaining.predecessor_findings(placed, tables.predecessors)
+            found.extend(chaining.predecessor_findings(placed, tables.predecessors))
         if tables.has_requirements:
-            yield from chaining.requirement_findings(placed)
-        yield from chaining.misspelt_findings(placed, self.budget)
+            found.extend(chaining.requirement_findings(placed))
+        if placed.declared:
+            found.extend(chaining.misspelt_findings(placed, self.budget))
 
     def _ipam(self, plugin: PluginConfig, main: PluginSchema, schema: PluginSchema | None, path: str) -> Findings:
         name = plugin.ipam_type or ""
         if name in self.checks.exempt:
-            return
+            return ()
         if schema is None:
             known = self.checks.schemas.get(name)
-            yield from (
-                chaining.no_ipam_findings(known, path)
-                if known is not None
-                else self._unknown_type(name, path, is_ipam=True)
-            )
-            return
-        tables, conf = _tables_of(schema, self.checks), plugin.conf["ipam"]
-        values = tables.shape.read(conf, self.budget, skipped=IPAM_ENVELOPE)
+            if known is not None:
+                return chaining.no_ipam_findings(known, path)
+            return self._unknown_type(name, path, is_ipam=True)
+        tables = _tables_of(schema, self.checks)
+        values = tables.shape.read(plugin.conf["ipam"], self.budget, skipped=IPAM_ENVELOPE)
         if values is None:
-            values = Decoded()
-            foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
-            decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
-            yield from decoder.decode(conf, tables.shape, path, values)
-        placed = self._placed(plugin, schema, values, path)
-        yield from tables.findings(placed)
-        if self.network.cni_version not in schema.cni_versions:
-            yield from chaining.version_findings(placed)
-        if values.get("routes"):
-            yield from route_findings(placed, main)
+            return self._ipam_with_care(plugin, main, tables, schema, path)
+        return self._read_ipam(main, tables, self._placed(plugin, schema, values, path))
+
+    def _ipam_with_care(
+        self, plugin: PluginConfig, main: PluginSchema, tables: _Tables, schema: PluginSchema, path: str
+    ) -> Findings:
+        """Yield the findings about `ipam` that may have mistakes."""
+        values = Decoded()
+        foreign = ForeignKeys(self.checks.schemas.values(), schema, inside_ipam=True)
+        decoder = Decoder(schema.type, IPAM_ENVELOPE, self.budget, misplaced={}, foreign=foreign)
+        yield from decoder.decode(plugin.conf["ipam"], tables.shape, path, values)
+        yield from self._read_ipam(main, tables, self._placed(plugin, schema, values, path))
+
+    def _read_ipam(self, main: PluginSchema, tables: _Tables, placed: Placed) -> Findings:
+        """Return the findings about `ipam` whose keys have been read."""
+        found = tables.findings(placed)
+        if self.network.cni_version not in placed.schema.cni_versions:
+            found.extend(chaining.version_findings(placed))
+        if placed.values.get("routes"):
+            found.extend(route_findings(placed, main))
+        return found
 
     def _decode(
         self, plugin: PluginConfig, schema: PluginSchema, tables: _Tables, values: Decoded, path: str

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from cniplugin.netspec.jsontext import join
 from webhook.admission.plugins.decoding import Decoded
-from webhook.admission.plugins.findings import Findings, PluginFinding
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.schema import Conditions, Constraint, PluginSchema
 
 _ZERO: tuple[object, ...] = (None, "", False, 0, [], {})
@@ -144,7 +144,7 @@ def prepare_constraint(constraint: Constraint) -> PreparedConstraint:
     return PreparedConstraint(first, prepare_conditions(constraint.when), constraint)
 
 
-def constraint_findings(placed: Placed, constraints: Iterable[PreparedConstraint]) -> Findings:
+def constraint_findings(placed: Placed, constraints: Iterable[PreparedConstraint]) -> list[PluginFinding]:
     """Return a finding for each constraint whose conditions all hold."""
     values = placed.values
     return [

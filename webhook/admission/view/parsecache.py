@@ -120,6 +120,8 @@ class ParseCache:
 PARSED = ParseCache()
 
 NO_NETWORKS = PodSelections()
+UNPARSED = object()
+"""In the place of a JSON value that nobody has read."""
 
 
 def weigh(text: str) -> int:
@@ -137,21 +139,26 @@ def weigh(text: str) -> int:
     )
 
 
-def read_config(text: str, name: str) -> ParsedConfig:
-    """Return the parsed `spec.config` of a definition of this name. Never raises SpecErrors."""
+def read_config(text: str, name: str, value: object = UNPARSED) -> ParsedConfig:
+    """Return the parsed `spec.config` of a definition of this name. Never raises SpecErrors.
+
+    `value`: what `jsontext.parse` has returned for the text, if somebody has asked already.
+    """
     key = ("config", text, name)
     known: ParsedConfig | None = PARSED.get(key)
     if known is not None:
         return known
-    made = parse_config(text, name)
+    made = parse_config(text, name, value)
     PARSED.put(key, made, weigh(text) + _ENTRY * len(made.problems))
     return made
 
 
-def parse_config(text: str, name: str) -> ParsedConfig:
+def parse_config(text: str, name: str, value: object = UNPARSED) -> ParsedConfig:
     """Parse as `read_config` does, without the cache. May run in any thread."""
     try:
-        return ParsedConfig(cniconfig.parse(text, name=name))
+        return ParsedConfig(
+            cniconfig.parse(text, name=name) if value is UNPARSED else cniconfig.build(value, name=name)
+        )
     except SpecErrors as errors:
         return ParsedConfig(None, errors.errors)
 

@@ -48,3 +48,15 @@ ABOUT: Mapping[str, frozenset[str]] = {
     "ovn-kubernetes-subnets": frozenset({"topology"}),
 }
 """Rules that say nothing about a plugin without any of these keys, so they need not run."""
+
+OF_VALUES = frozenset(
+    {
+        *("host-local-ranges", "static-addresses", "whereabouts-ranges", "dhcp-options", "tuning-sysctls"),
+        *("bridge-trunk", "ovs-trunk", "accelerated-bridge-trunk", "accelerated-bridge-names", "ovs-mirrors"),
+        *("bond-mtu", "host-device-ways", "route-override-defaults"),
+    }
+)
+"""Rules that read nothing but the values and the CNI version: the same of these gives the same findings anywhere.
+
+Capabilities and requests only take findings away, so without them there is no less to say.
+"""

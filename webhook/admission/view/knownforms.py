@@ -1,0 +1,170 @@
+"""Configurations like one about which there was nothing to say, so that most definitions need no further look.
+
+Theory of operation. Programs write most definitions of a cluster, so these differ in names, devices, VLANs and
+addresses, and in little else:
+
+    configuration  --a mark in the place of each free value-->  form  -->  was one of this form right?
+
+A value is free if it is the network's name, or a text or a number of a plugin about which the checks ask only what is
+asked here of every configuration: that it has the type, the format and the limits of its key, that it is not empty,
+that the conditions of its plugin do not name it, and what the rules of `registry.OF_VALUES` say of it. All the rest of
+a configuration is in its form as it is written. So if one configuration of a form has no problem, no warning and no
+finding, no other one has. A configuration of which anything is unusual has no form, and is checked with care.
+
+A form also depends on the settings of the checks, which have it, and on the facts that are in its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import Any, NamedTuple
+
+from cniplugin.netspec.names import is_network_name
+from cniplugin.netspec.versions import choose_version
+from webhook.admission.plugins.decoding import IPAM_ENVELOPE, MARK, Budget, Shape, shape_of
+from webhook.admission.plugins.engine import ENVELOPE
+from webhook.admission.plugins.findings import Findings
+from webhook.admission.plugins.placement import Network, Placed
+from webhook.admission.plugins.routegateways import route_findings
+from webhook.admission.plugins.rules.registry import ABOUT, OF_VALUES, RULES, Rule
+from webhook.admission.plugins.schema import PluginChecks, PluginSchema
+
+Conf = Mapping[str, Any]
+
+FORMS_MAX, FORM_LENGTH_MAX = 1024, 4096
+"""Forms that are kept, and the characters of one: 4 to 16 MiB at most. A usual one has 300."""
+
+
+class _Part(NamedTuple):
+    """What a form needs of a plugin: its keys, and its rules, each with the keys without which it is silent."""
+
+    shape: Shape
+    rules: tuple[tuple[frozenset[str], Rule], ...]
+
+
+class KnownForms:
+    """The forms of right configurations, for one `PluginChecks`."""
+
+    def __init__(self, checks: PluginChecks) -> None:
+        self._checks = checks
+        self._parts: dict[int, _Part | None] = {}
+        self._known: dict[Hashable, None] = {}
+
+    def __contains__(self, form: Hashable) -> bool:
+        return form in self._known
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, form: Hashable) -> None:
+        """Note that there was nothing to say about a configuration of this form."""
+        if len(self._known) >= FORMS_MAX:
+            self._known.clear()
+        self._known[form] = None
+
+    def form_of(
+        self, conf: object, name: str, *, has_device: bool, meta_plugin_types: Collection[str]
+    ) -> Hashable | None:
+        """Return the form of a configuration that `jsontext.parse` has returned, for a definition of this name.
+
+        None if it has none. `has_device`: a resource name or a claim gives a device. `meta_plugin_types`: those of the
+        settings.
+        """
+        if not isinstance(conf, dict) or not is_network_name(name):
+            return None
+        written, listed = conf.get("name"), conf.get("plugins")
+        if written and written != name:
+            return None
+        outline = _Outline(self._part_of, self._checks, choose_version(conf))
+        marked: dict[str, Any] | None = {**conf}
+        if "plugins" not in conf:
+            marked = outline.plugin(conf)
+        elif isinstance(listed, list) and marked is not None:
+            marked["plugins"] = plugins = [outline.plugin(plugin) for plugin in listed]
+            marked = None if None in plugins else marked
+        else:
+            marked = None
+        if marked is None:
+            return None
+        if written:
+            marked["name"] = MARK
+        form = repr(marked)  # in C, and unlike a tuple of all values it is one object to keep
+        return (form, has_device, frozenset(meta_plugin_types)) if len(form) <= FORM_LENGTH_MAX else None
+
+    def _part_of(self, schema: PluginSchema) -> _Part | None:
+        """Return what a form needs of a plugin; None for one whose findings depend on more."""
+        known = self._parts.get(id(schema), self)
+        if isinstance(known, KnownForms):
+            known = self._parts[id(schema)] = _part(schema, self._checks)  # NB: `checks` keeps it alive
+        return known
+
+
+def _part(schema: PluginSchema, checks: PluginChecks) -> _Part | None:
+    if schema.opaque or schema.agree_on or schema.once_with or not OF_VALUES.issuperset(schema.rules):
+        return None
+    return _Part(shape_of(schema, checks), tuple((ABOUT.get(rule, frozenset()), RULES[rule]) for rule in schema.rules))
+
+
+class _Outline:
+    """Makes the form of one configuration."""
+
+    def __init__(self, part_of: Callable[[PluginSchema], _Part | None], checks: PluginChecks, cni_version: str) -> None:
+        self._part_of = part_of
+        self._checks = checks
+        self._budget = Budget(checks.values_max)
+        self._network = Network(cni_version=cni_version)
+
+    def plugin(self, conf: object) -> dict[str, Any] | None:
+        """Return the object of a plugin with marks; None if there may be anything to say about it."""
+        kind = conf.get("type") if isinstance(conf, dict) else None
+        schema = self._checks.schemas.get(kind) if isinstance(kind, str) else None
+        if not isinstance(conf, dict) or schema is None or schema.kind == "ipam" or kind in self._checks.exempt:
+            return None
+        marked = self._marked(conf, schema, ENVELOPE)
+        ipam = conf.get("ipam")
+        if marked is None or not ipam:
+            return marked
+        kind = ipam.get("type") if isinstance(ipam, dict) else None
+        inner = self._checks.ipam_of(schema, kind) if isinstance(kind, str) else None
+        read = None if inner is None else self._marked(ipam, inner, IPAM_ENVELOPE, schema)
+        if read is None:
+            return None
+        marked["ipam"] = read
+        return marked
+
+    def _marked(
+        self, conf: Conf, schema: PluginSchema, envelope: frozenset[str], main: PluginSchema | None = None
+    ) -> dict[str, Any] | None:
+        """Return one object with marks. `main`: the plugin that runs it, if it is `ipam`."""
+        part = self._part_of(schema)
+        read = None if part is None else part.shape.read_with_marks(conf, self._budget, skipped=envelope)
+        if part is None or read is None:
+            return None
+        values, marked = read
+        placed: Placed | None = None
+        for keys, rule in part.rules:
+            if not keys or not keys.isdisjoint(values):
+                placed = placed or Placed(schema, values, "", {}, frozenset(), self._network)
+                if _speaks(rule(placed)):
+                    return None
+        if main is not None and values.get("routes"):
+            placed = placed or Placed(schema, values, "", {}, frozenset(), self._network)
+            if _speaks(route_findings(placed, main)):
+                return None
+        return marked
+
+
+def _speaks(findings: Findings) -> bool:
+    """Say whether there is a finding."""
+    for _ in findings:
+        return True
+    return False
+
+
+def known_forms(checks: PluginChecks) -> KnownForms:
+    """Return the forms for these checks, which keep them."""
+    key = ("forms", 0)
+    known: KnownForms | None = checks.prepared.get(key)
+    if known is None:
+        known = checks.prepared[key] = KnownForms(checks)
+    return known
