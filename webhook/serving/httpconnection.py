@@ -14,6 +14,9 @@ One timer guards a connection; at any time it has one meaning:
     BODY        | when the answer is out before the body is   | close
     closing     | while the client may still be sending       | close
 
+A second one, of keep-alive, runs on while requests come: when it expires, it looks at the deadline, which each answer
+moves, and starts anew for the rest. So a request neither starts nor stops a timer.
+
 `shortcut` bounds the time and the size of a body. A request that the parser cannot read gets one line of text, unless
 the answer to an earlier request is due, and then the connection is deaf: it drops everything that the client still
 sends. A client's mistakes are logged at debug only, because a port scanner must not fill the log.
@@ -113,6 +116,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_leaving = False
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._keep_alive_ends = 0.0  # on the clock of the loop; 0 while there is a request
         self._fed_bytes = 0  # in the slice that the parser has now
         self._head_bytes = 0  # fed since the last message ended; 0 in BODY
         self._surplus_bytes = 0  # of a body: bytes fed, minus twice the bytes of content
@@ -141,7 +145,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._state.unproven.pop(self, None)
         self._state.idle.pop(self, None)
         self._disarm_write()
-        self._unset_keepalive_if_required()  # uvicorn leaves it armed after an error of the connection
+        self._keep_alive_ends = 0.0
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         if self._raw is not None:
             self.transport = self._raw
         super().connection_lost(exc)
@@ -150,7 +157,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, never with more bytes than a head may still have."""
-        self._unset_keepalive_if_required()
+        self._keep_alive_ends = 0.0
         while data and not self._is_deaf:
             room = self._limits.max_header_bytes - self._head_bytes
             self._feed(data[:room])
@@ -233,8 +240,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._state.idle[self] = None
 
     def on_response_complete(self) -> None:
-        """Bound the rest of a request that was answered before it was complete."""
-        super().on_response_complete()
+        """Begin the request that waits, or wait for one; bound the rest of a request that was answered early."""
+        self._state.total_requests += 1
+        if not self.transport.is_closing():
+            if self.pipeline:
+                self.flow.resume_reading()
+                self._start_asgi_task(*self.pipeline.pop())
+            else:
+                self._arm_keep_alive()
         self.set_reading()
         self._note_idle()
         if self._is_deaf and not self.pipeline:
@@ -350,8 +363,21 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close()
 
     def _arm_keep_alive(self) -> None:
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._keep_alive_ends = self.loop.time() + self.timeout_keep_alive
+        if self.timeout_keep_alive_task is None:
+            self._start_keep_alive(self.timeout_keep_alive)
+
+    def _start_keep_alive(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._on_keep_alive)
+
+    def _on_keep_alive(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._keep_alive_ends:
+            seconds_left = self._keep_alive_ends - self.loop.time()
+            if seconds_left > 0:
+                self._start_keep_alive(seconds_left)
+            else:
+                self.timeout_keep_alive_handler()
 
     def _arm(self, seconds: float, callback: Callable[[], None]) -> None:
         self._disarm()
