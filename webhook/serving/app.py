@@ -121,11 +121,11 @@ class WebhookApp:
 class Exchange:
     """A review in flight: `answer` its body, or give it up; and `end` it, once."""
 
-    __slots__ = ("_app", "_query", "_started", "path")
+    __slots__ = ("_query", "_started", "app", "path")
 
     def __init__(self, app: WebhookApp, path: str, query: bytes) -> None:
         self.path = path
-        self._app = app
+        self.app = app
         self._query = query
         self._started = time.perf_counter()
         app.in_flight += 1
@@ -133,11 +133,7 @@ class Exchange:
     @property
     def budget_s(self) -> float:
         """How long the body may take, and the review with it."""
-        return parse_budget_s(self._query, self._app.limits.default_timeout_s)
-
-    def again(self, sent: str, length: int) -> Exchange | None:
-        """Begin a request with the same head apart from its length; see `WebhookApp.begin_again`."""
-        return self._app.begin_again(sent, self._query, length)
+        return parse_budget_s(self._query, self.app.limits.default_timeout_s)
 
     def answer(self, body: bytes) -> Answer | Awaitable[Answer]:
         """Return the answer to a whole body, or the wait for it when the review has to ask the cluster.
@@ -147,7 +143,7 @@ class Exchange:
         if not body:
             return error_answer(RequestError(400, "request body: empty; allowed: one AdmissionReview as JSON"))
         try:
-            made = self._app.review(self.path, body)
+            made = self.app.review(self.path, body)
         except RequestError as error:
             return error_answer(error)
         except Exception as bug:  # noqa: BLE001 - logged with its traceback
@@ -156,8 +152,8 @@ class Exchange:
 
     def end(self, status: int) -> None:
         """Count the answer."""
-        self._app.in_flight -= 1
-        self._app.on_response(self.path, status, time.perf_counter() - self._started)
+        self.app.in_flight -= 1
+        self.app.on_response(self.path, status, time.perf_counter() - self._started)
 
     async def _wait(self, later: Later) -> Answer:
         seconds_left = self._started + self.budget_s - time.perf_counter()

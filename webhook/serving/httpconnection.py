@@ -239,6 +239,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._phase is Phase.IDLE and not self._is_leaving and self._is_answered():
             self._state.idle[self] = None
 
+    def note_answered(self) -> None:
+        """Wait for the next request, after one that was read and answered in one call.
+
+        It is what `on_response_complete` does when nothing else waits, nothing is paused and nothing is left to read.
+        """
+        self._state.total_requests += 1
+        self._arm_keep_alive()
+        self._state.idle[self] = None
+
     def on_response_complete(self) -> None:
         """Begin the request that waits, or wait for one; bound the rest of a request that was answered early."""
         self._state.total_requests += 1

@@ -12,10 +12,6 @@ through the parser. A connection compares only with what it has sent itself, so 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .app import Exchange
 
 KNOWN_MAX = 4
 """Heads of one connection that are examined: /validate and /mutate, each with and without stage Observe."""
@@ -37,13 +33,13 @@ DIGITS_MAX = 12
 
 
 class KnownHead:
-    """A head in two parts, and the exchange that it began. `path`: as it was sent, so it may have a token."""
+    """A head in two parts, with its path and its query as they were sent. NB: the path may have a token."""
 
-    __slots__ = ("accepted", "path", "_after", "_before", "_digits_at")
+    __slots__ = ("_after", "_before", "_digits_at", "path", "query")
 
-    def __init__(self, before: bytes, after: bytes, path: str, accepted: Exchange) -> None:
+    def __init__(self, before: bytes, after: bytes, path: str, query: bytes) -> None:
         self.path = path
-        self.accepted = accepted
+        self.query = query
         self._before = before
         self._after = after
         self._digits_at = len(before)
@@ -62,13 +58,13 @@ class KnownHead:
         return stop + len(self._after), int(digits)
 
 
-def learn_head(data: bytes, query: bytes, accepted: Exchange) -> KnownHead | None:
+def learn_head(data: bytes) -> KnownHead | None:
     """Return the head with which `data` begins; None if it is not a plain one, or not complete.
 
-    `query` is what the parser has read, and `accepted` is the exchange that this head began.
+    The parser has accepted this head.
     """
     head = _HEAD.match(data, 0, HEAD_BYTES_MAX)
-    if head is None or (head["query"] or b"") != query:
+    if head is None:
         return None
     text = head[0]
     lengths = list(_LENGTH.finditer(text))
@@ -76,4 +72,4 @@ def learn_head(data: bytes, query: bytes, accepted: Exchange) -> KnownHead | Non
     if len(lengths) != 1 or names.count(b"content-length") != 1 or not SPECIAL.isdisjoint(names):
         return None
     start, stop = lengths[0].span(1)
-    return KnownHead(text[:start], text[stop:], head["path"].decode(), accepted)
+    return KnownHead(text[:start], text[stop:], head["path"].decode(), head["query"] or b"")

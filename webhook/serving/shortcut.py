@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .httpconnection import Connections
 
     Begin = Callable[[Scope], Answer | Exchange]
+    BeginKnown = Callable[[str, bytes, int], Exchange | None]
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -83,6 +84,7 @@ class ReviewProtocol(BoundedProtocol):
         self._exchange: Exchange | None = None  # of the request whose body is being received
         self._waits_for_room = False
         self._known: list[KnownHead] = []
+        self._begin_known: BeginKnown | None = None
         self._heads_to_learn = KNOWN_MAX
         self._learn_from = b""  # the slice that begins with the head that the parser reads now
         self._missing_bytes = 0  # of a body that passes by the parser
@@ -103,7 +105,7 @@ class ReviewProtocol(BoundedProtocol):
         self._state.unproven.pop(self, None)
         self._exchange = begun
         if learn_from:
-            self._learn(learn_from, scope["query_string"], begun)
+            self._learn(learn_from, begun)
         self._bodies.begin(self)
         if cycle.body:  # the request waited in the pipeline with its body, or a part of it
             waited, cycle.body = bytes(cycle.body), bytearray()
@@ -147,9 +149,11 @@ class ReviewProtocol(BoundedProtocol):
 
     # A head that the connection has sent before
 
-    def _learn(self, data: bytes, query: bytes, accepted: Exchange) -> None:
+    def _learn(self, data: bytes, accepted: Exchange) -> None:
+        """Keep the head of an accepted request, with which this slice begins."""
         self._heads_to_learn -= 1
-        if (known := learn_head(data, query, accepted)) is not None:
+        if (known := learn_head(data)) is not None:
+            self._begin_known = accepted.app.begin_again
             self._known.append(known)
 
     def _pass_by(self, data: bytes) -> bool:
@@ -165,11 +169,11 @@ class ReviewProtocol(BoundedProtocol):
         return False
 
     def _begin_again(self, known: KnownHead, content: bytes, length: int, missing_bytes: int) -> bool:
-        if not self.cycle.response_complete or self.flow.write_paused:
+        if not self.cycle.response_complete or self.flow.write_paused or self._begin_known is None:
             return False
         if not missing_bytes and length > self._bodies.share:
             return False
-        exchange = known.accepted.again(known.path, length)
+        exchange = self._begin_known(known.path, known.query, length)
         if exchange is None:
             return False
         self._state.idle.pop(self, None)
@@ -220,7 +224,7 @@ class ReviewProtocol(BoundedProtocol):
             return
         head = self._good_head(defaults)
         self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(answer.body), answer.body))
-        self.on_response_complete()
+        self.note_answered()
 
     def _new_cycle(self) -> RequestResponseCycle:
         """Return the state of a request with a known head. NB: nothing reads more of its scope."""
