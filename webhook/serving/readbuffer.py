@@ -1,7 +1,8 @@
 """One buffer into which TLS decrypts for all connections.
 
-For a protocol without a buffer, uvloop asks TLS for 256 KiB at a time. The allocator maps as many bytes, and unmaps
-them when the request is answered. That is three system calls and a page fault for each request, 28 microseconds of 100.
+For a protocol without a buffer, uvloop asks TLS for 256 KiB at a time. Until the process has freed something as large,
+the C library maps as many bytes, and unmaps them when the request is answered. That is three system calls and a page
+fault for each request, 28 microseconds of 100.
 
 The buffer may be shared: uvloop and asyncio ask for it, fill it and say so within one call, and the bytes are copied
 before anything else happens.

@@ -221,11 +221,21 @@ WHOLE = [
     cuts=st.lists(st.integers(0, 1500), max_size=8),
     turns=st.integers(0, 2),
     drains=st.booleans(),
+    pauses=st.booleans(),
 )
 def test_a_connection_that_learns_answers_as_one_that_does_not(
-    loop: asyncio.AbstractEventLoop, requests: Sequence[bytes], cuts: Sequence[int], turns: int, *, drains: bool
+    loop: asyncio.AbstractEventLoop,
+    requests: Sequence[bytes],
+    cuts: Sequence[int],
+    turns: int,
+    *,
+    drains: bool,
+    pauses: bool,
 ) -> None:
-    """For each way to cut the same bytes into pieces, with and without turns of the loop between them."""
+    """For each way to cut the same bytes into pieces, with and without turns of the loop between them.
+
+    Meanwhile a drain may begin, and the client may leave answers unread for some time.
+    """
     data = request(b"{}") + b"".join(requests)
     ends = sorted({len(request(b"{}")), *cuts, *_boundaries(requests)[:: 1 + len(cuts) % 3]})
     servers = [Server(loop, learns=True), Server(loop, learns=False)]
@@ -235,6 +245,8 @@ def test_a_connection_that_learns_answers_as_one_that_does_not(
         for server in servers:
             if drains and number == len(ends) // 2 + 1:
                 server.connections.default_headers.append((b"connection", b"close"))
+            if pauses and number in {1, 3}:
+                (server.protocol.pause_writing if number == 1 else server.protocol.resume_writing)()
             if piece:
                 server.send(piece, turns=turns)
         assert servers[0].state() == servers[1].state()
