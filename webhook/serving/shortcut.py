@@ -134,7 +134,7 @@ class ReviewProtocol(BoundedProtocol):
         """Answer the request."""
         super().on_message_complete()
         if self._exchange is not None and not self._is_deaf and not self.pipeline:
-            self._disarm()
+            self._timer.lift()
             self._judge(self.cycle)
 
     def _feed(self, data: bytes) -> None:
@@ -144,8 +144,8 @@ class ReviewProtocol(BoundedProtocol):
         elif self._phase is not Phase.IDLE or self._head_bytes or not self._pass_by(data):
             super()._feed(data)
             self._learn_from = b""
-        if self._exchange is not None and self._timer is None and not self._is_deaf:
-            self._arm(self._exchange.budget_s, self._on_body_timeout)
+        if self._exchange is not None and not self._timer.is_set and not self._is_deaf:
+            self._timer.set(self._exchange.budget_s, self._on_body_timeout)
 
     # A head that the connection has sent before
 
@@ -184,7 +184,7 @@ class ReviewProtocol(BoundedProtocol):
         return True
 
     def _begin_body(self, exchange: Exchange, content: bytes, missing_bytes: int) -> None:
-        self._disarm()
+        self._timer.lift()
         self._phase = Phase.BODY
         self.cycle = self._new_cycle()
         self._exchange = exchange

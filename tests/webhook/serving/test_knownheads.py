@@ -187,8 +187,8 @@ class Server:
             len(self.connections.unproven),
             len(self.connections.tasks),
             protocol._is_deaf or protocol._phase,
-            protocol._timer is None,
-            protocol._keep_alive_ends == 0,
+            protocol._timer.is_set,
+            protocol._keep_alive.is_set,
         )
 
 

@@ -32,7 +32,7 @@ OVERRIDDEN = {
 }  # fmt: skip
 USED = {
     "access_log", "access_logger", "client", "connections", "cycle", "flow", "headers", "logger", "loop", "parser", "pipeline",
-    "scheme", "timeout_keep_alive", "timeout_keep_alive_handler", "timeout_keep_alive_task", "transport",
+    "scheme", "timeout_keep_alive", "timeout_keep_alive_handler", "transport",
 }  # fmt: skip
 CYCLE = {
     "body", "default_headers", "disconnected", "keep_alive", "message_event", "more_body", "response_complete",
