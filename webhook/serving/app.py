@@ -4,7 +4,8 @@
 stacks, nor the process for importing them. `webhook.asgi` puts it into a FastAPI application, for other servers.
 
 `begin` makes the checks that need only the head of a request, before anything of the body is read, and an `Exchange`
-answers the body. Our own server calls these two; `__call__` does the same for any ASGI server.
+answers the body. Our own server calls these two; `__call__` does the same for any ASGI server. `begin_again` is `begin`
+for a head that was accepted before.
 
 The checks, in this order: path (404), method (405), content type (415), declared length (413), requests in flight (503
 with Retry-After, and the API server tries again); then, of the body, time (408) and size (413), which the server
@@ -84,6 +85,17 @@ class WebhookApp:
         exchange.end(error.status)
         return error_answer(error)
 
+    def begin_again(self, sent: str, query: bytes, length: int) -> Exchange | None:
+        """Begin a request whose head is that of an accepted one, apart from its length: see `knownheads`.
+
+        `sent` is the path as the client wrote it. Returns None if `begin` would refuse the request now.
+        """
+        path = self.paths.resolve(sent)
+        limits = self.limits
+        if path is None or length > limits.max_body_bytes or self.in_flight >= limits.max_in_flight:
+            return None
+        return Exchange(self, path, query)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request of any ASGI server."""
         if scope["type"] != "http":  # as ASGI wants it: a server takes this as "not supported"
@@ -109,11 +121,11 @@ class WebhookApp:
 class Exchange:
     """A review in flight: `answer` its body, or give it up; and `end` it, once."""
 
-    __slots__ = ("_app", "_query", "_started", "path")
+    __slots__ = ("_query", "_started", "app", "path")
 
     def __init__(self, app: WebhookApp, path: str, query: bytes) -> None:
         self.path = path
-        self._app = app
+        self.app = app
         self._query = query
         self._started = time.perf_counter()
         app.in_flight += 1
@@ -121,7 +133,7 @@ class Exchange:
     @property
     def budget_s(self) -> float:
         """How long the body may take, and the review with it."""
-        return parse_budget_s(self._query, self._app.limits.default_timeout_s)
+        return parse_budget_s(self._query, self.app.limits.default_timeout_s)
 
     def answer(self, body: bytes) -> Answer | Awaitable[Answer]:
         """Return the answer to a whole body, or the wait for it when the review has to ask the cluster.
@@ -131,7 +143,7 @@ class Exchange:
         if not body:
             return error_answer(RequestError(400, "request body: empty; allowed: one AdmissionReview as JSON"))
         try:
-            made = self._app.review(self.path, body)
+            made = self.app.review(self.path, body)
         except RequestError as error:
             return error_answer(error)
         except Exception as bug:  # noqa: BLE001 - logged with its traceback
@@ -140,8 +152,8 @@ class Exchange:
 
     def end(self, status: int) -> None:
         """Count the answer."""
-        self._app.in_flight -= 1
-        self._app.on_response(self.path, status, time.perf_counter() - self._started)
+        self.app.in_flight -= 1
+        self.app.on_response(self.path, status, time.perf_counter() - self._started)
 
     async def _wait(self, later: Later) -> Answer:
         seconds_left = self._started + self.budget_s - time.perf_counter()

@@ -89,14 +89,15 @@ class Body:
 class Bodies:
     """The bodies of one process. Used on the event loop only.
 
-    `held_bytes`: of all of them. `refusals`: the number of refusals for each of REASONS.
+    `held_bytes`: of all of them. `refusals`: the number of refusals for each of REASONS. `share`: bytes that the server
+    always reads of a body.
     """
 
     def __init__(self, limits: Limits, loop: AbstractEventLoop) -> None:
         self.held_bytes = 0
         self.refusals: Counter[str] = Counter()
         self._max_bytes = limits.max_body_bytes
-        self._share = limits.max_bytes_in_flight // (2 * limits.max_in_flight)
+        self.share = limits.max_bytes_in_flight // (2 * limits.max_in_flight)
         self._room = limits.max_bytes_in_flight // 2
         self._slow_s = limits.slow_body_s
         self._loop = loop
@@ -131,8 +132,8 @@ class Bodies:
             return False
         body.add(data, self._max_bytes)
         self.held_bytes += len(data)
-        if body.size > self._share:
-            self._beyond += body.size - max(before, self._share)
+        if body.size > self.share:
+            self._beyond += body.size - max(before, self.share)
             self._bound(receiver)
         return True
 
@@ -144,11 +145,16 @@ class Bodies:
                 receiver.wait_for_room()
             self._look_again()
 
+    def pass_through(self) -> None:
+        """Note a body within its share that came in one piece and is answered already, so it was never held."""
+        if self._waiting:
+            self._wake()
+
     def complete(self, receiver: Receiver) -> bytes:
         """Return a complete body. It counts until `release`, but does not give way, because it is being judged."""
         body = self._bodies[receiver]
         body.is_complete = True
-        self._judged_beyond += max(0, body.size - self._share)
+        self._judged_beyond += max(0, body.size - self.share)
         if self._waiting:
             self._waiting.pop(receiver, None)
             self._wake()
@@ -160,8 +166,8 @@ class Bodies:
         if body is None:
             return
         self.held_bytes -= body.size
-        if body.size > self._share:
-            beyond = body.size - self._share
+        if body.size > self.share:
+            beyond = body.size - self.share
             self._beyond -= beyond
             if body.is_complete:
                 self._judged_beyond -= beyond
@@ -187,7 +193,7 @@ class Bodies:
         for receiver, body in self._bodies.items():
             if now - body.begun < self._slow_s:
                 break
-            if not body.is_complete and body.size > self._share and receiver not in self._waiting:
+            if not body.is_complete and body.size > self.share and receiver not in self._waiting:
                 slow.append(receiver)
         for receiver in slow:
             if self._beyond <= self._room:
@@ -213,7 +219,7 @@ class Bodies:
     def _may_exceed(self, receiver: Receiver) -> bool:
         """Say whether only this one can finish: all others wait, and the bodies being judged do not fill the room."""
         return self._judged_beyond <= self._room and not any(
-            body.size > self._share and not body.is_complete and other is not receiver and other not in self._waiting
+            body.size > self.share and not body.is_complete and other is not receiver and other not in self._waiting
             for other, body in self._bodies.items()
         )
 

@@ -14,6 +14,8 @@ One timer guards a connection; at any time it has one meaning:
     BODY        | when the answer is out before the body is   | close
     closing     | while the client may still be sending       | close
 
+A second one is that of keep-alive. Neither is started or stopped for each request: see `deadline`.
+
 `shortcut` bounds the time and the size of a body. A request that the parser cannot read gets one line of text, unless
 the answer to an earlier request is due, and then the connection is deaf: it drops everything that the client still
 sends. A client's mistakes are logged at debug only, because a port scanner must not fill the log.
@@ -36,6 +38,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from .deadline import Deadline
 from .http import Limits, RequestError, render_error
 
 if TYPE_CHECKING:
@@ -111,7 +114,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._phase = Phase.IDLE
         self._is_deaf = False
         self._is_leaving = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Deadline(loop)
+        self._keep_alive = Deadline(loop)
         self._write_timer: asyncio.TimerHandle | None = None
         self._fed_bytes = 0  # in the slice that the parser has now
         self._head_bytes = 0  # fed since the last message ended; 0 in BODY
@@ -133,7 +137,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._state.none_left.clear()
         polite = _PoliteTransport(transport, close=self._close_politely, is_closing=self._is_closing)
         self.transport = cast(asyncio.Transport, polite)
-        self._arm(self._limits.header_timeout_s, self._on_head_timeout)
+        self._timer.set(self._limits.header_timeout_s, self._on_head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection and its timers."""
@@ -141,7 +145,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._state.unproven.pop(self, None)
         self._state.idle.pop(self, None)
         self._disarm_write()
-        self._unset_keepalive_if_required()  # uvicorn leaves it armed after an error of the connection
+        self._timer.close()
+        self._keep_alive.close()
         if self._raw is not None:
             self.transport = self._raw
         super().connection_lost(exc)
@@ -150,7 +155,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, never with more bytes than a head may still have."""
-        self._unset_keepalive_if_required()
+        self._keep_alive.lift()
         while data and not self._is_deaf:
             room = self._limits.max_header_bytes - self._head_bytes
             self._feed(data[:room])
@@ -180,8 +185,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes += self._fed_bytes
         if self._head_bytes >= limit:
             self._refuse(RequestError(431, f"request headers: too large; allowed: at most {limit} bytes"))
-        elif self._timer is None and (self._head_bytes or self._phase is Phase.HEAD):
-            self._arm(self._limits.header_timeout_s, self._on_head_timeout)
+        elif not self._timer.is_set and (self._head_bytes or self._phase is Phase.HEAD):
+            self._timer.set(self._limits.header_timeout_s, self._on_head_timeout)
 
     def on_message_begin(self) -> None:
         """IDLE -> HEAD."""
@@ -193,7 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """HEAD -> BODY: the head was in time. The answer may be written before this returns."""
         if self._is_deaf:
             return
-        self._disarm()
+        self._timer.lift()
         if len(self.pipeline) >= self._limits.max_pipelined:
             logger.debug("%s: more than %d requests in a pipeline", self.client, self._limits.max_pipelined)
             self._state.refusals["pipeline"] += 1
@@ -224,7 +229,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._phase = Phase.IDLE
         self._head_bytes = -self._fed_bytes
         if self.cycle.response_complete:
-            self._disarm()
+            self._timer.lift()
             self._arm_keep_alive()
             self._note_idle()
 
@@ -232,15 +237,30 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._phase is Phase.IDLE and not self._is_leaving and self._is_answered():
             self._state.idle[self] = None
 
+    def note_answered(self) -> None:
+        """Wait for the next request, after one that was read and answered in one call.
+
+        It is what `on_response_complete` does when nothing else waits, nothing is paused and nothing is left to read.
+        """
+        self._state.total_requests += 1
+        self._arm_keep_alive()
+        self._state.idle[self] = None
+
     def on_response_complete(self) -> None:
-        """Bound the rest of a request that was answered before it was complete."""
-        super().on_response_complete()
+        """Begin the request that waits, or wait for one; bound the rest of a request that was answered early."""
+        self._state.total_requests += 1
+        if not self.transport.is_closing():
+            if self.pipeline:
+                self.flow.resume_reading()
+                self._start_asgi_task(*self.pipeline.pop())
+            else:
+                self._arm_keep_alive()
         self.set_reading()
         self._note_idle()
         if self._is_deaf and not self.pipeline:
             self._close_politely()
         elif self._phase is Phase.BODY and self.cycle.response_complete:
-            self._arm(self._limits.linger_s, self._close)
+            self._timer.set(self._limits.linger_s, self._close)
 
     def make_room(self) -> None:
         """Close for a new connection; as `shutdown` does when a request of this one was ever accepted."""
@@ -262,7 +282,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._phase is Phase.IDLE and self._head_bytes <= 0 and self._is_answered() and not self._is_closing():
             self.transport.write(GOODBYE)
             self._leave()
-            self._arm(self._limits.linger_s, self._close)
+            self._timer.set(self._limits.linger_s, self._close)
 
     def _refuse(self, error: RequestError) -> None:
         """Stop reading from this client, and answer why, unless answers to earlier requests are due."""
@@ -296,14 +316,14 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._leave()
         self.flow.resume_reading()
-        self._arm(self._limits.linger_s, self._close)
+        self._timer.set(self._limits.linger_s, self._close)
 
     def _close(self) -> None:
         """Close; a client has `write_timeout_s` to read the last answer."""
         self._leave()
         if self._raw is not None and not self._raw.is_closing():
             self._raw.close()
-            self._arm(self._limits.write_timeout_s, self.abort)
+            self._timer.set(self._limits.write_timeout_s, self.abort)
 
     def abort(self) -> None:
         """Close at once, and lose the content of the buffers."""
@@ -315,7 +335,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin the end of the connection: it reads nothing and starts no request."""
         self._is_deaf = True
         self._is_leaving = True
-        self._disarm()
+        self._timer.lift()
 
     def pause_writing(self) -> None:
         """Give a client that does not read its answers `write_timeout_s` to do so."""
@@ -350,14 +370,4 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close()
 
     def _arm_keep_alive(self) -> None:
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-
-    def _arm(self, seconds: float, callback: Callable[[], None]) -> None:
-        self._disarm()
-        self._timer = self.loop.call_later(seconds, callback)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._keep_alive.set(self.timeout_keep_alive, self.timeout_keep_alive_handler)

@@ -27,6 +27,7 @@ from uvicorn.config import Config
 from .bodies import Bodies
 from .http import CLOSE_HEADER
 from .httpconnection import BoundedProtocol, Connections
+from .readbuffer import BufferedConnection
 from .shortcut import NamedProtocol, ReviewProtocol
 
 if TYPE_CHECKING:
@@ -242,13 +243,18 @@ class Listener:
         """Make the handshake of a connection; then its protocol owns it."""
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._loop.connect_accepted_socket(self._connect, connection, **self._tls)
+            await self._loop.connect_accepted_socket(self._receiver, connection, **self._tls)
         except OSError as error:  # ssl.SSLError and timeouts are OSErrors
             logger.debug("no connection was made: %s", error)
             connection.close()
         except asyncio.CancelledError:
             connection.close()
             raise
+
+    def _receiver(self) -> asyncio.BaseProtocol:
+        """Return what gets the events of a new connection."""
+        connection = self._connect()
+        return BufferedConnection(connection) if self._tls else connection
 
     def _connect(self) -> BoundedProtocol:
         """Return the protocol of a new connection: that of reviews for an application that reviews."""

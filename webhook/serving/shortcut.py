@@ -9,15 +9,24 @@ wait for, so no task is made:
     body complete    the application answers it, and the answer is written at once. A task waits for a review that asks
                      the cluster first, and for a client that does not read.
 
+A request with a head that this connection has sent before (`knownheads`) passes by the parser:
+
+    all in one piece   it is answered from these bytes
+    else               the connection collects the body as above, and counts the bytes that are missing
+
+Whatever is unusual about it goes through the parser as well: a refusal, an answer that the client does not read yet, a
+request behind one that is not answered. The parser is between two messages then, and stays there.
+
 The timer of the connection has one more meaning here: in phase BODY, when the body did not come with its head, it ends
 the wait for the rest (408).
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from .http import (
     CLIENT_LEFT,
@@ -31,16 +40,15 @@ from .http import (
     too_large,
     too_slow,
 )
-from .httpconnection import BoundedProtocol
+from .httpconnection import BoundedProtocol, Phase
+from .knownheads import KNOWN_MAX, KnownHead, learn_head
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
     from uvicorn._types import ASGI3Application
     from uvicorn.config import Config
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from .app import Exchange
     from .bodies import Bodies
@@ -49,6 +57,7 @@ if TYPE_CHECKING:
     from .httpconnection import Connections
 
     Begin = Callable[[Scope], Answer | Exchange]
+    BeginKnown = Callable[[str, bytes, int], Exchange | None]
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -74,12 +83,18 @@ class ReviewProtocol(BoundedProtocol):
         self._bodies = bodies
         self._exchange: Exchange | None = None  # of the request whose body is being received
         self._waits_for_room = False
+        self._known: list[KnownHead] = []
+        self._begin_known: BeginKnown | None = None
+        self._heads_to_learn = KNOWN_MAX
+        self._learn_from = b""  # the slice that begins with the head that the parser reads now
+        self._missing_bytes = 0  # of a body that passes by the parser
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, _app: ASGI3Application) -> None:
         """Begin a request: its head is complete, and all earlier ones are answered."""
         if self.parser.should_upgrade():
             cycle.keep_alive = False  # the parser reads nothing after it
         scope: Any = cycle.scope
+        learn_from, self._learn_from = self._learn_from, b""
         begun = self._begin(scope)
         if isinstance(begun, Answer) and begun.status == 503 and self._bodies.push_out():
             begun = self._begin(scope)  # a slow body has made room
@@ -89,6 +104,8 @@ class ReviewProtocol(BoundedProtocol):
             return
         self._state.unproven.pop(self, None)
         self._exchange = begun
+        if learn_from:
+            self._learn(learn_from, begun)
         self._bodies.begin(self)
         if cycle.body:  # the request waited in the pipeline with its body, or a part of it
             waited, cycle.body = bytes(cycle.body), bytearray()
@@ -117,14 +134,114 @@ class ReviewProtocol(BoundedProtocol):
         """Answer the request."""
         super().on_message_complete()
         if self._exchange is not None and not self._is_deaf and not self.pipeline:
-            self._disarm()
+            self._timer.lift()
             self._judge(self.cycle)
 
     def _feed(self, data: bytes) -> None:
         """Bound the time of a body that is not complete."""
-        super()._feed(data)
-        if self._exchange is not None and self._timer is None and not self._is_deaf:
-            self._arm(self._exchange.budget_s, self._on_body_timeout)
+        if self._missing_bytes:
+            self._take_missing(data)
+        elif self._phase is not Phase.IDLE or self._head_bytes or not self._pass_by(data):
+            super()._feed(data)
+            self._learn_from = b""
+        if self._exchange is not None and not self._timer.is_set and not self._is_deaf:
+            self._timer.set(self._exchange.budget_s, self._on_body_timeout)
+
+    # A head that the connection has sent before
+
+    def _learn(self, data: bytes, accepted: Exchange) -> None:
+        """Keep the head of an accepted request, with which this slice begins."""
+        self._heads_to_learn -= 1
+        if (known := learn_head(data)) is not None:
+            self._begin_known = accepted.app.begin_again
+            self._known.append(known)
+
+    def _pass_by(self, data: bytes) -> bool:
+        """Take a request with a known head; return False, and change nothing, if the parser has to read it."""
+        for known in self._known:
+            found = known.match(data)
+            if found is not None:
+                start, length = found
+                missing_bytes = start + length - len(data)
+                return missing_bytes >= 0 and self._begin_again(known, data[start:], length, missing_bytes)
+        if self._heads_to_learn and self._is_answered():
+            self._learn_from = data
+        return False
+
+    def _begin_again(self, known: KnownHead, content: bytes, length: int, missing_bytes: int) -> bool:
+        if not self.cycle.response_complete or self.flow.write_paused or self._begin_known is None:
+            return False
+        if not missing_bytes and length > self._bodies.share:
+            return False
+        exchange = self._begin_known(known.path, known.query, length)
+        if exchange is None:
+            return False
+        self._state.idle.pop(self, None)
+        if missing_bytes:
+            self._begin_body(exchange, content, missing_bytes)
+        else:
+            self._answer_at_once(exchange, content)
+        return True
+
+    def _begin_body(self, exchange: Exchange, content: bytes, missing_bytes: int) -> None:
+        self._timer.lift()
+        self._phase = Phase.BODY
+        self.cycle = self._new_cycle()
+        self._exchange = exchange
+        self._missing_bytes = missing_bytes
+        self._bodies.begin(self)
+        self._keep(content)
+
+    def _take_missing(self, data: bytes) -> None:
+        """Add to a body; the parser reads what comes after it."""
+        content = data[: self._missing_bytes]
+        self._missing_bytes -= len(content)
+        self._keep(content)
+        if not self._missing_bytes and not self._is_deaf:
+            rest = data[len(content) :]
+            self._fed_bytes = len(rest)
+            self.on_message_complete()
+            if rest and not self._is_deaf:
+                super()._feed(rest)
+
+    def _answer_at_once(self, exchange: Exchange, body: bytes) -> None:
+        answer = exchange.answer(body)
+        if not isinstance(answer, Answer):
+            self._bodies.begin(self)
+            self._bodies.add(self, body)
+            self._bodies.complete(self)
+            self.cycle = self._new_cycle()
+            self.cycle.more_body = False
+            self._wait(self.cycle, exchange, answer)
+            return
+        self._bodies.pass_through()
+        exchange.end(answer.status)
+        defaults = self._state.default_headers
+        if answer.status != 200 or CLOSE_HEADER in defaults:
+            self.cycle = self._new_cycle()
+            self.cycle.more_body = False
+            self._send(self.cycle, answer)
+            return
+        head = self._good_head(defaults)
+        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(answer.body), answer.body))
+        self.note_answered()
+
+    def _new_cycle(self) -> RequestResponseCycle:
+        """Return the state of a request with a known head. NB: nothing reads more of its scope."""
+        scope: Any = {"type": "http", "method": "POST"}
+        return RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self._state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
 
     def _judge(self, cycle: RequestResponseCycle) -> None:
         exchange, self._exchange = cast("Exchange", self._exchange), None
@@ -134,7 +251,10 @@ class ReviewProtocol(BoundedProtocol):
             exchange.end(answer.status)
             self._send(cycle, answer)
         else:
-            super()._start_asgi_task(cycle, cast(Any, self._waiting(exchange, answer)))
+            self._wait(cycle, exchange, answer)
+
+    def _wait(self, cycle: RequestResponseCycle, exchange: Exchange, made: Answer | Awaitable[Answer]) -> None:
+        super()._start_asgi_task(cycle, cast(Any, self._waiting(exchange, made)))
 
     def _waiting(self, exchange: Exchange, made: Answer | Awaitable[Answer]) -> ASGIApp:
         """Return an application that waits for the answer, and for the client to read the one before."""

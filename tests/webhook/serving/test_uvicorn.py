@@ -31,14 +31,14 @@ OVERRIDDEN = {
     "on_message_complete", "on_response_complete", "pause_writing", "resume_writing", "shutdown", "_start_asgi_task",
 }  # fmt: skip
 USED = {
-    "client", "connections", "cycle", "flow", "headers", "loop", "parser", "pipeline", "scheme", "timeout_keep_alive",
-    "timeout_keep_alive_handler", "timeout_keep_alive_task", "transport", "_unset_keepalive_if_required",
+    "access_log", "access_logger", "client", "connections", "cycle", "flow", "headers", "logger", "loop", "parser", "pipeline",
+    "scheme", "timeout_keep_alive", "timeout_keep_alive_handler", "transport",
 }  # fmt: skip
 CYCLE = {
     "body", "default_headers", "disconnected", "keep_alive", "message_event", "more_body", "response_complete",
     "response_started", "scope", "waiting_for_100_continue",
 }  # fmt: skip
-STATE = {"connections", "default_headers", "tasks"}
+STATE = {"connections", "default_headers", "tasks", "total_requests"}
 FLOW = {"pause_reading", "resume_reading", "write_paused"}
 PARSER = {"feed_data", "should_upgrade"}
 
