@@ -9,17 +9,22 @@ when either changes, `reviews` takes a new cache. So no result is ever stale.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from itertools import islice
 from typing import Any
 
 from webhook.admission.model.requests import Decision
 from webhook.admission.view.decisioncontext import Configuration
 
 REMEMBERED_MAX = 2048
-"""Results that one cache keeps before it starts anew. Keys have at most 10 KiB each, as a rule a hundredth of that."""
+"""Results that one cache keeps. Keys have at most 10 KiB each, as a rule a hundredth of that."""
 
 ENCODED_MAX = 1024
 ENCODED_BYTES_MAX = 8192
 """Bytes of an encoded answer that is kept, so all of them take at most 8 MiB."""
+
+FORGOTTEN = 32
+"""Entries that a full cache drops, the oldest first. Dropping all would take a millisecond of one review; dropping them
+one by one would search the front of the dict, where the places of dropped entries are, each time."""
 
 
 class DecisionCache(dict[Hashable, Any]):
@@ -33,10 +38,15 @@ class DecisionCache(dict[Hashable, Any]):
         self.configuration = configuration
 
     def put(self, key: Hashable, result: object) -> None:
-        """Keep a result, and forget all others if there are too many."""
+        """Keep a result, and forget the oldest if there are too many."""
         if len(self) >= REMEMBERED_MAX:
-            self.clear()
+            _forget_oldest(self)
         self[key] = result
+
+
+def _forget_oldest(cache: dict[Any, Any]) -> None:
+    for key in list(islice(cache, FORGOTTEN)):
+        del cache[key]
 
 
 ENCODED: dict[int, tuple[Decision, bytes]] = {}
@@ -44,8 +54,8 @@ ENCODED: dict[int, tuple[Decision, bytes]] = {}
 
 
 def keep_encoded(decision: Decision, answer: bytes) -> None:
-    """Keep an answer that is not too large, and forget all others if there are too many."""
+    """Keep an answer that is not too large, and forget the oldest if there are too many."""
     if len(answer) <= ENCODED_BYTES_MAX:
         if len(ENCODED) >= ENCODED_MAX:
-            ENCODED.clear()
+            _forget_oldest(ENCODED)
         ENCODED[id(decision)] = decision, answer

@@ -9,7 +9,6 @@ something changes (§2).
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -559,7 +558,7 @@ def _rest(decision: Decision, response: dict[str, object]) -> bytes:
         response["warnings"] = [str(warning) for warning in decision.warnings]
     if decision.operations:
         response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(_encode(decision.operations)).decode()
+        response["patch"] = _encode(decision.operations)  # of bytes, msgspec writes the Base64
     response["auditAnnotations"] = _audit(decision)
     return b",%b}" % _encode(response)[1:]
 
