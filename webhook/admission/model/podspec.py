@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
+ALWAYS = "Always"
+"""The `restartPolicy` of an init container that keeps running."""
 QUANTITY_MAX = 64
 """Characters of a quantity."""
 _SMALL = {suffix: Fraction(1, 1000**power) for power, suffix in enumerate("mun", start=1)}
@@ -132,8 +134,8 @@ class Container(NamedTuple):
 
     @property
     def is_sidecar(self) -> bool:
-        """Whether an init container keeps running (`restartPolicy: Always`)."""
-        return self.value.get("restartPolicy") == "Always"
+        """Whether an init container keeps running."""
+        return self.value.get("restartPolicy") == ALWAYS
 
     def figures(self, resource: str) -> tuple[object, object]:
         """Return the request and the limit of a resource, unparsed; None for an absent one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest, trim
@@ -166,7 +166,7 @@ def opt_out_unclear(value: str) -> AdmissionWarning:
     return AdmissionWarning(f"metadata.annotations[{INJECT}]", text, rule="inject-value")
 
 
-def unread_annotations(annotations: Iterable[str], path: str = "") -> tuple[AdmissionWarning, ...]:
+def unread_annotations(annotations: Collection[str], path: str = "") -> tuple[AdmissionWarning, ...]:
     """Warn of unused annotations that resemble one that asks for networks. `path`: of the pod template."""
     base = f"{path}metadata.annotations"
     return tuple(
