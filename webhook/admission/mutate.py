@@ -55,12 +55,13 @@ def answer_mutation(request: Request, context: DecisionContext) -> Decision:
     # NB: no sketch has the annotations that are dropped.
     sketch = new.sent.sketch(injection.read_beside) if is_short and not dropped else None
     if sketch is None:
-        return _answer_new(request, new.sent, context, injection, dropped)[0]
-    key = ("/mutate", request.namespace, _references(request, new, context, injection) or texts, sketch)
+        return _answer_new(request, new.sent, context, injection, dropped=dropped)[0]
+    references = _references(request, new, context, injection)
+    key = ("/mutate", request.namespace, references or texts, sketch)
     known: Decision | None = context.memory.get(key)
     if known is not None:
         return known
-    answer, is_lasting = _answer_new(request, new.sent, context, injection)
+    answer, is_lasting = _answer_new(request, new.sent, context, injection, references=references)
     if is_lasting:
         context.memory.put(key, answer)
     return answer
@@ -92,7 +93,9 @@ def _answer_new(
     sent: SentPod,
     context: DecisionContext,
     injection: Injection,
+    *,
     dropped: Collection[str] = (),
+    references: tuple[tuple[str, str], ...] = (),
 ) -> tuple[Decision, bool]:
     """Return the answer, and whether pods of the same sketch and networks get the same."""
     parts = sent.read_parts()
@@ -103,6 +106,7 @@ def _answer_new(
         namespace=request.namespace,
         dropped=dropped,
         is_readable=parts is not None,
+        references=references,
     )
     answer = _answer(request, mutation, context, injection)
     # NB: whether the cluster is asked for missing networks depends on the service account, which no sketch has.

@@ -14,7 +14,7 @@ exponent = ( "e" / "E" ) [ "+" / "-" ] 1*2DIGIT   ; more digits are out of the r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -144,7 +144,9 @@ class Container(NamedTuple):
 
     def named(self, resources: Collection[str]) -> set[str]:
         """Return those of the given resources that the container requests or limits."""
-        written = self.value.get("resources") or {}
+        written = self.value.get("resources")
+        if not written:
+            return set()
         return {
             name
             for key in ("requests", "limits")
@@ -196,14 +198,15 @@ def requested(pod: Json, resources: Collection[str]) -> Mapping[str, Fraction]:
     }
 
 
-def change_containers(pod: Json, change: Callable[[Container], Json]) -> Json:
-    """Return the pod with each container as `change` returns it. `change` returns the same object for no change."""
-    for key in ("containers", "initContainers"):
-        known = list(_containers(pod, key))
-        changed = [change(container) for container in known]
-        if any(new is not old.value for new, old in zip(changed, known, strict=True)):
-            pod = put(pod, ("spec", key), changed)
-    return pod
+def put_containers(pod: Json, containers: Sequence[Container], values: Sequence[Json]) -> Json:
+    """Return the pod with other values of these containers; the same pod if each value is what the pod has."""
+    spec = pod.get("spec") or {}
+    changed: dict[str, list[Json]] = {}
+    for container, value in zip(containers, values, strict=True):
+        key, index = str(container.path[1]), int(container.path[2])
+        if value is not spec[key][index]:
+            changed.setdefault(key, spec[key].copy())[index] = value
+    return {**pod, "spec": {**spec, **changed}} if changed else pod
 
 
 def put(pod: Json, path: Path, value: object) -> Json:

@@ -23,6 +23,11 @@ ITEMS_MAX = 4096
 """Files of the volume: 256 containers with requests and limits of eight sizes. A longer volume is the pod's own."""
 
 
+def has_volume(pod: Json) -> bool:
+    """Say whether the pod has a volume of the name."""
+    return _volume(pod) is not None
+
+
 def is_foreign(pod: Json) -> bool:
     """Say whether the pod has a volume of the name with other content."""
     volume = _volume(pod)
@@ -35,15 +40,17 @@ def inject_netinfo(pod: Json, target: Container | None, *, exposes_hugepages: bo
     if target is not None and all(container.path != target.path for container in readers):
         readers.append(target)
     foreign = is_foreign(pod)
-    places = {container.path for container in readers}
+    values = [_at(pod, container.path) for container in readers]
     if not foreign:
-        pod = podspec.change_containers(pod, lambda one: _mounted(one.value) if one.path in places else one.value)
-    mounting = [container for container in readers if _has_mount(_at(pod, container.path), by_name=True)]
-    every = ((container, *page) for container in mounting if exposes_hugepages for page in _hugepages(container))
-    pages = list(islice(every, ITEMS_MAX - len(_METADATA)))
-    having = {container.path for container, *_ in pages}
-    if having:
-        pod = podspec.change_containers(pod, lambda one: _named(one.value) if one.path in having else one.value)
+        values = [_mounted(value) for value in values]
+    mounting = [container for container, value in zip(readers, values, strict=True) if _has_volume_mount(value)]
+    pages: list[tuple[Container, str, str]] = []
+    if exposes_hugepages:
+        every = ((container, *page) for container in mounting for page in _hugepages(container))
+        pages = list(islice(every, ITEMS_MAX - len(_METADATA)))
+        having = {container.path for container, *_ in pages}
+        values = [_named(value) if one.path in having else value for one, value in zip(readers, values, strict=True)]
+    pod = podspec.put_containers(pod, readers, values)
     if foreign or not mounting:
         return pod
     return _fill_volume(
@@ -70,12 +77,15 @@ def is_our_place(mount_path: object) -> bool:
     return f"{mount_path}/".startswith(f"{MOUNT_PATH}/")
 
 
-def _has_mount(container: Json, *, by_name: bool = False) -> bool:
+def _has_mount(container: Json) -> bool:
     """Say whether a container mounts the volume, or has another mount at its path."""
-    return any(
-        mount.get("name") == VOLUME or (not by_name and is_our_place(mount.get("mountPath")))
-        for mount in container.get("volumeMounts") or ()
-    )
+    mounts = container.get("volumeMounts") or ()
+    return any(mount.get("name") == VOLUME or is_our_place(mount.get("mountPath")) for mount in mounts)
+
+
+def _has_volume_mount(container: Json) -> bool:
+    """Say whether a container mounts the volume."""
+    return VOLUME in [mount.get("name") for mount in container.get("volumeMounts") or ()]
 
 
 def _mounted(container: Json) -> Json:
