@@ -8,8 +8,8 @@ when either changes, `reviews` takes a new cache. So no result is ever stale.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
-from itertools import islice
 from typing import Any
 
 from webhook.admission.model.requests import Decision
@@ -22,12 +22,8 @@ ENCODED_MAX = 1024
 ENCODED_BYTES_MAX = 8192
 """Bytes of an encoded answer that is kept, so all of them take at most 8 MiB."""
 
-FORGOTTEN = 32
-"""Entries that a full cache drops, the oldest first. Dropping all would take a millisecond of one review; dropping them
-one by one would search the front of the dict, where the places of dropped entries are, each time."""
 
-
-class DecisionCache(dict[Hashable, Any]):
+class DecisionCache(OrderedDict[Hashable, Any]):
     """Implements `DecisionMemory`.
 
     `configuration` is kept alive, so no other configuration gets its id, by which `reviews` finds the cache.
@@ -38,18 +34,16 @@ class DecisionCache(dict[Hashable, Any]):
         self.configuration = configuration
 
     def put(self, key: Hashable, result: object) -> None:
-        """Keep a result, and forget the oldest if there are too many."""
+        """Keep a result, and forget the oldest if there are too many.
+
+        NB: to forget all at once would take milliseconds of one review, since their memory is cold by then.
+        """
         if len(self) >= REMEMBERED_MAX:
-            _forget_oldest(self)
+            self.popitem(last=False)
         self[key] = result
 
 
-def _forget_oldest(cache: dict[Any, Any]) -> None:
-    for key in list(islice(cache, FORGOTTEN)):
-        del cache[key]
-
-
-ENCODED: dict[int, tuple[Decision, bytes]] = {}
+ENCODED: OrderedDict[int, tuple[Decision, bytes]] = OrderedDict()
 """Encoded answers by the id of their decision. The entry keeps the decision alive, so no other decision gets its id."""
 
 
@@ -57,5 +51,5 @@ def keep_encoded(decision: Decision, answer: bytes) -> None:
     """Keep an answer that is not too large, and forget the oldest if there are too many."""
     if len(answer) <= ENCODED_BYTES_MAX:
         if len(ENCODED) >= ENCODED_MAX:
-            _forget_oldest(ENCODED)
+            ENCODED.popitem(last=False)
         ENCODED[id(decision)] = decision, answer

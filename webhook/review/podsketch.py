@@ -88,12 +88,26 @@ class _PartsOfResources(TypedDict, total=False):
     limits: dict[str, Any] | None
 
 
+class _PartsOfMount(TypedDict, total=False):
+    name: Any
+    mountPath: Any
+
+
+class _PartsOfVariable(TypedDict, total=False):
+    name: Any
+
+
 class _PartsOfContainer(TypedDict, total=False):
     name: str | None
     resources: _PartsOfResources | None
     restartPolicy: Any
-    env: list[dict[str, Any]] | None
-    volumeMounts: list[dict[str, Any]] | None
+    env: list[_PartsOfVariable] | None
+    volumeMounts: list[_PartsOfMount] | None
+
+
+class _PartsOfVolume(TypedDict, total=False):
+    name: Any
+    downwardAPI: Any
 
 
 _decode_requests = msgspec.json.Decoder(tuple[_Requests, ...] | None).decode
@@ -102,24 +116,37 @@ _decode_volumes = msgspec.json.Decoder(tuple[_Volume, ...] | None).decode
 _decode_items = msgspec.json.Decoder(tuple[Raw, ...]).decode
 _decode_any = msgspec.json.Decoder(Any).decode
 _decode_parts = msgspec.json.Decoder(list[_PartsOfContainer] | None).decode
-_PARTS = (
-    ("volumes", "volumes", msgspec.json.Decoder(list[dict[str, Any]] | None).decode),
-    ("initContainers", "init_containers", _decode_parts),
-    ("containers", "containers", _decode_parts),
-    ("nodeSelector", "node_selector", msgspec.json.Decoder(dict[str, str] | None).decode),
-    ("hostNetwork", "host_network", _decode_any),
-    ("resourceClaims", "resource_claims", msgspec.json.Decoder(list[Any] | None).decode),
-)
-"""The members of `spec` in the order in which the API server writes them: each with its field here and its decoder."""
+_decode_parts_of_volumes = msgspec.json.Decoder(list[_PartsOfVolume] | None).decode
+_decode_selector = msgspec.json.Decoder(dict[str, str] | None).decode
+_decode_claims = msgspec.json.Decoder(list[Any] | None).decode
 
 
 def read_parts(labels: Texts, annotations: Texts, spec: PodSpec) -> dict[str, Any] | None:
-    """Return the parts of a pod that injection reads or changes, as plain JSON; None if a type is another."""
+    """Return the parts of a pod that injection reads or changes, as plain JSON; None if a type is another.
+
+    The members of `spec` are in the order in which the API server writes them.
+    """
+    parts: dict[str, Any] = {}
     try:
-        parts = {name: decode(raw) for name, field, decode in _PARTS if (raw := getattr(spec, field))}
+        if spec.volumes:
+            parts["volumes"] = _decode_parts_of_volumes(spec.volumes)
+        if spec.init_containers:
+            parts["initContainers"] = _decode_parts(spec.init_containers)
+        if spec.containers:
+            parts["containers"] = _decode_parts(spec.containers)
+        if spec.node_selector:
+            parts["nodeSelector"] = _decode_selector(spec.node_selector)
+        if spec.host_network:
+            parts["hostNetwork"] = _decode_any(spec.host_network)
+        if spec.resource_claims:
+            parts["resourceClaims"] = _decode_claims(spec.resource_claims)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    metadata = {key: known for key, known in (("labels", labels), ("annotations", annotations)) if known is not UNSET}
+    metadata: dict[str, Any] = {}
+    if labels is not UNSET:
+        metadata["labels"] = labels
+    if annotations is not UNSET:
+        metadata["annotations"] = annotations
     return {"metadata": metadata, "spec": parts}
 
 

@@ -30,7 +30,7 @@ def render_pointer(tokens: Sequence[str]) -> str:
 
 
 def _token(text: str) -> str:
-    return text.replace("~", "~0").replace("/", "~1") if "/" in text or "~" in text else text
+    return text.replace("~", "~0").replace("/", "~1")
 
 
 def parse_pointer(text: str) -> list[str]:
@@ -136,10 +136,11 @@ def _add_differences(before: Any, after: Any, path: str, found: list[Operation])
             known = before.get(key, _ABSENT)
             if known is value:
                 continue
+            inner = f"{path}/{_token(key) if '/' in key or '~' in key else key}"
             if known is _ABSENT:
-                found.append({"op": "add", "path": f"{path}/{_token(key)}", "value": value})
+                found.append({"op": "add", "path": inner, "value": value})
             else:
-                _add_differences(known, value, f"{path}/{_token(key)}", found)
+                _add_differences(known, value, inner, found)
     elif isinstance(before, list) and isinstance(after, list):
         _add_item_differences(before, after, path, found)
     elif not equal(before, after):

@@ -17,6 +17,8 @@ from webhook.admission.model.podspec import Container, Json, parse_quantity
 
 VOLUME = "podnetinfo"
 MOUNT_PATH = "/etc/podnetinfo"
+_BELOW = f"{MOUNT_PATH}/"
+_MOUNT = {"name": VOLUME, "readOnly": True, "mountPath": MOUNT_PATH}
 CONTAINER_NAME = "CONTAINER_NAME"
 HUGEPAGES = "hugepages-"
 ITEMS_MAX = 4096
@@ -37,7 +39,7 @@ def is_foreign(pod: Json) -> bool:
 def inject_netinfo(pod: Json, target: Container | None, *, exposes_hugepages: bool) -> Json:
     """Return the pod with the volume, its mounts, and the names of containers with hugepages."""
     readers = podspec.containers(pod)
-    if target is not None and all(container.path != target.path for container in readers):
+    if target is not None and target.path not in [container.path for container in readers]:
         readers.append(target)
     foreign = is_foreign(pod)
     values = [_at(pod, container.path) for container in readers]
@@ -74,7 +76,7 @@ def is_our_place(mount_path: object) -> bool:
     NB: the volume is mounted read-only, so the runtime cannot create a path below it, and the container would not
     start.
     """
-    return f"{mount_path}/".startswith(f"{MOUNT_PATH}/")
+    return f"{mount_path}/".startswith(_BELOW)
 
 
 def _has_mount(container: Json) -> bool:
@@ -91,8 +93,7 @@ def _has_volume_mount(container: Json) -> bool:
 def _mounted(container: Json) -> Json:
     if _has_mount(container):
         return container
-    mount = {"name": VOLUME, "readOnly": True, "mountPath": MOUNT_PATH}
-    return {**container, "volumeMounts": [*(container.get("volumeMounts") or ()), mount]}
+    return {**container, "volumeMounts": [*(container.get("volumeMounts") or ()), _MOUNT]}
 
 
 def _named(container: Json) -> Json:
@@ -148,17 +149,14 @@ _REFERENCES = ("fieldRef", "resourceFieldRef")
 _METADATA = ("labels", "annotations")
 
 
-def _metadata_item(name: str) -> Json:
-    return {"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}}
+_METADATA_ITEMS = {name: {"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}} for name in _METADATA}
+"""NB: all pods share them."""
+_METADATA_KEYS = [_key(item) for item in _METADATA_ITEMS.values()]
 
 
-_METADATA_KEYS = [_key(_metadata_item(name)) for name in _METADATA]
-
-
-def _metadata_items(pod: Json) -> Iterator[Json]:
-    for name in _METADATA:
-        if (pod.get("metadata") or {}).get(name):
-            yield _metadata_item(name)
+def _metadata_items(pod: Json) -> list[Json]:
+    metadata = pod.get("metadata") or {}
+    return [item for name, item in _METADATA_ITEMS.items() if metadata.get(name)]
 
 
 def _hugepages(container: Container) -> Iterator[tuple[str, str]]:

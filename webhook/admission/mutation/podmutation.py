@@ -14,7 +14,7 @@ pod's members, and is empty for a pod that has everything: a second pass changes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from cniplugin.netspec.errors import SpecError
@@ -93,7 +93,7 @@ def mutate(
     filled = _fill(annotated, needed, injection, too_many)
     if isinstance(filled, list):
         return Mutation(annotated, notes=notes, problems=tuple(filled), missing=needed.missing)
-    warnings = tuple(_warnings(annotated, filled, needed, injection))
+    warnings = _warnings(annotated, filled, needed, injection)
     return Mutation(filled, _patch(sent, filled), notes=notes, warnings=warnings, missing=needed.missing)
 
 
@@ -153,21 +153,21 @@ def _notes(pod: Json) -> tuple[AdmissionWarning, ...]:
     return (injectiontext.opt_out_unclear(annotations[INJECT]), *unread) if is_unclear(annotations) else unread
 
 
-def _warnings(before: Json, pod: Json, needed: NetworkNeeds, injection: Injection) -> Iterator[AdmissionWarning]:
-    """Yield warnings about an allowed pod and its networks; `before`: the pod without the fields for its networks.
-
-    NB: a volume that was added is not foreign, so most pods need no look at it.
-    """
+def _warnings(before: Json, pod: Json, needed: NetworkNeeds, injection: Injection) -> tuple[AdmissionWarning, ...]:
+    """Return warnings about an allowed pod and its networks; `before`: the pod without the fields for its networks."""
     keys = injection.resource_name_keys
+    found: list[AdmissionWarning] = []
+    # NB: a volume that was added is not foreign, so most pods need no look at it.
     may_be_foreign = injection.exposes_netinfo and needed.has_resources and netinfo.has_volume(before)
     if may_be_foreign and netinfo.is_foreign(pod):
-        yield injectiontext.volume_left_alone(netinfo.VOLUME)
+        found.append(injectiontext.volume_left_alone(netinfo.VOLUME))
     if claimed := needs.find_claimed(pod, needed.networks, keys):
-        yield injectiontext.taken_as_claimed(claimed)
+        found.append(injectiontext.taken_as_claimed(claimed))
     elif needed.without_domain and not podspec.has_claims(pod):
-        yield injectiontext.no_plugins_resource(needed.without_domain)
+        found.append(injectiontext.no_plugins_resource(needed.without_domain))
     if injection.mode == "honor":
-        yield from map(injectiontext.shortfall_warning, needs.find_shortfalls(pod, needed.networks, keys))
+        found += map(injectiontext.shortfall_warning, needs.find_shortfalls(pod, needed.networks, keys))
+    return tuple(found)
 
 
 def _patch(sent: Json, changed: Json) -> tuple[Operation, ...]:

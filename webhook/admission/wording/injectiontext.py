@@ -15,6 +15,7 @@ from webhook.admission.model.injection import (
     NODE_SELECTOR,
     Injection,
     find_misspelt,
+    find_suspects,
     is_marked,
 )
 from webhook.admission.model.requests import AdmissionWarning, Decision, Object, Request
@@ -168,6 +169,8 @@ def opt_out_unclear(value: str) -> AdmissionWarning:
 
 def unread_annotations(annotations: Collection[str], path: str = "") -> tuple[AdmissionWarning, ...]:
     """Warn of unused annotations that resemble one that asks for networks. `path`: of the pod template."""
+    if not find_suspects(annotations):
+        return ()
     base = f"{path}metadata.annotations"
     return tuple(
         AdmissionWarning(
