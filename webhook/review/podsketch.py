@@ -58,7 +58,7 @@ class _Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 
 class _Volume(msgspec.Struct, frozen=True, gc=False):
-    """An object; /mutate changes no pod with a volume of another type."""
+    name: str | None = None
 
 
 Texts = dict[str, str] | UnsetType | None
@@ -174,15 +174,12 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         texts += find_suspects(annotations)
     counts.append(len(texts))
     if volumes:
-        if len(volumes) > PARTS_MAX:
-            return None
-        texts += _volume_texts(bytes(spec.volumes))
+        texts += _our_volumes(volumes, spec.volumes)
     for containers, raw in ((ordinary, spec.containers), (initial, spec.init_containers)):
         if containers:
-            if len(containers) > PARTS_MAX:
-                return None
             counts.append(len(texts))
-            _add_containers(containers, bytes(raw), counts, texts, is_target_named, bool(spec.resource_claims))
+            some = containers[:PARTS_MAX]  # more would make no sketch: each has five counts
+            _add_containers(some, bytes(raw), counts, texts, is_target_named, bool(spec.resource_claims))
     return _bounded(counts, texts)
 
 
@@ -269,9 +266,9 @@ def _has_our_mount(container: _Container) -> tuple[bool, bool]:
     return any(one.name == VOLUME for one in mounts), any(is_our_place(one.mount_path) for one in mounts)
 
 
-def _volume_texts(raw: bytes) -> list[bytes]:
-    """Return the volumes that may have our name, each with its index; an escape may hide a letter of the name."""
-    if _NAME not in raw and b"\\" not in raw:
+def _our_volumes(volumes: Sequence[_Volume], raw: Raw) -> list[bytes]:
+    """Return the volumes that have our name, each with its index."""
+    if VOLUME not in [volume.name for volume in volumes]:
         return []
-    made = ((index, bytes(item)) for index, item in enumerate(_decode_items(raw)))
-    return [b"%d " % index + text for index, text in made if _NAME in text or b"\\" in text]
+    items = enumerate(zip(volumes, _decode_items(raw), strict=True))
+    return [b"%d " % index + bytes(item) for index, (volume, item) in items if volume.name == VOLUME]

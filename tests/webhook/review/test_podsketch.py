@@ -334,10 +334,10 @@ def test_a_refusal_of_one_account_is_not_the_answer_for_another() -> None:
         {"metadata": {}, "spec": {"containers": [{"env": [{"name": 5}]}]}},
         {"metadata": {"annotations": {NETWORKS: "x" * (SKETCH_MAX + 1)}}, "spec": {"containers": []}},
         {"metadata": {}, "spec": {"containers": [{"name": ""}] * (COUNTS_MAX // 5)}},
-        {"metadata": {}, "spec": {"containers": [], "volumes": [{}] * (PARTS_MAX + 1)}},
+        {"metadata": {}, "spec": {"containers": [{"name": ""}] * (PARTS_MAX + 1)}},
         {"metadata": {}, "spec": {"containers": [], "volumes": [None]}},
     ],
-    ids=["nothing", "a-wrong-type", "too-large", "containers", "volumes", "a-volume-of-another-type"],
+    ids=["nothing", "a-wrong-type", "too-large", "containers", "more-containers", "a-volume-of-another-type"],
 )
 def test_an_unusual_pod_has_no_sketch(pod: Json) -> None:
     assert sketch(pod) is None

@@ -39,10 +39,12 @@ def is_foreign(pod: Json) -> bool:
 def inject_netinfo(pod: Json, target: Container | None, *, exposes_hugepages: bool) -> Json:
     """Return the pod with the volume, its mounts, and the names of containers with hugepages."""
     readers = podspec.containers(pod)
+    values = [container.value for container in readers]
     if target is not None and target.path not in [container.path for container in readers]:
         readers.append(target)
-    foreign = is_foreign(pod)
-    values = [_at(pod, container.path) for container in readers]
+        values.append(_at(pod, target.path))
+    volume = _volume(pod)
+    foreign = volume is not None and not _is_ours(volume[1])
     if not foreign:
         values = [_mounted(value) for value in values]
     mounting = [container for container, value in zip(readers, values, strict=True) if _has_volume_mount(value)]
@@ -55,9 +57,8 @@ def inject_netinfo(pod: Json, target: Container | None, *, exposes_hugepages: bo
     pod = podspec.put_containers(pod, readers, values)
     if foreign or not mounting:
         return pod
-    return _fill_volume(
-        pod, [*_metadata_items(pod), *(_hugepages_item(container.name, *page) for container, *page in pages)]
-    )
+    items = [*_metadata_items(pod), *[_hugepages_item(container.name, *page) for container, *page in pages]]
+    return _fill_volume(pod, volume, items)
 
 
 def _at(pod: Json, path: podspec.Path) -> Json:
@@ -177,12 +178,11 @@ def _hugepages_item(container: str, kind: str, resource: str) -> Json:
     }
 
 
-def _fill_volume(pod: Json, items: Sequence[Json]) -> Json:
-    """Return the pod with a volume that has these items, beside those of an earlier pass."""
-    existing = _volume(pod)
+def _fill_volume(pod: Json, existing: tuple[int, Json] | None, items: Sequence[Json]) -> Json:
+    """Return the pod with a volume that has these items, beside those of an earlier pass, with its index."""
     if existing is None:
-        volumes = podspec.spec_of(pod).get("volumes") or []
-        volume = {"name": VOLUME, "downwardAPI": {"items": list(items)}}
+        volumes = podspec.spec_of(pod).get("volumes") or ()
+        volume = {"name": VOLUME, "downwardAPI": {"items": items}}
         return podspec.put(pod, ("spec", "volumes"), [*volumes, volume])
     index, volume = existing
     known = _items(volume) or []

@@ -70,21 +70,18 @@ def mutate(
     if not is_readable and not podspec.has_outline(sent):
         return Mutation(sent)
     pod = podspec.without_annotations(sent, dropped) if dropped else sent
-    drops = tuple(statustext.dropped(key) for key in dropped)
-    untouched = Mutation(pod, _patch(sent, pod), drops)
+    drops = tuple([statustext.dropped(key) for key in dropped])
     annotations = podspec.annotations_of(pod)
-    if MIRROR in annotations:
-        return untouched
+    if MIRROR in annotations or opts_out(annotations):
+        return Mutation(pod, _patch(sent, pod), drops)
     too_many = containers_problem(podspec.count_containers(pod), context.configuration.limits)
     if too_many is None and not is_readable and not podspec.is_readable(pod):
-        return untouched
-    if opts_out(annotations):
-        return untouched
+        return Mutation(pod, _patch(sent, pod), drops)
     labelled = inject_annotations(pod, injection.annotations_by_label)
-    if opts_out(podspec.annotations_of(labelled)):
+    if labelled is not pod and opts_out(podspec.annotations_of(labelled)):
         return Mutation(labelled, _patch(sent, labelled), drops)
     annotated = inject_default_networks(labelled, context.cluster.default_networks(namespace))
-    notes = (*drops, *_notes(annotated))
+    notes = (*drops, *_notes(podspec.annotations_of(annotated)))
     if podspec.is_host_network(annotated):
         return Mutation(annotated, _patch(sent, annotated), notes)
     needed = find_needs(annotated, context, injection, namespace=namespace, references=references)
@@ -102,6 +99,8 @@ def inject_annotations(pod: Json, annotations_by_label: Mapping[str, Mapping[str
 
     They replace the pod's own annotations, and the networks that they select are judged like any others.
     """
+    if not annotations_by_label:
+        return pod
     labels = podspec.labels_of(pod)
     for label, given in sorted(annotations_by_label.items()):
         if not is_marked(labels, label):
@@ -118,8 +117,9 @@ def inject_default_networks(pod: Json, text: str | None) -> Json:
     `text` is the annotation of the namespace, unparsed. A pod keeps its own annotation, also an empty one, which asks
     for no network. A pod in the node's network namespace gets no default networks, because it can attach none.
     """
-    has_own = NETWORKS in podspec.annotations_of(pod) or podspec.is_host_network(pod)
-    if has_own or text is None or not trim(text):
+    if text is None or not trim(text):
+        return pod
+    if NETWORKS in podspec.annotations_of(pod) or podspec.is_host_network(pod):
         return pod
     return podspec.put(pod, ("metadata", "annotations", NETWORKS), text)
 
@@ -133,12 +133,14 @@ def _fill(pod: Json, needed: NetworkNeeds, injection: Injection, too_many: SpecE
     if needed.has_resources:
         if too_many is not None:
             return [too_many]
-        target = find_target(pod, podspec.annotations_of(pod))
+        ordinary = podspec.containers(pod)
+        target = find_target(pod, ordinary)
         if isinstance(target, SpecError):
             problems.append(target)
         else:
             if target is not None:
-                pod = inject_resources(pod, needed.counts, target, injection.mode)
+                running = [*ordinary, *podspec.sidecars(pod)]
+                pod = inject_resources(pod, needed.counts, target, running, injection.mode)
             if injection.exposes_netinfo:
                 pod = inject_netinfo(pod, target, exposes_hugepages=injection.exposes_hugepages)
     selected = inject_node_selector(pod, needed.labels)
@@ -147,8 +149,7 @@ def _fill(pod: Json, needed: NetworkNeeds, injection: Injection, too_many: SpecE
     return [*problems, *needed.contradictory] or selected
 
 
-def _notes(pod: Json) -> tuple[AdmissionWarning, ...]:
-    annotations = podspec.annotations_of(pod)
+def _notes(annotations: Mapping[str, str]) -> tuple[AdmissionWarning, ...]:
     unread = injectiontext.unread_annotations(annotations)
     return (injectiontext.opt_out_unclear(annotations[INJECT]), *unread) if is_unclear(annotations) else unread
 

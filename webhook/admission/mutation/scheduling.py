@@ -13,7 +13,7 @@ scheduler obeys both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from cniplugin.netspec.errors import SpecError
@@ -24,10 +24,12 @@ from webhook.admission.model.podspec import Container, Json, parse_quantity
 from webhook.admission.wording import injectiontext
 
 
-def find_target(pod: Json, annotations: Mapping[str, str]) -> Container | SpecError | None:
-    """Return the target, or the problem of a name that no container has; None for a pod without containers."""
-    ordinary = podspec.containers(pod)
-    name = trim(annotations.get(INJECT_INTO, ""))
+def find_target(pod: Json, ordinary: Sequence[Container]) -> Container | SpecError | None:
+    """Return the target, or the problem of a name that no container has; None for a pod without containers.
+
+    `ordinary`: the ordinary containers of the pod.
+    """
+    name = trim(podspec.annotations_of(pod).get(INJECT_INTO, ""))
     if not name:
         return ordinary[0] if ordinary else None
     candidates = [*ordinary, *podspec.sidecars(pod)]
@@ -35,16 +37,21 @@ def find_target(pod: Json, annotations: Mapping[str, str]) -> Container | SpecEr
     return target or injectiontext.unknown_container(name, [container.name for container in candidates])
 
 
-def inject_resources(pod: Json, counts: Mapping[str, int], target: Container, mode: Mode) -> Json:
-    """Return the pod with the needed resources in the target container."""
-    running = [*podspec.containers(pod), *podspec.sidecars(pod)]
-    elsewhere = {name for one in running if one.path != target.path for name in one.named(counts)}
-    settled = elsewhere | (target.named(counts) if mode == "honor" else set())
+def inject_resources(
+    pod: Json, counts: Mapping[str, int], target: Container, running: Sequence[Container], mode: Mode
+) -> Json:
+    """Return the pod with the needed resources in the target container.
+
+    `running`: the ordinary containers and the sidecars of the pod.
+    """
+    settled = {name for one in running if one.path != target.path for name in one.named(counts)}
+    if mode == "honor":
+        settled |= target.named(counts)
     container = target.value
     for resource, count in counts.items():
         if resource not in settled:
             container = _raise(container, target.figures(resource), resource, count)
-    return pod if container is target.value else podspec.put(pod, target.path, container)
+    return podspec.put_containers(pod, [target], [container])
 
 
 def _raise(container: Json, figures: tuple[object, object], resource: str, count: int) -> Json:
