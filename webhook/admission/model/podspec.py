@@ -14,7 +14,7 @@ exponent = ( "e" / "E" ) [ "+" / "-" ] 1*2DIGIT   ; more digits are out of the r
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -161,7 +161,7 @@ class Container(NamedTuple):
 
 def containers(pod: Json) -> list[Container]:
     """Return the ordinary containers, in order."""
-    return list(_containers(pod, "containers"))
+    return _containers(pod, "containers")
 
 
 def sidecars(pod: Json) -> list[Container]:
@@ -169,9 +169,8 @@ def sidecars(pod: Json) -> list[Container]:
     return [one for one in _containers(pod, "initContainers") if one.is_sidecar]
 
 
-def _containers(pod: Json, key: str) -> Iterator[Container]:
-    for index, value in enumerate(spec_of(pod).get(key) or ()):
-        yield Container(("spec", key, index), value)
+def _containers(pod: Json, key: str) -> list[Container]:
+    return [Container(("spec", key, index), value) for index, value in enumerate(spec_of(pod).get(key) or ())]
 
 
 def requested(pod: Json, resources: Collection[str]) -> Mapping[str, Fraction]:

@@ -162,9 +162,10 @@ def _warnings(before: Json, pod: Json, needed: NetworkNeeds, injection: Injectio
     may_be_foreign = injection.exposes_netinfo and needed.has_resources and netinfo.has_volume(before)
     if may_be_foreign and netinfo.is_foreign(pod):
         found.append(injectiontext.volume_left_alone(netinfo.VOLUME))
-    if claimed := needs.find_claimed(pod, needed.networks, keys):
-        found.append(injectiontext.taken_as_claimed(claimed))
-    elif needed.without_domain and not podspec.has_claims(pod):
+    if podspec.has_claims(pod):
+        if claimed := needs.find_claimed(pod, needed.networks, keys):
+            found.append(injectiontext.taken_as_claimed(claimed))
+    elif needed.without_domain:
         found.append(injectiontext.no_plugins_resource(needed.without_domain))
     if injection.mode == "honor":
         found += map(injectiontext.shortfall_warning, needs.find_shortfalls(pod, needed.networks, keys))
