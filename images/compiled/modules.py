@@ -46,6 +46,7 @@ MODULES = (
     "webhook/admission/mutate.py",
     "webhook/admission/mutation/jsonpatch.py",
     "webhook/admission/mutation/netinfo.py",
+    "webhook/admission/mutation/networkneeds.py",
     "webhook/admission/mutation/podmutation.py",
     "webhook/admission/mutation/scheduling.py",
     "webhook/admission/plugins/chaining.py",

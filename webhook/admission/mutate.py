@@ -8,13 +8,13 @@ refuse a pod because of a missing network: another webhook may still change the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
-from cniplugin.netspec.selection import NETWORKS
+from cniplugin.netspec.selection import DEFAULT_NETWORK, NETWORKS
 from webhook.admission.checks import reservedannotations
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model import podspec
-from webhook.admission.model.injection import ASKING, Injection
+from webhook.admission.model.injection import Injection
 from webhook.admission.model.kinds import POD
 from webhook.admission.model.requests import (
     ALLOWED,
@@ -26,24 +26,23 @@ from webhook.admission.model.requests import (
     SentPod,
 )
 from webhook.admission.mutation.podmutation import Mutation, mutate
-from webhook.admission.view import needs
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext
+from webhook.admission.view.parsecache import read_pod
 from webhook.admission.wording import answers, injectiontext
 
 TEXTS_MAX = 4096
 """Characters of the annotations that select networks, of an answer that is kept."""
 OPERATIONS_MAX = 32
 """Operations of a patch that is kept; each takes some 700 bytes, so 2,048 answers take at most 45 MiB."""
-NETWORKS_MAX = 64
-"""Networks of an answer that is kept for all texts that select them."""
+NETWORKS_MAX = 16
+"""Networks of an answer that is kept for all texts that select them; their names take no more room than the texts."""
 
 
 def answer_mutation(request: Request, context: DecisionContext) -> Decision:
     """Return the answer to one request; everything but the creation of a pod is allowed without a patch.
 
     An answer without a warning follows from the pod's sketch, the networks that it selects and the context, so the
-    context's memory keeps it: for the texts that select the networks, and for the networks, because different texts may
-    select the same. Raises PatchError, which is a bug.
+    context's memory keeps it: for the networks, because different texts may select the same, or for the texts.
     """
     new, injection = request.object, context.configuration.injection
     if injection is None or request.kind != POD or request.operation != "CREATE" or request.subresource:
@@ -51,43 +50,42 @@ def answer_mutation(request: Request, context: DecisionContext) -> Decision:
     if new is None or new.sent is None:
         return ALLOWED
     dropped = reservedannotations.dropped_status(request, context.rules.config)
-    texts = tuple(new.annotations.get(key) for key in ASKING)
-    is_short = sum(len(text) for text in texts if text) <= TEXTS_MAX
+    texts = new.annotations.get(NETWORKS), new.annotations.get(DEFAULT_NETWORK)
+    is_short = len(texts[0] or "") + len(texts[1] or "") <= TEXTS_MAX
     # NB: no sketch has the annotations that are dropped.
     sketch = new.sent.sketch(injection.read_beside) if is_short and not dropped else None
     if sketch is None:
-        return _answer_new(request, new.sent, context, injection, dropped)[0]
-    memory = context.memory
-    key = ("/mutate by text", request.namespace, texts, sketch)
-    known: Decision | None = memory.get(key)
+        return _answer_new(request, new.sent, context, injection, dropped=dropped)[0]
+    references = _references(request, new, context, injection)
+    key = ("/mutate", request.namespace, references or texts, sketch)
+    known: Decision | None = context.memory.get(key)
     if known is not None:
         return known
-    networks = _references(new.annotations, request.namespace, context, injection)
-    shared = networks and ("/mutate by networks", request.namespace, networks, sketch)
-    answer: Decision | None = memory.get(shared) if shared else None
-    if answer is None:
-        answer, is_lasting = _answer_new(request, new.sent, context, injection)
-        if not is_lasting:
-            return answer
-        if shared:
-            memory.put(shared, answer)
-    memory.put(key, answer)
+    answer, is_lasting = _answer_new(request, new.sent, context, injection, references=references)
+    if is_lasting:
+        context.memory.put(key, answer)
     return answer
 
 
 def _references(
-    annotations: Mapping[str, str], namespace: str, context: DecisionContext, injection: Injection
+    request: Request, new: Object, context: DecisionContext, injection: Injection
 ) -> tuple[tuple[str, str], ...]:
-    """Return namespace and name of the networks that a pod selects and that take part; () if more has to be known.
+    """Return namespace and name of the networks that a pod selects, in order; () if its texts decide as well.
 
-    NB: a label may replace the pod's annotation, unless it has the same text already.
+    They do not if they can be read: /mutate looks for these networks and reads no more of the selection. NB: a label
+    may replace the pod's annotation, unless it has the same text already, and an empty one may get default networks.
     """
-    if injection.annotations_by_label or not annotations.get(NETWORKS):
+    if injection.annotations_by_label or not new.annotations.get(NETWORKS):
         return ()
-    networks = needs.find_networks(annotations, namespace, context)
-    if networks is None or networks.missing or len(networks.existing) > NETWORKS_MAX:
+    selected = read_pod(
+        new.annotations,
+        namespace=request.namespace,
+        network_namespace=context.network_namespace,
+        limits=context.configuration.limits,
+    )
+    if selected.problems or selected.size > NETWORKS_MAX:
         return ()
-    return tuple((network.namespace, network.name) for network in networks.existing)
+    return tuple([(element.namespace, element.name) for _, element in selected.elements])
 
 
 def _answer_new(
@@ -95,7 +93,9 @@ def _answer_new(
     sent: SentPod,
     context: DecisionContext,
     injection: Injection,
+    *,
     dropped: Collection[str] = (),
+    references: tuple[tuple[str, str], ...] = (),
 ) -> tuple[Decision, bool]:
     """Return the answer, and whether pods of the same sketch and networks get the same."""
     parts = sent.read_parts()
@@ -106,6 +106,7 @@ def _answer_new(
         namespace=request.namespace,
         dropped=dropped,
         is_readable=parts is not None,
+        references=references,
     )
     answer = _answer(request, mutation, context, injection)
     # NB: whether the cluster is asked for missing networks depends on the service account, which no sketch has.

@@ -8,6 +8,7 @@ when either changes, `reviews` takes a new cache. So no result is ever stale.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
@@ -15,14 +16,14 @@ from webhook.admission.model.requests import Decision
 from webhook.admission.view.decisioncontext import Configuration
 
 REMEMBERED_MAX = 2048
-"""Results that one cache keeps before it starts anew. Keys have at most 10 KiB each, as a rule a hundredth of that."""
+"""Results that one cache keeps. Keys have at most 10 KiB each, as a rule a hundredth of that."""
 
 ENCODED_MAX = 1024
 ENCODED_BYTES_MAX = 8192
 """Bytes of an encoded answer that is kept, so all of them take at most 8 MiB."""
 
 
-class DecisionCache(dict[Hashable, Any]):
+class DecisionCache(OrderedDict[Hashable, Any]):
     """Implements `DecisionMemory`.
 
     `configuration` is kept alive, so no other configuration gets its id, by which `reviews` finds the cache.
@@ -33,19 +34,22 @@ class DecisionCache(dict[Hashable, Any]):
         self.configuration = configuration
 
     def put(self, key: Hashable, result: object) -> None:
-        """Keep a result, and forget all others if there are too many."""
+        """Keep a result, and forget the oldest if there are too many.
+
+        NB: to forget all at once would take milliseconds of one review, since their memory is cold by then.
+        """
         if len(self) >= REMEMBERED_MAX:
-            self.clear()
+            self.popitem(last=False)
         self[key] = result
 
 
-ENCODED: dict[int, tuple[Decision, bytes]] = {}
+ENCODED: OrderedDict[int, tuple[Decision, bytes]] = OrderedDict()
 """Encoded answers by the id of their decision. The entry keeps the decision alive, so no other decision gets its id."""
 
 
 def keep_encoded(decision: Decision, answer: bytes) -> None:
-    """Keep an answer that is not too large, and forget all others if there are too many."""
+    """Keep an answer that is not too large, and forget the oldest if there are too many."""
     if len(answer) <= ENCODED_BYTES_MAX:
         if len(ENCODED) >= ENCODED_MAX:
-            ENCODED.clear()
+            ENCODED.popitem(last=False)
         ENCODED[id(decision)] = decision, answer

@@ -11,13 +11,14 @@ A sketch distinguishes present, null, empty and absent values, because a patch a
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, TypedDict
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from webhook.admission.model.injection import INJECT_INTO, find_suspects
+from webhook.admission.model.podspec import ALWAYS
 from webhook.admission.model.requests import Read
 from webhook.admission.mutation.netinfo import CONTAINER_NAME, HUGEPAGES, VOLUME, is_our_place
 
@@ -26,6 +27,9 @@ SKETCH_MAX = 4096
 
 PARTS_MAX = 256
 """Texts of such a sketch. Even an empty text costs 50 bytes in Python, so 2,048 sketches take at most 50 MiB."""
+
+COUNTS_MAX = 768
+"""Facts of such a sketch beside its texts, of 8 bytes each: those of 120 containers."""
 
 _ABSENT = Raw(b"")
 _NAME, _VARIABLE, _HUGEPAGES = VOLUME.encode(), CONTAINER_NAME.encode(), HUGEPAGES.encode()
@@ -41,16 +45,20 @@ class _Variable(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Resources(msgspec.Struct, frozen=True, gc=False):
-    requests: dict[str, Raw] | UnsetType | None = UNSET
-    limits: dict[str, Raw] | UnsetType | None = UNSET
+    requests: dict[str, str] | UnsetType | None = UNSET
+    limits: dict[str, str] | UnsetType | None = UNSET
 
 
 class _Container(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    name: str | UnsetType | None = UNSET
+    name: str | None = None
     resources: _Resources | UnsetType | None = UNSET
-    restart_policy: Raw = _ABSENT
+    restart_policy: str | None = None
     env: tuple[_Variable, ...] | UnsetType | None = UNSET
     volume_mounts: tuple[_Mount, ...] | UnsetType | None = UNSET
+
+
+class _Volume(msgspec.Struct, frozen=True, gc=False):
+    name: str | None = None
 
 
 Texts = dict[str, str] | UnsetType | None
@@ -80,37 +88,65 @@ class _PartsOfResources(TypedDict, total=False):
     limits: dict[str, Any] | None
 
 
+class _PartsOfMount(TypedDict, total=False):
+    name: Any
+    mountPath: Any
+
+
+class _PartsOfVariable(TypedDict, total=False):
+    name: Any
+
+
 class _PartsOfContainer(TypedDict, total=False):
     name: str | None
     resources: _PartsOfResources | None
     restartPolicy: Any
-    env: list[dict[str, Any]] | None
-    volumeMounts: list[dict[str, Any]] | None
+    env: list[_PartsOfVariable] | None
+    volumeMounts: list[_PartsOfMount] | None
+
+
+class _PartsOfVolume(TypedDict, total=False):
+    name: Any
+    downwardAPI: Any
 
 
 _decode_requests = msgspec.json.Decoder(tuple[_Requests, ...] | None).decode
 _decode_containers = msgspec.json.Decoder(tuple[_Container, ...] | None).decode
-_decode_volumes = msgspec.json.Decoder(tuple[Raw, ...] | None).decode
+_decode_volumes = msgspec.json.Decoder(tuple[_Volume, ...] | None).decode
+_decode_items = msgspec.json.Decoder(tuple[Raw, ...]).decode
 _decode_any = msgspec.json.Decoder(Any).decode
 _decode_parts = msgspec.json.Decoder(list[_PartsOfContainer] | None).decode
-_PARTS = (
-    ("volumes", "volumes", msgspec.json.Decoder(list[dict[str, Any]] | None).decode),
-    ("initContainers", "init_containers", _decode_parts),
-    ("containers", "containers", _decode_parts),
-    ("nodeSelector", "node_selector", msgspec.json.Decoder(dict[str, str] | None).decode),
-    ("hostNetwork", "host_network", _decode_any),
-    ("resourceClaims", "resource_claims", msgspec.json.Decoder(list[Any] | None).decode),
-)
-"""The members of `spec` in the order in which the API server writes them: each with its field here and its decoder."""
+_decode_parts_of_volumes = msgspec.json.Decoder(list[_PartsOfVolume] | None).decode
+_decode_selector = msgspec.json.Decoder(dict[str, str] | None).decode
+_decode_claims = msgspec.json.Decoder(list[Any] | None).decode
 
 
 def read_parts(labels: Texts, annotations: Texts, spec: PodSpec) -> dict[str, Any] | None:
-    """Return the parts of a pod that injection reads or changes, as plain JSON; None if a type is another."""
+    """Return the parts of a pod that injection reads or changes, as plain JSON; None if a type is another.
+
+    The members of `spec` are in the order in which the API server writes them.
+    """
+    parts: dict[str, Any] = {}
     try:
-        parts = {name: decode(raw) for name, field, decode in _PARTS if (raw := getattr(spec, field))}
+        if spec.volumes:
+            parts["volumes"] = _decode_parts_of_volumes(spec.volumes)
+        if spec.init_containers:
+            parts["initContainers"] = _decode_parts(spec.init_containers)
+        if spec.containers:
+            parts["containers"] = _decode_parts(spec.containers)
+        if spec.node_selector:
+            parts["nodeSelector"] = _decode_selector(spec.node_selector)
+        if spec.host_network:
+            parts["hostNetwork"] = _decode_any(spec.host_network)
+        if spec.resource_claims:
+            parts["resourceClaims"] = _decode_claims(spec.resource_claims)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    metadata = {key: known for key, known in (("labels", labels), ("annotations", annotations)) if known is not UNSET}
+    metadata: dict[str, Any] = {}
+    if labels is not UNSET:
+        metadata["labels"] = labels
+    if annotations is not UNSET:
+        metadata["annotations"] = annotations
     return {"metadata": metadata, "spec": parts}
 
 
@@ -122,37 +158,56 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         volumes = _decode_volumes(spec.volumes) if spec.volumes else UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if any(len(parts) > PARTS_MAX for parts in (ordinary, initial, volumes) if isinstance(parts, tuple)):
-        return None
     # What is empty, null or absent stands for itself. How long a list is to which the patch only adds does not matter.
     counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and True]
-    texts: list[str | bytes] = []
+    texts: list[str | bytes] = [bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network)]
     for known, keys in ((labels, read.labels), (annotations, read.annotations)):
         counts.append(bool(known) if isinstance(known, dict) else known)
-        if known:
+        if known and not keys.isdisjoint(known):
             values = [known.get(key) for key in keys]
             counts += [value is None for value in values]
             texts += [value for value in values if value is not None]
-    is_target_named = read.names or (isinstance(annotations, dict) and INJECT_INTO in annotations)
-    has_claims = bool(spec.resource_claims)
-    suspects = find_suspects(annotations) if annotations else []
-    counts.append(len(suspects))
-    texts += suspects
-    texts += (bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network))
+        counts.append(len(texts))
+    is_target_named = read.names
+    if annotations:
+        is_target_named |= INJECT_INTO in annotations
+        texts += find_suspects(annotations)
+    counts.append(len(texts))
     if volumes:
-        texts += _volume_texts(volumes)
+        texts += _our_volumes(volumes, spec.volumes)
     for containers, raw in ((ordinary, spec.containers), (initial, spec.init_containers)):
         if containers:
-            text = bytes(raw)
-            may_be_ours, names_matter = _may_have(text), is_target_named or _HUGEPAGES in text or b"\\" in text
-            counts.append(may_be_ours)
-            for one in containers:
-                texts += (one.name if names_matter and isinstance(one.name, str) else "", bytes(one.restart_policy))
-                counts += (isinstance(one.name, str) or one.name, one.env and True, one.volume_mounts and True)
-                _add_resources(one.resources, counts, texts, is_every_name=has_claims)
-                if may_be_ours:
-                    counts += (_has_our_name(one), _has_our_mount(one))
+            counts.append(len(texts))
+            some = containers[:PARTS_MAX]  # more would make no sketch: each has five counts
+            _add_containers(some, bytes(raw), counts, texts, is_target_named, bool(spec.resource_claims))
     return _bounded(counts, texts)
+
+
+def _add_containers(
+    containers: Sequence[_Container],
+    raw: bytes,
+    counts: list[Hashable],
+    texts: list[str | bytes],
+    is_target_named: bool,  # noqa: FBT001
+    has_claims: bool,  # noqa: FBT001
+) -> None:
+    """Add the containers of one list. An escape in the bytes may hide a letter of a name."""
+    is_escaped = b"\\" in raw
+    may_be_ours = is_escaped or _NAME in raw or _VARIABLE in raw
+    names_matter = is_target_named or is_escaped or _HUGEPAGES in raw
+    counts += (may_be_ours, names_matter)
+    for one in containers:
+        resources = one.resources
+        counts += (one.env and True, one.volume_mounts and True, one.restart_policy == ALWAYS)
+        if isinstance(resources, _Resources):
+            _add_amounts(resources.requests, counts, texts, has_claims)
+            _add_amounts(resources.limits, counts, texts, has_claims)
+        else:
+            counts += (resources, _NO_OBJECT)
+        if names_matter:
+            texts.append(one.name or "")
+        if may_be_ours:
+            counts += (_has_our_name(one), _has_our_mount(one))
 
 
 def sketch_requests(spec: PodSpec) -> Hashable | None:
@@ -172,37 +227,33 @@ def sketch_requests(spec: PodSpec) -> Hashable | None:
 
 def _bounded(counts: Sequence[Hashable], texts: Sequence[str | bytes]) -> Hashable | None:
     """Return the sketch of these parts. NB: the counts tell where one part ends and the next begins."""
-    if len(texts) > PARTS_MAX or sum(map(len, texts)) > SKETCH_MAX:
+    if len(texts) > PARTS_MAX or len(counts) > COUNTS_MAX or sum(map(len, texts)) > SKETCH_MAX:
         return None
     return (tuple(counts), tuple(texts))
 
 
-def _add_resources(
-    resources: _Resources | UnsetType | None, counts: list[Hashable], texts: list[str | bytes], *, is_every_name: bool
+def _add_amounts(
+    amounts: dict[str, str] | UnsetType | None,
+    counts: list[Hashable],
+    texts: list[str | bytes],
+    is_every_name: bool,  # noqa: FBT001 - by position: this runs for each container
 ) -> None:
-    """Add the resources of a container; two counts in any case.
+    """Add the requests or the limits of a container; one count in any case.
 
     `is_every_name`: whether those without a domain count. No plugin has such a resource, but a claim may.
     """
-    if not isinstance(resources, _Resources):
-        counts += (resources, _NO_OBJECT)
+    if not amounts:
+        counts.append(_EMPTY if isinstance(amounts, dict) else amounts)
         return
-    for amounts in (resources.requests, resources.limits):
-        if not isinstance(amounts, dict) or not amounts:
-            counts.append(amounts if not isinstance(amounts, dict) else _EMPTY)
-            continue
-        read = [name for name in amounts if is_every_name or "/" in name or name.startswith(HUGEPAGES)]
-        counts.append(len(read))
-        for name in read:
-            texts += (name, bytes(amounts[name]))
+    number = 0
+    for name, amount in amounts.items():
+        if is_every_name or "/" in name or name.startswith(HUGEPAGES):
+            texts += (name, amount)
+            number += 1
+    counts.append(number)
 
 
 _NO_OBJECT, _EMPTY = "no object", "empty"
-
-
-def _may_have(text: bytes) -> bool:
-    """Say whether containers may have our names or mount paths; an escape may hide a letter of these."""
-    return _NAME in text or _VARIABLE in text or b"\\" in text
 
 
 def _has_our_name(container: _Container) -> bool:
@@ -215,12 +266,9 @@ def _has_our_mount(container: _Container) -> tuple[bool, bool]:
     return any(one.name == VOLUME for one in mounts), any(is_our_place(one.mount_path) for one in mounts)
 
 
-def _volume_texts(volumes: Sequence[Raw]) -> Iterator[bytes]:
-    """Yield the volumes that may have our name, each with its index; an escape may hide a letter of the name.
-
-    It also yields items that are not an object, because /mutate does not change a pod with such a volume.
-    """
-    for index, raw in enumerate(volumes):
-        text = bytes(raw)
-        if _NAME in text or b"\\" in text or not text.startswith(b"{"):
-            yield b"%d " % index + text
+def _our_volumes(volumes: Sequence[_Volume], raw: Raw) -> list[bytes]:
+    """Return the volumes that have our name, each with its index."""
+    if VOLUME not in [volume.name for volume in volumes]:
+        return []
+    items = enumerate(zip(volumes, _decode_items(raw), strict=True))
+    return [b"%d " % index + bytes(item) for index, (volume, item) in items if volume.name == VOLUME]

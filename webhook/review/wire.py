@@ -9,7 +9,6 @@ something changes (§2).
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -597,7 +596,7 @@ class _Response(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     status: _Failure | None = None
     warnings: list[str] | None = None
     patch_type: str = ""
-    patch: str = ""
+    patch: bytes = b""
     audit_annotations: _Audit | None = None
 
 
@@ -607,7 +606,7 @@ def _rest(decision: Decision, response: _Response) -> bytes:
         response.warnings = [str(warning) for warning in decision.warnings]
     if decision.operations:
         response.patch_type = "JSONPatch"
-        response.patch = base64.b64encode(_encode(decision.operations)).decode()
+        response.patch = _encode(decision.operations)  # of bytes, msgspec writes the Base64
     response.audit_annotations = _Audit(
         decision.verdict,
         ",".join(decision.rules),

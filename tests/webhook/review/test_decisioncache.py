@@ -12,7 +12,13 @@ from webhook.admission.model.injection import Injection
 from webhook.admission.model.requests import AdmissionWarning, Decision, Request
 from webhook.admission.view.decisioncontext import CompiledRules, Configuration
 from webhook.review import decisioncache, wire
-from webhook.review.decisioncache import ENCODED, ENCODED_BYTES_MAX, ENCODED_MAX, REMEMBERED_MAX, DecisionCache
+from webhook.review.decisioncache import (
+    ENCODED,
+    ENCODED_BYTES_MAX,
+    ENCODED_MAX,
+    REMEMBERED_MAX,
+    DecisionCache,
+)
 from webhook.review.reviews import Reviews
 from webhook.snapshot.snapshot import Snapshot
 from webhook.trees.manifests import load_snapshot
@@ -63,19 +69,19 @@ def test_a_new_snapshot_gets_new_answers() -> None:
     assert server.patch() == []
 
 
-def test_a_full_cache_starts_anew() -> None:
+def test_a_full_cache_forgets_the_oldest_results() -> None:
     cache = DecisionCache(Configuration())
-    for key in range(REMEMBERED_MAX + 1):
+    for key in range(3 * REMEMBERED_MAX):
         cache.put(key, "result")
-    assert dict(cache) == {REMEMBERED_MAX: "result"}
+    assert list(cache) == list(range(2 * REMEMBERED_MAX, 3 * REMEMBERED_MAX))
 
 
 def test_encoded_answers_are_bounded() -> None:
     ENCODED.clear()
-    decisions = [Decision(rules=(str(number),)) for number in range(ENCODED_MAX + 1)]
+    decisions = [Decision(rules=(str(number),)) for number in range(3 * ENCODED_MAX)]
     for decision in decisions:
         decisioncache.keep_encoded(decision, b"answer")
-    assert list(ENCODED) == [id(decisions[-1])]
+    assert list(ENCODED) == [id(decision) for decision in decisions[-ENCODED_MAX:]]
 
 
 def test_a_large_answer_is_not_kept() -> None:

@@ -129,11 +129,15 @@ def test_an_object_that_cannot_be_read_whole_is_a_bad_request() -> None:
 
 
 @pytest.mark.plain
-def test_a_patch_that_misses_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_patch_that_cannot_be_made_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """The HTTP application answers 500 with an id, and the log has the traceback (`test_app`)."""
+
+    def fail(_before: object, _after: object) -> None:
+        raise LookupError
+
     asked = reviews(Noted(), world=load_snapshot(EXAMPLES / "cluster"))
-    monkeypatch.setattr(jsonpatch, "diff", lambda _before, _after: [])
-    with pytest.raises(jsonpatch.PatchError):
+    monkeypatch.setattr(jsonpatch, "diff", fail)
+    with pytest.raises(LookupError):
         ask(asked, "/mutate", sent("alice-pod"))
 
 

@@ -30,7 +30,7 @@ from webhook.admission.view import needs
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.wording import injectiontext, podtext
 
-OF_PODS = (*ASKING, INJECT, INJECT_INTO)
+OF_PODS: tuple[str, ...] = (*ASKING, INJECT, INJECT_INTO)
 """Annotations that a program reads on pods only."""
 
 SHOWN_MAX = 4

@@ -6,7 +6,7 @@ An annotation that no program reads may resemble one that asks for networks; the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -114,11 +114,10 @@ class Injection:
 
     def __post_init__(self) -> None:
         """Compute `read` and `read_beside` once for all pods."""
-        given = dict.fromkeys(key for one in self.annotations_by_label.values() for key in one)
-        keys = tuple(dict.fromkeys((*ANNOTATIONS, *given)))
-        read = Read(tuple(self.annotations_by_label), keys, names=INJECT_INTO in given)
+        given = frozenset(key for one in self.annotations_by_label.values() for key in one)
+        read = Read(frozenset(self.annotations_by_label), given.union(ANNOTATIONS), names=INJECT_INTO in given)
         object.__setattr__(self, "read", read)
-        beside = read._replace(annotations=tuple(key for key in read.annotations if key not in ASKING))
+        beside = read._replace(annotations=read.annotations.difference(ASKING))
         object.__setattr__(self, "read_beside", beside)
 
 
@@ -135,12 +134,14 @@ _READ = frozenset({*ASKING, *NETWORK_STATUS_KEYS})
 _LONGEST = max(map(len, ASKING)) + 4
 
 
-def find_suspects(keys: Iterable[str]) -> list[str]:
+def find_suspects(keys: Collection[str]) -> list[str]:
     """Return the keys that may be a misspelt key of ASKING."""
+    if _READ.issuperset(keys):  # many pods have no other annotation
+        return []
     return [key for key in keys if ("cncf" in key or "multus" in key) and key not in _READ]
 
 
-def find_misspelt(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+def find_misspelt(keys: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield each key that resembles one of ASKING, and the key that it resembles."""
     for key in find_suspects(keys)[:COMPARED_MAX]:
         meant = next((known for known in ASKING if len(key) <= _LONGEST and _is_near(key, known)), None)

@@ -14,13 +14,15 @@ exponent = ( "e" / "E" ) [ "+" / "-" ] 1*2DIGIT   ; more digits are out of the r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
+ALWAYS = "Always"
+"""The `restartPolicy` of an init container that keeps running."""
 QUANTITY_MAX = 64
 """Characters of a quantity."""
 _SMALL = {suffix: Fraction(1, 1000**power) for power, suffix in enumerate("mun", start=1)}
@@ -132,8 +134,8 @@ class Container(NamedTuple):
 
     @property
     def is_sidecar(self) -> bool:
-        """Whether an init container keeps running (`restartPolicy: Always`)."""
-        return self.value.get("restartPolicy") == "Always"
+        """Whether an init container keeps running."""
+        return self.value.get("restartPolicy") == ALWAYS
 
     def figures(self, resource: str) -> tuple[object, object]:
         """Return the request and the limit of a resource, unparsed; None for an absent one."""
@@ -142,7 +144,9 @@ class Container(NamedTuple):
 
     def named(self, resources: Collection[str]) -> set[str]:
         """Return those of the given resources that the container requests or limits."""
-        written = self.value.get("resources") or {}
+        written = self.value.get("resources")
+        if not written:
+            return set()
         return {
             name
             for key in ("requests", "limits")
@@ -157,7 +161,7 @@ class Container(NamedTuple):
 
 def containers(pod: Json) -> list[Container]:
     """Return the ordinary containers, in order."""
-    return list(_containers(pod, "containers"))
+    return _containers(pod, "containers")
 
 
 def sidecars(pod: Json) -> list[Container]:
@@ -165,9 +169,8 @@ def sidecars(pod: Json) -> list[Container]:
     return [one for one in _containers(pod, "initContainers") if one.is_sidecar]
 
 
-def _containers(pod: Json, key: str) -> Iterator[Container]:
-    for index, value in enumerate(spec_of(pod).get(key) or ()):
-        yield Container(("spec", key, index), value)
+def _containers(pod: Json, key: str) -> list[Container]:
+    return [Container(("spec", key, index), value) for index, value in enumerate(spec_of(pod).get(key) or ())]
 
 
 def requested(pod: Json, resources: Collection[str]) -> Mapping[str, Fraction]:
@@ -194,14 +197,15 @@ def requested(pod: Json, resources: Collection[str]) -> Mapping[str, Fraction]:
     }
 
 
-def change_containers(pod: Json, change: Callable[[Container], Json]) -> Json:
-    """Return the pod with each container as `change` returns it. `change` returns the same object for no change."""
-    for key in ("containers", "initContainers"):
-        known = list(_containers(pod, key))
-        changed = [change(container) for container in known]
-        if any(new is not old.value for new, old in zip(changed, known, strict=True)):
-            pod = put(pod, ("spec", key), changed)
-    return pod
+def put_containers(pod: Json, containers: Sequence[Container], values: Sequence[Json]) -> Json:
+    """Return the pod with other values of these containers; the same pod if each value is what the pod has."""
+    spec = pod.get("spec") or {}
+    changed: dict[str, list[Json]] = {}
+    for container, value in zip(containers, values, strict=True):
+        key, index = str(container.path[1]), int(container.path[2])
+        if value is not spec[key][index]:
+            changed.setdefault(key, spec[key].copy())[index] = value
+    return {**pod, "spec": {**spec, **changed}} if changed else pod
 
 
 def put(pod: Json, path: Path, value: object) -> Json:

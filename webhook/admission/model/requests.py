@@ -38,8 +38,8 @@ class Read(NamedTuple):
     `names`: whether it may look for a container by its name, though the pod's own annotations do not ask for that.
     """
 
-    labels: tuple[str, ...] = ()
-    annotations: tuple[str, ...] = ()
+    labels: frozenset[str] = frozenset()
+    annotations: frozenset[str] = frozenset()
     names: bool = False
 
 

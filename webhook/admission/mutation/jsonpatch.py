@@ -21,7 +21,7 @@ BEHIND_THE_LAST = "-"
 
 @mypyc_attr(native_class=False)
 class PatchError(ValueError):
-    """A patch does not apply to a document, or does not lead to the document that it is for."""
+    """A patch does not apply to a document."""
 
 
 def render_pointer(tokens: Sequence[str]) -> str:
@@ -30,7 +30,7 @@ def render_pointer(tokens: Sequence[str]) -> str:
 
 
 def _token(text: str) -> str:
-    return text.replace("~", "~0").replace("/", "~1") if "/" in text or "~" in text else text
+    return text.replace("~", "~0").replace("/", "~1")
 
 
 def parse_pointer(text: str) -> list[str]:
@@ -130,13 +130,17 @@ def diff(before: Any, after: Any) -> list[Operation]:
 
 def _add_differences(before: Any, after: Any, path: str, found: list[Operation]) -> None:
     if isinstance(before, dict) and isinstance(after, dict):
-        found.extend({"op": "remove", "path": f"{path}/{_token(key)}"} for key in before if key not in after)
+        if not before.keys() <= after.keys():
+            found.extend({"op": "remove", "path": f"{path}/{_token(key)}"} for key in before if key not in after)
         for key, value in after.items():
             known = before.get(key, _ABSENT)
+            if known is value:
+                continue
+            inner = f"{path}/{_token(key) if '/' in key or '~' in key else key}"
             if known is _ABSENT:
-                found.append({"op": "add", "path": f"{path}/{_token(key)}", "value": value})
-            elif known is not value:
-                _add_differences(known, value, f"{path}/{_token(key)}", found)
+                found.append({"op": "add", "path": inner, "value": value})
+            else:
+                _add_differences(known, value, inner, found)
     elif isinstance(before, list) and isinstance(after, list):
         _add_item_differences(before, after, path, found)
     elif not equal(before, after):
@@ -148,5 +152,11 @@ def _add_item_differences(before: list[Any], after: list[Any], path: str, found:
         for index, (old, new) in enumerate(zip(before, after, strict=False)):
             if old is not new:
                 _add_differences(old, new, f"{path}/{index}", found)
-    found.extend({"op": "remove", "path": f"{path}/{index}"} for index in range(len(before) - 1, len(after) - 1, -1))
-    found.extend({"op": "add", "path": f"{path}/{BEHIND_THE_LAST}", "value": value} for value in after[len(before) :])
+    if len(before) > len(after):
+        found.extend(
+            {"op": "remove", "path": f"{path}/{index}"} for index in range(len(before) - 1, len(after) - 1, -1)
+        )
+    elif len(before) < len(after):
+        found.extend(
+            [{"op": "add", "path": f"{path}/{BEHIND_THE_LAST}", "value": value} for value in after[len(before) :]]
+        )

@@ -17,10 +17,17 @@ from webhook.admission.model.podspec import Container, Json, parse_quantity
 
 VOLUME = "podnetinfo"
 MOUNT_PATH = "/etc/podnetinfo"
+_BELOW = f"{MOUNT_PATH}/"
+_MOUNT = {"name": VOLUME, "readOnly": True, "mountPath": MOUNT_PATH}
 CONTAINER_NAME = "CONTAINER_NAME"
 HUGEPAGES = "hugepages-"
 ITEMS_MAX = 4096
 """Files of the volume: 256 containers with requests and limits of eight sizes. A longer volume is the pod's own."""
+
+
+def has_volume(pod: Json) -> bool:
+    """Say whether the pod has a volume of the name."""
+    return _volume(pod) is not None
 
 
 def is_foreign(pod: Json) -> bool:
@@ -32,23 +39,26 @@ def is_foreign(pod: Json) -> bool:
 def inject_netinfo(pod: Json, target: Container | None, *, exposes_hugepages: bool) -> Json:
     """Return the pod with the volume, its mounts, and the names of containers with hugepages."""
     readers = podspec.containers(pod)
-    if target is not None and all(container.path != target.path for container in readers):
+    values = [container.value for container in readers]
+    if target is not None and target.path not in [container.path for container in readers]:
         readers.append(target)
-    foreign = is_foreign(pod)
-    places = {container.path for container in readers}
+        values.append(_at(pod, target.path))
+    volume = _volume(pod)
+    foreign = volume is not None and not _is_ours(volume[1])
     if not foreign:
-        pod = podspec.change_containers(pod, lambda one: _mounted(one.value) if one.path in places else one.value)
-    mounting = [container for container in readers if _has_mount(_at(pod, container.path), by_name=True)]
-    every = ((container, *page) for container in mounting if exposes_hugepages for page in _hugepages(container))
-    pages = list(islice(every, ITEMS_MAX - len(_METADATA)))
-    having = {container.path for container, *_ in pages}
-    if having:
-        pod = podspec.change_containers(pod, lambda one: _named(one.value) if one.path in having else one.value)
+        values = [_mounted(value) for value in values]
+    mounting = [container for container, value in zip(readers, values, strict=True) if _has_volume_mount(value)]
+    pages: list[tuple[Container, str, str]] = []
+    if exposes_hugepages:
+        every = ((container, *page) for container in mounting for page in _hugepages(container))
+        pages = list(islice(every, ITEMS_MAX - len(_METADATA)))
+        having = {container.path for container, *_ in pages}
+        values = [_named(value) if one.path in having else value for one, value in zip(readers, values, strict=True)]
+    pod = podspec.put_containers(pod, readers, values)
     if foreign or not mounting:
         return pod
-    return _fill_volume(
-        pod, [*_metadata_items(pod), *(_hugepages_item(container.name, *page) for container, *page in pages)]
-    )
+    items = [*_metadata_items(pod), *[_hugepages_item(container.name, *page) for container, *page in pages]]
+    return _fill_volume(pod, volume, items)
 
 
 def _at(pod: Json, path: podspec.Path) -> Json:
@@ -67,22 +77,24 @@ def is_our_place(mount_path: object) -> bool:
     NB: the volume is mounted read-only, so the runtime cannot create a path below it, and the container would not
     start.
     """
-    return f"{mount_path}/".startswith(f"{MOUNT_PATH}/")
+    return f"{mount_path}/".startswith(_BELOW)
 
 
-def _has_mount(container: Json, *, by_name: bool = False) -> bool:
+def _has_mount(container: Json) -> bool:
     """Say whether a container mounts the volume, or has another mount at its path."""
-    return any(
-        mount.get("name") == VOLUME or (not by_name and is_our_place(mount.get("mountPath")))
-        for mount in container.get("volumeMounts") or ()
-    )
+    mounts = container.get("volumeMounts") or ()
+    return any(mount.get("name") == VOLUME or is_our_place(mount.get("mountPath")) for mount in mounts)
+
+
+def _has_volume_mount(container: Json) -> bool:
+    """Say whether a container mounts the volume."""
+    return VOLUME in [mount.get("name") for mount in container.get("volumeMounts") or ()]
 
 
 def _mounted(container: Json) -> Json:
     if _has_mount(container):
         return container
-    mount = {"name": VOLUME, "readOnly": True, "mountPath": MOUNT_PATH}
-    return {**container, "volumeMounts": [*(container.get("volumeMounts") or ()), mount]}
+    return {**container, "volumeMounts": [*(container.get("volumeMounts") or ()), _MOUNT]}
 
 
 def _named(container: Json) -> Json:
@@ -138,17 +150,14 @@ _REFERENCES = ("fieldRef", "resourceFieldRef")
 _METADATA = ("labels", "annotations")
 
 
-def _metadata_item(name: str) -> Json:
-    return {"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}}
+_METADATA_ITEMS = {name: {"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}} for name in _METADATA}
+"""NB: all pods share them."""
+_METADATA_KEYS = [_key(item) for item in _METADATA_ITEMS.values()]
 
 
-_METADATA_KEYS = [_key(_metadata_item(name)) for name in _METADATA]
-
-
-def _metadata_items(pod: Json) -> Iterator[Json]:
-    for name in _METADATA:
-        if (pod.get("metadata") or {}).get(name):
-            yield _metadata_item(name)
+def _metadata_items(pod: Json) -> list[Json]:
+    metadata = pod.get("metadata") or {}
+    return [item for name, item in _METADATA_ITEMS.items() if metadata.get(name)]
 
 
 def _hugepages(container: Container) -> Iterator[tuple[str, str]]:
@@ -169,12 +178,11 @@ def _hugepages_item(container: str, kind: str, resource: str) -> Json:
     }
 
 
-def _fill_volume(pod: Json, items: Sequence[Json]) -> Json:
-    """Return the pod with a volume that has these items, beside those of an earlier pass."""
-    existing = _volume(pod)
+def _fill_volume(pod: Json, existing: tuple[int, Json] | None, items: Sequence[Json]) -> Json:
+    """Return the pod with a volume that has these items, beside those of an earlier pass, with its index."""
     if existing is None:
-        volumes = podspec.spec_of(pod).get("volumes") or []
-        volume = {"name": VOLUME, "downwardAPI": {"items": list(items)}}
+        volumes = podspec.spec_of(pod).get("volumes") or ()
+        volume = {"name": VOLUME, "downwardAPI": {"items": items}}
         return podspec.put(pod, ("spec", "volumes"), [*volumes, volume])
     index, volume = existing
     known = _items(volume) or []

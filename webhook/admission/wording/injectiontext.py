@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from cniplugin.netspec.errors import SpecError, show
 from cniplugin.netspec.names import nearest, trim
@@ -15,6 +15,7 @@ from webhook.admission.model.injection import (
     NODE_SELECTOR,
     Injection,
     find_misspelt,
+    find_suspects,
     is_marked,
 )
 from webhook.admission.model.requests import AdmissionWarning, Decision, Object, Request
@@ -166,8 +167,10 @@ def opt_out_unclear(value: str) -> AdmissionWarning:
     return AdmissionWarning(f"metadata.annotations[{INJECT}]", text, rule="inject-value")
 
 
-def unread_annotations(annotations: Iterable[str], path: str = "") -> tuple[AdmissionWarning, ...]:
+def unread_annotations(annotations: Collection[str], path: str = "") -> tuple[AdmissionWarning, ...]:
     """Warn of unused annotations that resemble one that asks for networks. `path`: of the pod template."""
+    if not find_suspects(annotations):
+        return ()
     base = f"{path}metadata.annotations"
     return tuple(
         AdmissionWarning(

@@ -1,4 +1,4 @@
-"""Six properties of /mutate, over generated pods, networks and settings."""
+"""Seven properties of /mutate, over generated pods, networks and settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cniplugin.netspec import annotation
-from cniplugin.netspec.selection import NETWORKS
+from cniplugin.netspec.selection import NETWORK_STATUS_KEYS, NETWORKS
 from tests.webhook.admission.mutation.injecting import Json, ask_mutate, ask_validate, cluster_of, network, pod_of
-from tests.webhook.admission.world import FakeCluster
+from tests.webhook.admission.world import RULES, FakeCluster
 from webhook.admission.model.injection import INJECT, INJECT_INTO, Injection
 from webhook.admission.model.podspec import parse_quantity
 from webhook.admission.mutation import jsonpatch
+from webhook.admission.mutation.podmutation import mutate
+from webhook.admission.view.decisioncontext import Configuration, DecisionContext
 
 pytestmark = pytest.mark.slow
 MANY = settings(max_examples=300)
@@ -145,6 +147,18 @@ def test_the_patch_applies_to_the_very_object_that_was_sent(
     sent = copy.deepcopy(pod)
     mutated(sent, world, injection)
     assert sent == pod
+
+
+@MANY
+@given(pods(), networks_of(), SETTINGS, st.sets(st.sampled_from([*NETWORK_STATUS_KEYS, NETWORKS])))
+def test_the_patch_leads_to_the_changed_pod(
+    pod: Json, world: FakeCluster, injection: Injection, dropped: set[str]
+) -> None:
+    """A server does not prove each patch that it makes."""
+    context = DecisionContext(world, RULES, Configuration(injection=injection))
+    mutation = mutate(pod, context, injection, namespace="blue", dropped=tuple(dropped))
+    assume(not mutation.problems)
+    assert jsonpatch.apply(mutation.operations, pod) == mutation.pod
 
 
 @MANY
