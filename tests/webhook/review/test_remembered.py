@@ -101,6 +101,17 @@ CONFIGURATIONS = [
 ]
 
 
+def named(name: str, elements: list[dict[str, Any]]) -> Object:
+    """A pod of a name. An element may have a network as `namespace/name`."""
+    split = [
+        {**one, "namespace": one["name"].partition("/")[0], "name": one["name"].partition("/")[2]}
+        if "/" in str(one["name"])
+        else one
+        for one in elements
+    ]
+    return pod(json.dumps(split))._replace(name=name)
+
+
 @pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(
@@ -112,8 +123,8 @@ def test_a_remembered_decision_is_the_one_that_would_be_made(
     pods: list[list[dict[str, Any]]], rules: Rules, configuration: Configuration
 ) -> None:
     remembering = DecisionContext(WORLD, rules, configuration, memory=DecisionCache(configuration))
-    for elements in (*pods, *pods):
-        asked = request(pod(json.dumps(elements)))
+    for number, elements in enumerate((*pods, *pods)):
+        asked = request(named(f"web-{number * 'x'}", elements))
         assert evaluate(asked, remembering) == evaluate(asked, DecisionContext(WORLD, rules, configuration))
 
 
@@ -132,7 +143,7 @@ NEAR = st.builds(
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
-    st.lists(st.sampled_from(["lan", "pool", "reserved", "capable"]), min_size=1, max_size=2),
+    st.lists(st.sampled_from(["lan", "pool", "reserved", "capable", "infra/storage"]), min_size=1, max_size=2),
     st.lists(st.tuples(NEAR, NEAR), min_size=4, max_size=8),
     st.sampled_from([RULES, RULES, *ALL_RULES]),
     st.sampled_from(CONFIGURATIONS),
@@ -141,9 +152,9 @@ def test_so_it_is_for_pods_of_the_same_networks(
     names: list[str], requests: list[tuple[dict[str, Any], ...]], rules: Rules, configuration: Configuration
 ) -> None:
     remembering = DecisionContext(WORLD, rules, configuration, memory=DecisionCache(configuration))
-    for wanted in requests:
+    for number, wanted in enumerate(requests):
         elements = [{"name": name, **one} for name, one in zip(names, wanted, strict=False)]
-        asked = request(pod(json.dumps(elements)))
+        asked = request(named(f"web-{number}", elements))
         assert evaluate(asked, remembering) == evaluate(asked, DecisionContext(WORLD, rules, configuration))
 
 
@@ -231,3 +242,19 @@ def test_another_pods_addresses_are_asked_for_each_time() -> None:
     assert (warnings("10.1.0.7"), warnings("10.1.0.8")) == (0, 0)
     world.addresses["blue", "pool", "10.1.0.8"] = (("blue", "web-9"),)
     assert (warnings("10.1.0.7"), warnings("10.1.0.8"), warnings("10.1.0.9")) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("length", [1, 253])
+@pytest.mark.parametrize("count", [1, 3, 4, 5])
+def test_a_refusal_is_told_to_each_pod_in_its_own_name(
+    length: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a long name, there is no room for every fact."""
+    counted = Counted(monkeypatch)
+    elements = [{"name": f"infra/{'storage' * 5}-{number}"} for number in range(count)]
+    for number in range(1, 4):
+        asked = request(named("x" * length + str(number), elements))
+        anew = evaluate(asked, DecisionContext(WORLD, RULES, CONFIGURATIONS[1]))
+        assert evaluate(asked, counted.context) == anew
+        assert f"blue/{'x' * length}{number}" in anew.message
+    assert counted.made == (3 + 1 if count <= podnetworks.REMEMBERED_REFUSALS_MAX else 6)

@@ -12,7 +12,7 @@ not hand out this address: "10.2.0.5"; ...`
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cniplugin.netspec.attachers import NADMIT
@@ -22,7 +22,7 @@ from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.findings import PluginFinding, is_refused
 from webhook.admission.plugins.networksupport import Support, read_support
-from webhook.admission.plugins.selectionrequests import asks_for_anything, request_findings
+from webhook.admission.plugins.selectionrequests import asks_for_anything, is_granted, request_findings
 from webhook.admission.view.addressclaims import Claim, claims_of
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.definitions import Definitions
@@ -37,6 +37,10 @@ WARNINGS_MAX = 16
 
 USERS_MAX = 100
 """Pods of one address that are searched for one of the author's namespace."""
+
+OFFERS_MAX = 8192
+"""Bytes of the offers that are kept for other pods of a kind, estimated: the 2,048 entries of a memory keep 16 MiB of
+them at most, and they are nearly always in the cache as well."""
 
 OFFER_COST = 8192
 """Cost of reading a network's ranges, as characters of a configuration that could be parsed instead."""
@@ -114,6 +118,62 @@ def find(
     return Requests(problems=tuple(problems), surprises=tuple(surprises[:WARNINGS_MAX]), claims=tuple(claims))
 
 
+Offers = tuple[Support | None, ...]
+"""What the network of each element supports, None for an element without a request; () if no element has any."""
+
+
+def usual_offers(
+    elements: Sequence[tuple[int | None, NetworkSelectionElement]],
+    items: Collection[int | None],
+    definitions: Definitions,
+    context: DecisionContext,
+) -> Offers | None:
+    """Return the offers by which `claim` judges other pods that ask the same networks for the same kinds of addresses.
+
+    The elements at other positions than `items` have no offer. None if it takes `find` to judge such pods: two elements
+    ask the same network, a network is unusual, or there is too much to keep.
+    """
+    offers: list[Support | None] = []
+    networks: set[tuple[str, str]] = set()
+    for item, element in elements:
+        offer = None
+        if element.ips or element.mac:
+            key = (element.namespace, element.name)
+            if key in networks:
+                return None
+            networks.add(key)
+            if item in items:
+                network = definitions[key]
+                offer = _offer(network.config if network is not None else None, context)
+                if not offer.is_usual:
+                    return None
+        offers.append(offer)
+    if _count_addresses(elements) > ADDRESSES_MAX or sum(offer.weight for offer in offers if offer) > OFFERS_MAX:
+        return None
+    return tuple(offers) if any(offers) else ()
+
+
+def claim(
+    elements: Sequence[tuple[int | None, NetworkSelectionElement]], offers: Offers
+) -> tuple[PodClaim, ...] | None:
+    """Return the claims of a pod of which `find` has no finding; None for a pod that has some, or may have."""
+    if _count_addresses(elements) > ADDRESSES_MAX:
+        return None
+    claims: list[PodClaim] = []
+    for (item, element), offer in zip(elements, offers, strict=True):
+        if offer is None:
+            continue
+        if not is_granted(element, offer):
+            return None
+        network = (element.namespace, element.name)
+        claims += [PodClaim(item, network, one) for one in claims_of(element)]
+    return tuple(claims)
+
+
+def _count_addresses(elements: Sequence[tuple[int | None, NetworkSelectionElement]]) -> int:
+    return sum([len(element.ips) for _, element in elements])
+
+
 def _offer(config: NetworkConfigList | None, context: DecisionContext) -> Support:
     """Return the requests that a network supports; the cache keeps them. Raises OutOfTurnError."""
     plugins = context.configuration.plugins
@@ -160,7 +220,8 @@ def warn_of_others(request: Request, decision: Decision, claims: Iterable[PodCla
     own = (request.namespace, request.object_name)
     errors: list[SpecError] = []
     for item, network, claim in claims:
-        users = [pod for pod in cluster.address_users(*network, claim.address)[:USERS_MAX] if pod != own]
+        claimed = cluster.address_users(*network, claim.address)
+        users = [pod for pod in claimed[:USERS_MAX] if pod != own] if claimed else ()
         if users:
             by = usetext.asking_pods(users, request.namespace)
             errors.append(usetext.place(usetext.duplicate(claim, by=by), item))

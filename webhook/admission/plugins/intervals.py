@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
+from cniplugin.netspec.names import number_of
 from webhook.admission.plugins.goparsing import Address
 
 Network = IPv4Network | IPv6Network
@@ -15,6 +16,12 @@ Network = IPv4Network | IPv6Network
 def place_of(address: Address) -> int:
     """Return a number that orders addresses, IPv4 before IPv6. NB: integers compare in C."""
     return int(address) + (1 << 128 if address.version == 6 else 0)
+
+
+def place_of_text(address: str) -> int:
+    """Return the number of an address that has one of the forms of `cniplugin.netspec.names.is_ip`."""
+    bits, value = number_of(address)
+    return value + (1 << 128 if bits == 128 else 0)
 
 
 class Spans:
