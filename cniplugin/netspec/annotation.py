@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Final
 
+    UsualItem = tuple[str, str, str | None, str | None, tuple[str, ...]]
+    """An element that asks for no more: namespace and name of the network, `interface`, `mac`, `ips`."""
+
     Reader = Callable[[object, str, Problems], object]
     """Takes (value, path, problems), adds what is wrong to the problems, and returns the field's value."""
 
@@ -62,12 +65,12 @@ class PodSelections(PlainRecord):
 
     `networks` has None in the place of an item that cannot be read. `problems` are those of the default network, then
     those of the networks. `remarks`, in the same order, are about what breaks the letter and is read all the same.
-    `is_usual`: the quick reader has read the text, so nothing is wrong with it, there is no default network, and no
-    element asks for more than `interface`, `ips` and `mac`.
+    `usual`: the items of a text that the quick reader has read, else (). There is nothing else then, and the elements
+    are made when they are first asked for: most decisions about pods need none.
     """
 
     __slots__ = (  # noqa: RUF023 - in the order of `__init__`
-        "networks", "default", "problems", "remarks", "_elements", "_is_usual",
+        "_networks", "default", "problems", "remarks", "usual", "_elements",
     )  # fmt: skip
 
     def __init__(
@@ -77,33 +80,52 @@ class PodSelections(PlainRecord):
         default: NetworkSelectionElement | None = None,
         problems: tuple[SpecError, ...] = (),
         remarks: tuple[SpecError, ...] = (),
-        is_usual: bool = False,
+        usual: Sequence[UsualItem] = (),
     ) -> None:
-        self.networks: Final = networks
+        self._networks = networks
         self.default: Final = default
         self.problems: Final = problems
         self.remarks: Final = remarks
-        self._elements: Final[Sequence[tuple[int | None, NetworkSelectionElement]]] = (
-            tuple(enumerate(networks))  # type: ignore[arg-type]  # there is no None
-            if default is None and all(networks)  # nearly always
-            else _in_order(networks, default)
-        )
-        self._is_usual: Final = is_usual
+        self.usual: Final = usual
+        self._elements: Sequence[tuple[int | None, NetworkSelectionElement]] | None = None
 
     @property
-    def is_usual(self) -> bool:
-        """Whether nothing is wrong, and nothing is asked for beside names of interfaces and addresses."""
-        return self._is_usual
+    def networks(self) -> tuple[NetworkSelectionElement | None, ...]:
+        """The selected networks, without the default network."""
+        if self.usual and not self._networks:
+            self._networks = tuple(map(_element_of, self.usual))
+        return self._networks
 
     @property
     def size(self) -> int:
         """How many networks are selected, unreadable items included."""
-        return len(self.networks) + (self.default is not None)
+        return len(self.usual) or len(self._networks) + (self.default is not None)
 
     @property
     def elements(self) -> Sequence[tuple[int | None, NetworkSelectionElement]]:
         """The readable elements with their positions; the default network first, at None."""
-        return self._elements
+        known = self._elements
+        if known is None:
+            known = self._elements = _in_order(self.networks, self.default)
+        return known
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what is read, and not how."""
+        if not isinstance(other, PodSelections):
+            return NotImplemented
+        return _parts_of(self) == _parts_of(other)
+
+    def __hash__(self) -> int:
+        return hash(_parts_of(self))
+
+
+def _parts_of(selections: PodSelections) -> tuple[object, ...]:
+    return selections.networks, selections.default, selections.problems, selections.remarks
+
+
+def _element_of(item: UsualItem) -> NetworkSelectionElement:
+    namespace, name, interface, mac, ips = item
+    return NetworkSelectionElement(name=name, namespace=namespace, ips=ips, mac=mac, interface=interface)
 
 
 def _in_order(
@@ -126,7 +148,7 @@ def read_pod(networks: str, default: str, *, namespace: str, network_namespace: 
     """
     usual = None if default else _read_usual(networks, namespace)
     if usual is not None:
-        return PodSelections(networks=usual, is_usual=True)
+        return PodSelections(usual=usual)
     first = _read_default(default, namespace=network_namespace) if default else _NOTHING
     others = _read(networks, namespace=namespace, source=NETWORKS) if networks else _NOTHING
     return PodSelections(
@@ -210,27 +232,27 @@ def _read(text: str, *, namespace: str, source: str) -> _Reading:
 #
 # Nearly every text has no mistake, and asks for interface names and addresses at most. These functions read such texts
 # at a third of the cost. They return None for every other text and item: one that may have a problem or a remark, or
-# that asks for more. The functions below read those with care. Both give the same elements; a test compares them.
+# that asks for more. The functions below read those with care. Both read the same; a test compares them.
 
 _USUAL_MAX = 4096
 """Characters of a usual text. NB: any other text is read twice, so the first reading has a bound."""
 
 
-def _read_usual(text: str, namespace: str) -> tuple[NetworkSelectionElement, ...] | None:
-    """Return the elements of a usual networks annotation."""
+def _read_usual(text: str, namespace: str) -> list[UsualItem] | None:
+    """Return the items of a usual networks annotation."""
     if len(text) > _USUAL_MAX or not text.isascii():
         return None
     is_json = '"' in text or "[" in text or "{" in text
-    elements = _read_usual_json(text, namespace) if is_json else _read_usual_list(text, namespace)
-    if elements is None:
-        return None
-    interfaces = [element.interface for element in elements if element.interface is not None]
-    return None if len(set(interfaces)) < len(interfaces) else tuple(elements)
+    items = _read_usual_json(text, namespace) if is_json else _read_usual_list(text, namespace)
+    if items is None or len(items) == 1:
+        return items
+    interfaces = [item[2] for item in items if item[2] is not None]
+    return None if len(set(interfaces)) < len(interfaces) else items
 
 
-def _read_usual_list(text: str, namespace: str) -> list[NetworkSelectionElement] | None:
+def _read_usual_list(text: str, namespace: str) -> list[UsualItem] | None:
     """Read the comma form. NB: a right name or interface has no white space in it."""
-    elements: list[NetworkSelectionElement] = []
+    items: list[UsualItem] = []
     for item in text.split(","):
         reference, at, interface = item.strip(" \t\r\n").partition("@")
         own, slash, name = reference.rpartition("/")
@@ -238,11 +260,11 @@ def _read_usual_list(text: str, namespace: str) -> list[NetworkSelectionElement]
             return None
         if at and ("@" in interface or not _is_usual_interface(interface)):
             return None
-        elements.append(NetworkSelectionElement(name=name, namespace=own or namespace, interface=interface or None))
-    return elements
+        items.append((own or namespace, name, interface or None, None, ()))
+    return items
 
 
-def _read_usual_json(text: str, namespace: str) -> list[NetworkSelectionElement] | None:
+def _read_usual_json(text: str, namespace: str) -> list[UsualItem] | None:
     """Read the JSON form.
 
     NB: of a key that an object repeats, the decoder keeps the last value. So the quotes are counted: without escapes, a
@@ -256,26 +278,25 @@ def _read_usual_json(text: str, namespace: str) -> list[NetworkSelectionElement]
         return None
     if type(value) is not list:
         return None
-    elements: list[NetworkSelectionElement] = []
+    items: list[UsualItem] = []
     strings = 0
-    for item in value:
-        element = _read_usual_element(item, namespace)
-        if element is None or None in item.values():
+    for one in value:
+        item = _read_usual_item(one, namespace)
+        if item is None or None in one.values():
             return None
-        strings += 2 * len(item) + (len(element.ips) - 1 if element.ips else 0)
-        elements.append(element)
-    return elements if text.count('"') == 2 * strings else None
+        strings += 2 * len(one) + (len(item[4]) - 1 if item[4] else 0)
+        items.append(item)
+    return items if text.count('"') == 2 * strings else None
 
 
 _decode_usual = Decoder().decode
 
 
-def _read_usual_element(item: object, namespace: str) -> NetworkSelectionElement | None:
-    """Return the element of an item of the JSON form that has the usual keys only. NB: null counts as absent."""
+def _read_usual_item(item: object, namespace: str) -> UsualItem | None:
+    """Read an item of the JSON form that has the usual keys only. NB: null counts as absent."""
     if type(item) is not dict or not _USUAL_KEYS.issuperset(item):  # NB: a `Repeating` has another type
         return None
     name, own, interface, mac = item.get("name"), item.get("namespace"), item.get("interface"), item.get("mac")
-    ips = item.get("ips", ())
     if type(name) is not str or not names.is_subdomain(name):
         return None
     if own is not None and (type(own) is not str or not names.is_label(own)):
@@ -284,11 +305,12 @@ def _read_usual_element(item: object, namespace: str) -> NetworkSelectionElement
         return None
     if mac is not None and (type(mac) is not str or not names.is_mac(mac)):
         return None
-    if ips != () and not _are_usual_ips(ips):
-        return None
-    return NetworkSelectionElement(
-        name=name, namespace=namespace if own is None else own, ips=tuple(ips), mac=mac, interface=interface
-    )
+    ips: tuple[str, ...] = ()
+    if "ips" in item:
+        if not _are_usual_ips(item["ips"]):
+            return None
+        ips = tuple(item["ips"])
+    return (namespace if own is None else own, name, interface, mac, ips)
 
 
 _USUAL_KEYS = frozenset({"name", "namespace", "ips", "mac", "interface"})
@@ -402,12 +424,14 @@ def _read_json(text: str, *, namespace: str, problems: Problems) -> list[Network
         detail, allowed = "the JSON form is a list", 'a list of objects, such as [{"name": "net"}]'
         problems.add("not-a-list", "", detail, value=value, allowed=allowed, section=_SECTION)
         return []
-    is_usual = problems.source == NETWORKS
-    return [
-        (_read_usual_element(item, namespace) if is_usual else None)
-        or _read_element(item, problems.at(index), namespace=namespace, problems=problems)
-        for index, item in enumerate(value)
-    ]
+    elements: list[NetworkSelectionElement | None] = []
+    for index, item in enumerate(value):
+        path = problems.at(index)
+        usual = _read_usual_item(item, namespace) if problems.source == NETWORKS else None
+        elements.append(
+            _read_element(item, path, namespace=namespace, problems=problems) if usual is None else _element_of(usual)
+        )
+    return elements
 
 
 def _check_together(elements: list[NetworkSelectionElement | None], problems: Problems) -> None:

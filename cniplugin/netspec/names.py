@@ -97,7 +97,9 @@ def is_ip(text: str) -> bool:
 def is_ip_or_prefix(text: str) -> bool:
     """Say whether `text` is an address with an optional prefix length (NPWG v1.3 §4.1.2.1.3)."""
     address, slash, length = text.partition("/")
-    return is_ip(address) and (not slash or length in (_LENGTHS_OF_IPV6 if ":" in address else _LENGTHS_OF_IPV4))
+    if ":" in address:
+        return _is_ipv6(address) and (not slash or length in _LENGTHS_OF_IPV6)
+    return _is_ipv4(address) and (not slash or length in _LENGTHS_OF_IPV4)
 
 
 _OCTETS = frozenset(map(str, range(256)))
@@ -106,8 +108,7 @@ _LENGTHS_OF_IPV4, _LENGTHS_OF_IPV6 = frozenset(map(str, range(33))), frozenset(m
 
 def _is_ipv4(text: str) -> bool:
     """Four decimal octets. NB: leading zeros are refused, as by Go since 1.17 (CVE-2021-29923)."""
-    octets = text.split(".", 4)
-    return len(octets) == 4 and _OCTETS.issuperset(octets)
+    return text.count(".") == 3 and _OCTETS.issuperset(text.split("."))
 
 
 def _is_ipv6(text: str) -> bool:
@@ -128,7 +129,12 @@ def _is_ipv6(text: str) -> bool:
 
 def is_mac(text: str) -> bool:
     """Say whether `text` is a 6-byte Ethernet address in a form of Go's net.ParseMAC (NPWG v1.3 §4.1.2.1.4)."""
+    if len(text) == 17 and text[2::3] in _USUAL_SEPARATORS:
+        return _HEX_DIGITS.issuperset(text[::3] + text[1::3])
     return _is_hardware_address(text, 6)
+
+
+_USUAL_SEPARATORS = (":::::", "-----")
 
 
 def is_guid(text: str) -> bool:

@@ -547,11 +547,11 @@ def test_what_is_read_quickly_is_read_the_same_with_care(text: str) -> None:
     quick = annotation.read_pod(text, "", namespace="test", network_namespace="kube-system")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(annotation, "_read_usual", lambda *_: None)
-        patch.setattr(annotation, "_read_usual_element", lambda *_: None)
+        patch.setattr(annotation, "_read_usual_item", lambda *_: None)
         careful = annotation.read_pod(text, "", namespace="test", network_namespace="kube-system")
     assert quick == careful
     assert quick.elements == careful.elements
-    if quick.is_usual:
+    if quick.usual:
         assert not quick.problems
         assert not quick.remarks
 
@@ -565,7 +565,7 @@ def test_what_is_read_quickly_is_read_the_same_with_care(text: str) -> None:
     ],
 )
 def test_a_usual_text_is_read_quickly(text: str) -> None:
-    assert annotation.read_pod(text, "", namespace="test", network_namespace="kube-system").is_usual
+    assert annotation.read_pod(text, "", namespace="test", network_namespace="kube-system").usual
 
 
 @pytest.mark.parametrize(
@@ -573,4 +573,4 @@ def test_a_usual_text_is_read_quickly(text: str) -> None:
 )
 def test_a_key_that_the_quick_way_would_lose_is_seen(member: str) -> None:
     text = f'[{{"name": "a", {member}}}, {{"name": "c"}}]'
-    assert not annotation.read_pod(text, "", namespace="test", network_namespace="kube-system").is_usual
+    assert not annotation.read_pod(text, "", namespace="test", network_namespace="kube-system").usual

@@ -36,7 +36,7 @@ from webhook.admission.plugins.outcomes import ERROR
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.definitions import Definitions
 from webhook.admission.view.needs import find_needing
-from webhook.admission.view.parsecache import read_pod
+from webhook.admission.view.parsecache import read_pod, read_texts
 from webhook.admission.wording import accesstext, answers, injectiontext, networktext, usetext
 from webhook.admission.wording.accesstext import GeneralRefusal
 from webhook.admission.wording.answers import CAUSES_MAX, distinct, invalid
@@ -153,7 +153,8 @@ def _recall(request: Request, new: Object, texts: tuple[str, str], key: Hashable
     known: _Decided | None = memory.get(by_text)
     if known is not None:
         return known
-    asked = _read(new, request, context, context.configuration.limits, keeps_usual=False)
+    limits = context.configuration.limits
+    asked = read_texts(*texts, request.namespace, context.network_namespace, limits=limits, keeps_usual=False)
     by_shape = (key, _shape_of(asked, context.rules))
     general: _Decided | None = memory.get(by_shape) if by_shape[1] else None
     if general is not None:
@@ -178,20 +179,16 @@ def _shape_of(asked: PodSelections, rules: Rules) -> tuple[str | int, ...]:
     requests. `podrequests` judges the addresses. NB: the parser finds names that are in the way of each other; those
     that a plan gives may be in the way as well. Rules of policies read requests.
     """
-    if not asked.is_usual:
-        return ()
     found: list[str | int] = []
     asks = 0
-    for element in asked.networks:
-        if element is None:
-            return ()
-        kinds = (2 if element.ips else 0) + (4 if element.mac else 0)
-        if element.interface:
-            if element.interface.startswith(_NUMBERED):
+    for namespace, name, interface, mac, ips in asked.usual:
+        kinds = (2 if ips else 0) + (4 if mac else 0)
+        if interface:
+            if interface.startswith(_NUMBERED):
                 return ()
             kinds += 1
         asks += kinds
-        found += (element.namespace, element.name, kinds)
+        found += (namespace, name, kinds)
     has_rules = not (rules.enforced is rules.warned is rules.audited is None)
     return () if asks and has_rules else tuple(found)
 
@@ -213,11 +210,11 @@ def _with_own_claims(general: _Decided, asked: PodSelections, context: DecisionC
     offers = general.offers
     if offers == ():
         return general
-    claims = podrequests.claim(asked.elements, offers) if offers is not None else None
+    claims = podrequests.claim(asked.usual, offers) if offers is not None else None
     if claims is None:
         if general.refusal is not None:
             return None
-        everything = range(len(asked.elements))
+        everything = range(asked.size)
         requests = podrequests.find(asked.elements, everything, Definitions(context.cluster), context)
         if requests.has_findings:
             return None
@@ -269,16 +266,9 @@ def _decide(request: Request, pod: Object, asked: PodSelections | None, context:
     return decided._replace(needing=needing) if needing else decided
 
 
-def _read(
-    pod: Object, request: Request, context: DecisionContext, limits: ReviewLimits | None, *, keeps_usual: bool = True
-) -> PodSelections:
-    return read_pod(
-        pod.annotations,
-        namespace=request.namespace,
-        network_namespace=context.network_namespace,
-        limits=limits,
-        keeps_usual=keeps_usual,
-    )
+def _read(pod: Object, request: Request, context: DecisionContext, limits: ReviewLimits | None) -> PodSelections:
+    namespace, network_namespace = request.namespace, context.network_namespace
+    return read_pod(pod.annotations, namespace=namespace, network_namespace=network_namespace, limits=limits)
 
 
 def _as_part_of_old(asked: PodSelections, request: Request, context: DecisionContext) -> PodSelections:

@@ -13,7 +13,7 @@ not hand out this address: "10.2.0.5"; ...`
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cniplugin.netspec.attachers import NADMIT
 from cniplugin.netspec.cniconfig import NetworkConfigList
@@ -23,11 +23,14 @@ from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.findings import PluginFinding, is_refused
 from webhook.admission.plugins.networksupport import Support, read_support
 from webhook.admission.plugins.selectionrequests import asks_for_anything, is_granted, request_findings
-from webhook.admission.view.addressclaims import Claim, claims_of
+from webhook.admission.view.addressclaims import Claim, claims_of, claims_on
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.definitions import Definitions
 from webhook.admission.view.parsecache import PARSED, OutOfTurnError
 from webhook.admission.wording import usetext
+
+if TYPE_CHECKING:
+    from cniplugin.netspec.annotation import UsualItem
 
 ADDRESSES_MAX = 256
 """Addresses and gateways of one pod that are checked; each is compared with each range of its network."""
@@ -135,8 +138,10 @@ def usual_offers(
     """
     offers: list[Support | None] = []
     networks: set[tuple[str, str]] = set()
+    left = ADDRESSES_MAX
     for item, element in elements:
         offer = None
+        left -= len(element.ips)
         if element.ips or element.mac:
             key = (element.namespace, element.name)
             if key in networks:
@@ -148,30 +153,24 @@ def usual_offers(
                 if not offer.is_usual:
                     return None
         offers.append(offer)
-    if _count_addresses(elements) > ADDRESSES_MAX or sum(offer.weight for offer in offers if offer) > OFFERS_MAX:
+    if left < 0 or sum(offer.weight for offer in offers if offer) > OFFERS_MAX:
         return None
     return tuple(offers) if any(offers) else ()
 
 
-def claim(
-    elements: Sequence[tuple[int | None, NetworkSelectionElement]], offers: Offers
-) -> tuple[PodClaim, ...] | None:
+def claim(items: Sequence[UsualItem], offers: Offers) -> tuple[PodClaim, ...] | None:
     """Return the claims of a pod of which `find` has no finding; None for a pod that has some, or may have."""
-    if _count_addresses(elements) > ADDRESSES_MAX:
-        return None
     claims: list[PodClaim] = []
-    for (item, element), offer in zip(elements, offers, strict=True):
-        if offer is None:
-            continue
-        if not is_granted(element, offer):
-            return None
-        network = (element.namespace, element.name)
-        claims += [PodClaim(item, network, one) for one in claims_of(element)]
-    return tuple(claims)
-
-
-def _count_addresses(elements: Sequence[tuple[int | None, NetworkSelectionElement]]) -> int:
-    return sum([len(element.ips) for _, element in elements])
+    left = ADDRESSES_MAX
+    for position, (namespace, name, _, mac, ips) in enumerate(items):
+        left -= len(ips)
+        offer = offers[position]
+        if offer is not None:
+            if not is_granted(ips, mac, offer):
+                return None
+            network = (namespace, name)
+            claims += [PodClaim(position, network, one) for one in claims_on(ips, mac)]
+    return tuple(claims) if left >= 0 else None
 
 
 def _offer(config: NetworkConfigList | None, context: DecisionContext) -> Support:

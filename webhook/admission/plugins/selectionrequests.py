@@ -7,7 +7,7 @@ warnings. `cniplugin.netspec.plan` refuses a request whose capability no plugin 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -65,12 +65,11 @@ def request_findings(element: NetworkSelectionElement, support: Support) -> Find
         yield from _default_route_findings(element, support, element.default_route)
 
 
-def is_granted(element: NetworkSelectionElement, support: Support) -> bool:
-    """Say whether `request_findings` yields nothing for an element that asks for `ips` and `mac` at most.
+def is_granted(ips: Sequence[str], mac: str | None, support: Support) -> bool:
+    """Say whether `request_findings` yields nothing for an element that asks for these addresses at most.
 
     `support.is_usual`. False if it may yield something. A property test compares both.
     """
-    ips, mac = element.ips, element.mac
     if mac is not None and ("mac" in support.unread or (support.sets_mac and _cannot_be_set(mac))):
         return False
     if not ips:

@@ -37,7 +37,11 @@ def mac_key(written: str) -> str:
 
 def claims_of(element: NetworkSelectionElement) -> tuple[Claim, ...]:
     """Return the first CLAIMS_MAX addresses that an element claims of its network, each once."""
-    ips, mac = element.ips, element.mac
+    return claims_on(element.ips, element.mac)
+
+
+def claims_on(ips: tuple[str, ...], mac: str | None) -> tuple[Claim, ...]:
+    """Return the claims of an element with these requests."""
     if not ips and mac is None:
         return ()
     claims: dict[str, Claim] = {}
