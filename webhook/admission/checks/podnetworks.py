@@ -160,7 +160,8 @@ def _recall(request: Request, new: Object, texts: tuple[str, str], key: Hashable
     if general is not None:
         decided = _with_own_claims(general, asked, context)
         if decided is not None:
-            if not decided.claims:  # NB: few pods ask for the addresses of another one
+            # NB: few pods ask for the addresses of another one, and others may claim them later.
+            if not general.offers and len(decided.claims) <= REMEMBERED_CLAIMS_MAX:
                 memory.put(by_text, decided)
             return decided
     decided = _decide(request, new, asked, context)
@@ -206,11 +207,14 @@ def _for_others(decided: _Decided, asked: PodSelections, context: DecisionContex
 
 
 def _with_own_claims(general: _Decided, asked: PodSelections, context: DecisionContext) -> _Decided | None:
-    """Return the decision for the addresses of one pod; None if something is to be said about them."""
+    """Return the decision for the addresses of one pod; None if something is to be said about them.
+
+    Without its claims if no other pod has one of them now.
+    """
     offers = general.offers
     if offers == ():
         return general
-    claims = podrequests.claim(asked.usual, offers) if offers is not None else None
+    claims = podrequests.claim(asked.usual, offers, context.cluster) if offers is not None else None
     if claims is None:
         if general.refusal is not None:
             return None
@@ -219,7 +223,9 @@ def _with_own_claims(general: _Decided, asked: PodSelections, context: DecisionC
         if requests.has_findings:
             return None
         claims = requests.claims
-    return general if general.refusal is not None else _Decided(general.decision, claims, needing=general.needing)
+    if not claims or general.refusal is not None:
+        return general
+    return _Decided(general.decision, claims, needing=general.needing)
 
 
 def _key_of(request: Request, new: Object, context: DecisionContext) -> Hashable | None:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from cniplugin.netspec.attachers import NADMIT
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.names import canonical_ip
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.findings import PluginFinding, is_refused
 from webhook.admission.plugins.networksupport import Support, read_support
 from webhook.admission.plugins.selectionrequests import asks_for_anything, is_granted, request_findings
-from webhook.admission.view.addressclaims import Claim, claims_of, claims_on
+from webhook.admission.view.addressclaims import Claim, claims_of, claims_on, mac_key
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.definitions import Definitions
 from webhook.admission.view.parsecache import PARSED, OutOfTurnError
@@ -158,18 +159,28 @@ def usual_offers(
     return tuple(offers) if any(offers) else ()
 
 
-def claim(items: Sequence[UsualItem], offers: Offers) -> tuple[PodClaim, ...] | None:
-    """Return the claims of a pod of which `find` has no finding; None for a pod that has some, or may have."""
+def claim(items: Sequence[UsualItem], offers: Offers, cluster: Cluster) -> tuple[PodClaim, ...] | None:
+    """Return the claims of a pod of which `find` has no finding; None for a pod that has some, or may have.
+
+    Claims on a network are left out if no pod claims one of these addresses: nothing is to be said about them.
+    """
     claims: list[PodClaim] = []
     left = ADDRESSES_MAX
     for position, (namespace, name, _, mac, ips) in enumerate(items):
         left -= len(ips)
         offer = offers[position]
-        if offer is not None:
-            if not is_granted(ips, mac, offer):
-                return None
-            network = (namespace, name)
-            claims += [PodClaim(position, network, one) for one in claims_on(ips, mac)]
+        if offer is None:
+            continue
+        addresses = [text.partition("/")[0] for text in ips]
+        if not is_granted(addresses, mac, offer):
+            return None
+        keys = list(map(canonical_ip, addresses))
+        if mac is not None:
+            keys.append(mac_key(mac))
+        for key in keys:
+            if cluster.address_users(namespace, name, key):
+                claims += [PodClaim(position, (namespace, name), one) for one in claims_on(ips, mac)]
+                break
     return tuple(claims) if left >= 0 else None
 
 

@@ -68,7 +68,7 @@ def request_findings(element: NetworkSelectionElement, support: Support) -> Find
 def is_granted(ips: Sequence[str], mac: str | None, support: Support) -> bool:
     """Say whether `request_findings` yields nothing for an element that asks for these addresses at most.
 
-    `support.is_usual`. False if it may yield something. A property test compares both.
+    `ips` are without prefixes. `support.is_usual`. False if it may yield something. A property test compares both.
     """
     if mac is not None and ("mac" in support.unread or (support.sets_mac and _cannot_be_set(mac))):
         return False
@@ -76,7 +76,7 @@ def is_granted(ips: Sequence[str], mac: str | None, support: Support) -> bool:
         return True
     if "ips" in support.unread:
         return False
-    places = [place_of_text(text.partition("/")[0]) for text in ips]
+    places = list(map(place_of_text, ips))
     for ipam in support.ipams:  # noqa: SIM110 - `all` makes a generator, for one of them
         if ipam.gets_ips and not ipam.grants(places):
             return False
