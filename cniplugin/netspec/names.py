@@ -164,14 +164,14 @@ def canonical_ip(address: str) -> str:
 
 def number_of(address: str) -> tuple[int, int]:
     """Return the size in bits, 32 or 128, and the value of a valid address; IPv4-mapped ones are IPv4."""
-    text = canonical_ip(address)
-    if ":" in text:
-        value = 0
-        for group in _groups(text):
-            value = value << 16 | group
-        return 128, value
-    a, b, c, d = text.split(".")
-    return 32, int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
+    text = canonical_ip(address) if ":" in address else address
+    if ":" not in text:
+        a, b, c, d = text.split(".")
+        return 32, int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
+    value = 0
+    for group in _groups(text):
+        value = value << 16 | group
+    return 128, value
 
 
 def canonical_prefix(address: str) -> str:

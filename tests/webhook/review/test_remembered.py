@@ -13,7 +13,7 @@ from cniplugin.access.compile import compile_rules, read_policies
 from cniplugin.access.model.decision import Rules
 from cniplugin.netspec.attachers import MULTUS, NADMIT
 from tests.webhook.admission.world import CAPABLE, MACVLAN, RULES, FakeCluster, cluster, pod, request
-from webhook.admission.checks import podnetworks
+from webhook.admission.checks import podnetworks, podrequests
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Object
 from webhook.admission.plugins.schema import PluginChecks
@@ -258,3 +258,25 @@ def test_a_refusal_is_told_to_each_pod_in_its_own_name(
         assert evaluate(asked, counted.context) == anew
         assert f"blue/{'x' * length}{number}" in anew.message
     assert counted.made == (3 + 1 if count <= podnetworks.REMEMBERED_REFUSALS_MAX else 6)
+
+
+@pytest.mark.parametrize("first", ["lan", "capable", "infra/storage"])
+def test_a_pod_with_too_many_addresses_decides_nothing_for_others(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NB: after so many addresses, the elements that follow are not compared with their networks."""
+    counted = Counted(monkeypatch)
+    for count in (podrequests.ADDRESSES_MAX + 1, 1, 2):
+        asked = request(named("web", [{"name": first, "ips": ["10.1.0.5/8"] * count}, {"name": "static"}]))
+        anew = DecisionContext(WORLD, RULES, CONFIGURATIONS[1])
+        assert evaluate(asked, counted.context) == evaluate(asked, anew)
+
+
+def test_what_is_kept_of_networks_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranges = [[{"subnet": f"10.{number}.0.0/24"}] for number in range(20)]
+    wide = network({"type": "bridge", "capabilities": {"ips": True}, "ipam": {"type": "host-local", "ranges": ranges}})
+    counted = Counted(monkeypatch, world=cluster(blue__wide=wide))
+    memory = counted.context.memory
+    assert isinstance(memory, DecisionCache)
+    for number in range(2):
+        assert counted.ask({"name": "wide", "ips": [f"10.1.0.{number + 5}/24"]})
+    assert counted.made == 1
+    assert not any(getattr(kept, "offers", None) for kept in memory.values())

@@ -174,13 +174,11 @@ def claim(items: Sequence[UsualItem], offers: Offers, cluster: Cluster) -> tuple
         addresses = [text.partition("/")[0] for text in ips]
         if not is_granted(addresses, mac, offer):
             return None
-        keys = list(map(canonical_ip, addresses))
-        if mac is not None:
-            keys.append(mac_key(mac))
-        for key in keys:
-            if cluster.address_users(namespace, name, key):
-                claims += [PodClaim(position, (namespace, name), one) for one in claims_on(ips, mac)]
-                break
+        claimed = cluster.address_users(namespace, name)
+        if claimed and (
+            (mac is not None and mac_key(mac) in claimed) or not claimed.keys().isdisjoint(map(canonical_ip, addresses))
+        ):
+            claims += [PodClaim(position, (namespace, name), one) for one in claims_on(ips, mac)]
     return tuple(claims) if left >= 0 else None
 
 
@@ -230,7 +228,7 @@ def warn_of_others(request: Request, decision: Decision, claims: Iterable[PodCla
     own = (request.namespace, request.object_name)
     errors: list[SpecError] = []
     for item, network, claim in claims:
-        claimed = cluster.address_users(*network, claim.address)
+        claimed = cluster.address_users(*network).get(claim.address)
         users = [pod for pod in claimed[:USERS_MAX] if pod != own] if claimed else ()
         if users:
             by = usetext.asking_pods(users, request.namespace)

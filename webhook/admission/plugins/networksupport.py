@@ -106,9 +106,13 @@ class Ipam:
         """
         if self.by_argument and len(places) > 1:
             return False
-        ranges = [self._range_at(place) for place in places if place not in self._gateways]
-        groups = {one.group for one in ranges if one is not None}
-        return len(groups) == len(places)
+        groups: set[int] = set()
+        for place in places:
+            found = self._range_at(place)
+            if found is None or found.group in groups or place in self._gateways:
+                return False
+            groups.add(found.group)
+        return True
 
     def has_subnet_of(self, address: Address) -> bool:
         """Say whether an address is in one of the subnets."""
