@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model.decision import Rules
+from cniplugin.access.model.decision import Rules, UnreadError
 from cniplugin.netspec.attachers import MULTUS, NADMIT
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from tests.webhook.admission.world import CAPABLE, MACVLAN, RULES, FakeCluster, cluster, pod, request
 from webhook.admission.checks import podnetworks, podrequests
 from webhook.admission.evaluate import evaluate
@@ -280,3 +281,26 @@ def test_what_is_kept_of_networks_has_a_bound(monkeypatch: pytest.MonkeyPatch) -
         assert counted.ask({"name": "wide", "ips": [f"10.1.0.{number + 5}/24"]})
     assert counted.made == 1
     assert not any(getattr(kept, "offers", None) for kept in memory.values())
+
+
+class Reading(FakeCluster):
+    """A cluster in which some networks are not parsed yet."""
+
+    unread: frozenset[str] = frozenset()
+
+    def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        if name in self.unread:
+            raise UnreadError(name)
+        return super().network(namespace, name)
+
+
+def test_a_list_that_is_cut_short_by_unread_networks_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Reading(cluster(blue__one=MACVLAN).networks)
+    counted = Counted(monkeypatch, world=world)
+    asked = request(named("web", [{"name": "infra/storage"}]))
+    world.unread = frozenset({"one"})
+    assert "allowed: blue/lan and more" in evaluate(asked, counted.context).message
+    world.unread = frozenset()
+    for _ in range(2):
+        assert "allowed: blue/lan, blue/one, default/internet" in evaluate(asked, counted.context).message
+    assert counted.made == 2

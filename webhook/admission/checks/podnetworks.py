@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.judging.reasons import Refusal, listed_names
-from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
+from cniplugin.access.model.decision import Config, Item, Rules, Subject, Verdict
 from cniplugin.access.model.limits import asks_for_nothing
 from cniplugin.netspec import jsontext
 from cniplugin.netspec.annotation import PodSelections, texts_of
@@ -361,10 +361,10 @@ def _judge(
         return _Decided(accesstext.unreadable(request, unread, refusals, others, warnings=warnings))
     if refusals:
         refused = accesstext.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings)
-        is_alone = not (trials or problems or warnings or asked.remarks)
-        if not is_alone or request.place is not None or len(refusals) > REMEMBERED_REFUSALS_MAX:
-            return _Decided(refused)
-        return _Decided(refused, is_general=True, refusal=accesstext.generalize(refusals, judged=len(verdicts)))
+        is_alone = not (trials or problems or warnings or asked.remarks) and request.place is None
+        if is_alone and _is_general(refusals, config):
+            return _Decided(refused, is_general=True, refusal=accesstext.generalize(refusals, judged=len(verdicts)))
+        return _Decided(refused)
     if problems:
         wrong = invalid(request, problems, warnings=warnings)
         return _Decided(wrong._replace(missing=_missing(asked, problems)))
@@ -437,6 +437,16 @@ def with_allowed(refusals: Sequence[Refusal], subject: Subject, context: Decisio
         return []
     allowed, more = list_allowed(subject, context.rules, context.cluster)
     return [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in refusals]
+
+
+def _is_general(refusals: Sequence[Refusal], config: Config) -> bool:
+    """Say whether refusals may be remembered: there are few, and other pods would be shown the same networks.
+
+    NB: a short list with "and more" may have ended at a network that was not parsed yet.
+    """
+    first = refusals[0]
+    is_whole = not first.has_more_allowed or len(first.allowed) == config.max_listed
+    return is_whole and len(refusals) <= REMEMBERED_REFUSALS_MAX
 
 
 def _plan(
