@@ -102,6 +102,13 @@ class PodSelections(PlainRecord):
         return len(self.usual) or len(self._networks) + (self.default is not None)
 
     @property
+    def references(self) -> list[tuple[str, str]]:
+        """Namespace and name of each readable element, in the order of `elements`."""
+        if self.usual:
+            return [(item[0], item[1]) for item in self.usual]
+        return [(element.namespace, element.name) for _, element in self.elements]
+
+    @property
     def elements(self) -> Sequence[tuple[int | None, NetworkSelectionElement]]:
         """The readable elements with their positions; the default network first, at None."""
         known = self._elements
