@@ -178,6 +178,7 @@ class Counted:
         return evaluate(request(pod(json.dumps(elements))), self.context).is_allowed
 
 
+@pytest.mark.plain
 def test_pods_that_differ_in_interfaces_and_addresses_share_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Growth: however many such pods come, the networks are judged once for each kind of request."""
     counted = Counted(monkeypatch)
@@ -189,6 +190,7 @@ def test_pods_that_differ_in_interfaces_and_addresses_share_a_decision(monkeypat
     assert counted.made == 2
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize(
     ("first", "other"),
     [
@@ -245,6 +247,7 @@ def test_another_pods_addresses_are_asked_for_each_time() -> None:
     assert (warnings("10.1.0.7"), warnings("10.1.0.8"), warnings("10.1.0.9")) == (0, 1, 0)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("length", [1, 253])
 @pytest.mark.parametrize("count", [1, 3, 4, 5])
 def test_a_refusal_is_told_to_each_pod_in_its_own_name(
@@ -271,6 +274,7 @@ def test_a_pod_with_too_many_addresses_decides_nothing_for_others(first: str, mo
         assert evaluate(asked, counted.context) == evaluate(asked, anew)
 
 
+@pytest.mark.plain
 def test_what_is_kept_of_networks_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     ranges = [[{"subnet": f"10.{number}.0.0/24"}] for number in range(20)]
     wide = network({"type": "bridge", "capabilities": {"ips": True}, "ipam": {"type": "host-local", "ranges": ranges}})
@@ -294,6 +298,7 @@ class Reading(FakeCluster):
         return super().network(namespace, name)
 
 
+@pytest.mark.plain
 def test_a_list_that_is_cut_short_by_unread_networks_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     world = Reading(cluster(blue__one=MACVLAN).networks)
     counted = Counted(monkeypatch, world=world)
