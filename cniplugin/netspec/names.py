@@ -55,11 +55,6 @@ def _is_label(text: str) -> bool:
     return bool(text) and text[0] != "-" and text[-1] != "-" and _LABEL_CHARACTERS.issuperset(text)
 
 
-def _is_decimal(text: str) -> bool:
-    """Say whether `text` is a number from 0 to 999 without leading zeros."""
-    return 1 <= len(text) <= 3 and text.isascii() and text.isdigit() and (text[0] != "0" or len(text) == 1)
-
-
 def _is_hextet(text: str) -> bool:
     return 1 <= len(text) <= 4 and _HEX_DIGITS.issuperset(text)
 
@@ -102,19 +97,18 @@ def is_ip(text: str) -> bool:
 def is_ip_or_prefix(text: str) -> bool:
     """Say whether `text` is an address with an optional prefix length (NPWG v1.3 §4.1.2.1.3)."""
     address, slash, length = text.partition("/")
-    if not slash:
-        return is_ip(address)
-    longest = 128 if ":" in address else 32
-    return is_ip(address) and _is_decimal(length) and int(length) <= longest
+    if ":" in address:
+        return _is_ipv6(address) and (not slash or length in _LENGTHS_OF_IPV6)
+    return _is_ipv4(address) and (not slash or length in _LENGTHS_OF_IPV4)
 
 
 _OCTETS = frozenset(map(str, range(256)))
+_LENGTHS_OF_IPV4, _LENGTHS_OF_IPV6 = frozenset(map(str, range(33))), frozenset(map(str, range(129)))
 
 
 def _is_ipv4(text: str) -> bool:
     """Four decimal octets. NB: leading zeros are refused, as by Go since 1.17 (CVE-2021-29923)."""
-    octets = text.split(".", 4)
-    return len(octets) == 4 and _OCTETS.issuperset(octets)
+    return text.count(".") == 3 and _OCTETS.issuperset(text.split("."))
 
 
 def _is_ipv6(text: str) -> bool:
@@ -135,21 +129,23 @@ def _is_ipv6(text: str) -> bool:
 
 def is_mac(text: str) -> bool:
     """Say whether `text` is a 6-byte Ethernet address in a form of Go's net.ParseMAC (NPWG v1.3 §4.1.2.1.4)."""
-    return _is_hardware_address(text, size=6)
+    if len(text) == 17 and text[2::3] in _USUAL_SEPARATORS:
+        return _HEX_DIGITS.issuperset(text[::3] + text[1::3])
+    return _is_hardware_address(text, 6)
+
+
+_USUAL_SEPARATORS = (":::::", "-----")
 
 
 def is_guid(text: str) -> bool:
     """Say whether `text` is an 8-byte InfiniBand GUID (NPWG v1.3 §4.1.2.1.10)."""
-    return _is_hardware_address(text, size=8)
+    return _is_hardware_address(text, 8)
 
 
-_HEX = frozenset("0123456789abcdefABCDEF")
-
-
-def _is_hardware_address(text: str, *, size: int) -> bool:
+def _is_hardware_address(text: str, size: int) -> bool:
     """`size` bytes as aa:bb:.. or aa-bb-.. or aabb.ccdd..: one separator throughout."""
     if len(text) == size * 3 - 1 and text[2::3] in (":" * (size - 1), "-" * (size - 1)):
-        return _HEX.issuperset(text[::3]) and _HEX.issuperset(text[1::3])
+        return _HEX_DIGITS.issuperset(text[::3] + text[1::3])
     groups = text.split(".", size)
     return len(groups) == size // 2 and all(len(group) == 4 and _is_hextet(group) for group in groups)
 
@@ -168,14 +164,14 @@ def canonical_ip(address: str) -> str:
 
 def number_of(address: str) -> tuple[int, int]:
     """Return the size in bits, 32 or 128, and the value of a valid address; IPv4-mapped ones are IPv4."""
-    text = canonical_ip(address)
-    if ":" in text:
-        value = 0
-        for group in _groups(text):
-            value = value << 16 | group
-        return 128, value
-    a, b, c, d = (int(octet) for octet in text.split("."))
-    return 32, a << 24 | b << 16 | c << 8 | d
+    text = canonical_ip(address) if ":" in address else address
+    if ":" not in text:
+        a, b, c, d = text.split(".")
+        return 32, int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
+    value = 0
+    for group in _groups(text):
+        value = value << 16 | group
+    return 128, value
 
 
 def canonical_prefix(address: str) -> str:

@@ -78,6 +78,7 @@ def _share(namespace: str, name: str) -> Key:
 
 
 NOBODY: Mapping[str, Mapping[str, References]] = {}
+NO_CLAIMS: Mapping[str, tuple[Key, ...]] = {}
 
 
 class PodUse:
@@ -112,10 +113,9 @@ class PodUse:
         waiting = sum(reference in one for pods in self._waiting.values() for one in pods.values())
         return NetworkUsers(total=total, own=len(own), names=tuple(nsmallest(NAMES_MAX, own)), waiting=waiting)
 
-    def address_users(self, namespace: str, name: str, address: str) -> tuple[Key, ...]:
-        """Return the pods that claim an address of a network."""
-        claimed = self._addresses.get(network_key(namespace, name))
-        return claimed.get(address, ()) if claimed else ()
+    def address_users(self, namespace: str, name: str) -> Mapping[str, tuple[Key, ...]]:
+        """Return the pods that claim addresses of a network, by address."""
+        return self._addresses.get(network_key(namespace, name)) or NO_CLAIMS
 
 
 NO_PODS = PodUse({}, {}, {}, 0)

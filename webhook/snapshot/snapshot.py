@@ -194,9 +194,9 @@ class Snapshot:
         """Return the running pods that use a network, which may not exist."""
         return self._pods.users(namespace, name)
 
-    def address_users(self, namespace: str, name: str, address: str) -> Sequence[tuple[str, str]]:
-        """Return the running pods that claim an address of a network."""
-        return self._pods.address_users(namespace, name, address)
+    def address_users(self, namespace: str, name: str) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Return the running pods that claim addresses of a network, by address."""
+        return self._pods.address_users(namespace, name)
 
     def with_pods(self, pods: PodUse) -> Self:
         """Return this snapshot with other pods. It shares the remembered results, which depend on no pod."""

@@ -365,9 +365,8 @@ def render_parts(
     items that are not refused. Refusals with the same facts are one entry, and each network is named once. Entries
     beyond ENTRIES_MAX, and networks beyond the size, are only counted.
     """
-    what = refusals[0].reference if len(refusals) == 1 else f"{len(refusals)} of {judged} networks"
-    head = f"network access denied: {who} may not attach to {what}"
-    room = TEXT_BYTES_MAX - len(head.encode()) - 1
+    first = head(refusals, who=who, judged=judged)
+    room = TEXT_BYTES_MAX - len(first.encode()) - 1
     tail = [f"also wrong: {render_error(error)}" for error in also]
     groups = _grouped(refusals)
     for shown, names in _SIZES:
@@ -377,8 +376,22 @@ def render_parts(
         lines = [*(line for group in chosen for line in _render_group(group)), *rest]
         for text in ("\n".join([*lines, *tail]), "\n".join(lines)):
             if len(text.encode()) <= room:
-                return head, text
-    return head, cut("\n".join(_render_group([refusals[0].replace(allowed=())])), room)
+                return first, text
+    return first, cut("\n".join(_render_group([refusals[0].replace(allowed=())])), room)
+
+
+def head(refusals: Sequence[Refusal], *, who: str, judged: int) -> str:
+    """Return the first line of a refusal."""
+    what = refusals[0].reference if len(refusals) == 1 else f"{len(refusals)} of {judged} networks"
+    return f"network access denied: {who} may not attach to {what}"
+
+
+def render_all_facts(refusals: Sequence[Refusal]) -> str:
+    """Return the lines below the first one, with every network: for at most ENTRIES_MAX refusals.
+
+    NB: it is what `render_parts` returns if there is room, as its first size leaves none of them out.
+    """
+    return "\n".join(line for group in _grouped(refusals) for line in _render_group(group))
 
 
 ENTRIES_MAX = 5

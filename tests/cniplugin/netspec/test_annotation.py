@@ -505,3 +505,72 @@ def test_the_problems_of_the_default_network_come_first() -> None:
 
 def test_a_pod_without_annotations_selects_nothing() -> None:
     assert read_pod(*annotation.texts_of({"other": "x"})) == PodSelections()
+
+
+PARTS = st.sampled_from(
+    ["a", "a-b", "A", "-a", "net.v1", "eth0", "x" * 16, "", "a b", "é", "net1", "b/c", "d@e", "\x01"]
+)
+ADDRESSES = st.sampled_from(
+    ["10.1.0.5", "10.1.0.5/24", "10.1.0.05", "10.1.0.5/33", "fd00::5/64", "fd00::5/129", "x", 1]
+)
+NEAR_MEMBERS = st.one_of(
+    st.tuples(st.sampled_from(["name", "namespace", "interface"]), PARTS | st.none() | st.just(1)),
+    st.tuples(st.just("name"), st.sampled_from(["a", "a-b"])),
+    st.tuples(st.just("interface"), st.sampled_from(["x1", "x2", "net1"])),
+    st.tuples(st.just("ips"), st.lists(ADDRESSES, max_size=3) | st.none() | PARTS),
+    st.tuples(
+        st.just("mac"), st.sampled_from(["02:00:00:00:00:01", "02-00-00-00-00-01", "0200.0000.0001", "02:0", "", None])
+    ),
+    st.tuples(st.sampled_from(["Name", "deviceID", "a.b", "\\u006eame"]), PARTS),
+)
+
+
+def _object_text(members: list[tuple[str, object]]) -> str:
+    """The JSON text of an object that may repeat its keys."""
+    return "{" + ", ".join(f'"{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in members) + "}"
+
+
+NEAR_JSON = st.lists(st.lists(NEAR_MEMBERS, max_size=5).map(_object_text) | st.just("null"), max_size=3).map(
+    lambda items: f"[{','.join(items)}]"
+)
+NEAR_ITEMS = st.tuples(
+    st.sampled_from(["", "", "", " ", "\n", "\x85"]),
+    st.sampled_from(["", "", "", "/", "blue/", "Blue/", "a/b/"]),
+    PARTS,
+    st.sampled_from(["", "", "", "@", "@x1", "@x2", "@lo", "@net1", "@x-1", "@a@b", " @x1", "@ x1", "@x1 "]),
+).map("".join)
+
+
+@pytest.mark.plain
+@given(NEAR_JSON | st.lists(NEAR_ITEMS, min_size=1, max_size=3).map(",".join) | st.text(max_size=12))
+def test_what_is_read_quickly_is_read_the_same_with_care(text: str) -> None:
+    quick = annotation.read_pod(text, "", namespace="test", network_namespace="kube-system")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(annotation, "_read_usual", lambda *_: None)
+        patch.setattr(annotation, "_read_usual_item", lambda *_: None)
+        careful = annotation.read_pod(text, "", namespace="test", network_namespace="kube-system")
+    assert quick == careful
+    assert quick.elements == careful.elements
+    if quick.usual:
+        assert not quick.problems
+        assert not quick.remarks
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a, blue/b@x1",
+        '[{"name": "a", "namespace": "blue", "interface": "x1"}, {"name": "b"}]',
+        '[{"name": "a", "ips": ["10.1.0.5/24", "fd00::5"], "mac": "02:00:00:00:00:01"}]',
+    ],
+)
+def test_a_usual_text_is_read_quickly(text: str) -> None:
+    assert annotation.read_pod(text, "", namespace="test", network_namespace="kube-system").usual
+
+
+@pytest.mark.parametrize(
+    "member", ['"name": "b"', '"name": "a"', '"mac": null, "mac": null', '"interface": null', '"ips": []', '"a.b": "c"']
+)
+def test_a_key_that_the_quick_way_would_lose_is_seen(member: str) -> None:
+    text = f'[{{"name": "a", {member}}}, {{"name": "c"}}]'
+    assert not annotation.read_pod(text, "", namespace="test", network_namespace="kube-system").usual

@@ -67,8 +67,8 @@ class FakeCluster:
     def network_users(self, namespace: str, name: str) -> NetworkUsers:
         return self.users.get((namespace, name), NO_USERS)
 
-    def address_users(self, namespace: str, name: str, address: str) -> Sequence[tuple[str, str]]:
-        return self.addresses.get((namespace, name, address), ())
+    def address_users(self, namespace: str, name: str) -> Mapping[str, Sequence[tuple[str, str]]]:
+        return {key[2]: pods for key, pods in self.addresses.items() if key[:2] == (namespace, name)}
 
     def is_terminating(self, namespace: str) -> bool:
         return namespace in self.terminating

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cniplugin.access.compile import compile_rules, read_policies
-from cniplugin.access.model.decision import Rules
+from cniplugin.access.model.decision import Rules, UnreadError
 from cniplugin.netspec.attachers import MULTUS, NADMIT
+from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
 from tests.webhook.admission.world import CAPABLE, MACVLAN, RULES, FakeCluster, cluster, pod, request
-from webhook.admission.checks import podnetworks
+from webhook.admission.checks import podnetworks, podrequests
 from webhook.admission.evaluate import evaluate
 from webhook.admission.model.requests import Object
 from webhook.admission.plugins.schema import PluginChecks
@@ -101,6 +102,17 @@ CONFIGURATIONS = [
 ]
 
 
+def named(name: str, elements: list[dict[str, Any]]) -> Object:
+    """A pod of a name. An element may have a network as `namespace/name`."""
+    split = [
+        {**one, "namespace": one["name"].partition("/")[0], "name": one["name"].partition("/")[2]}
+        if "/" in str(one["name"])
+        else one
+        for one in elements
+    ]
+    return pod(json.dumps(split))._replace(name=name)
+
+
 @pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(
@@ -112,8 +124,8 @@ def test_a_remembered_decision_is_the_one_that_would_be_made(
     pods: list[list[dict[str, Any]]], rules: Rules, configuration: Configuration
 ) -> None:
     remembering = DecisionContext(WORLD, rules, configuration, memory=DecisionCache(configuration))
-    for elements in (*pods, *pods):
-        asked = request(pod(json.dumps(elements)))
+    for number, elements in enumerate((*pods, *pods)):
+        asked = request(named(f"web-{number * 'x'}", elements))
         assert evaluate(asked, remembering) == evaluate(asked, DecisionContext(WORLD, rules, configuration))
 
 
@@ -132,7 +144,7 @@ NEAR = st.builds(
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
-    st.lists(st.sampled_from(["lan", "pool", "reserved", "capable"]), min_size=1, max_size=2),
+    st.lists(st.sampled_from(["lan", "pool", "reserved", "capable", "infra/storage"]), min_size=1, max_size=2),
     st.lists(st.tuples(NEAR, NEAR), min_size=4, max_size=8),
     st.sampled_from([RULES, RULES, *ALL_RULES]),
     st.sampled_from(CONFIGURATIONS),
@@ -141,9 +153,9 @@ def test_so_it_is_for_pods_of_the_same_networks(
     names: list[str], requests: list[tuple[dict[str, Any], ...]], rules: Rules, configuration: Configuration
 ) -> None:
     remembering = DecisionContext(WORLD, rules, configuration, memory=DecisionCache(configuration))
-    for wanted in requests:
+    for number, wanted in enumerate(requests):
         elements = [{"name": name, **one} for name, one in zip(names, wanted, strict=False)]
-        asked = request(pod(json.dumps(elements)))
+        asked = request(named(f"web-{number}", elements))
         assert evaluate(asked, remembering) == evaluate(asked, DecisionContext(WORLD, rules, configuration))
 
 
@@ -166,6 +178,7 @@ class Counted:
         return evaluate(request(pod(json.dumps(elements))), self.context).is_allowed
 
 
+@pytest.mark.plain
 def test_pods_that_differ_in_interfaces_and_addresses_share_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Growth: however many such pods come, the networks are judged once for each kind of request."""
     counted = Counted(monkeypatch)
@@ -177,6 +190,7 @@ def test_pods_that_differ_in_interfaces_and_addresses_share_a_decision(monkeypat
     assert counted.made == 2
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize(
     ("first", "other"),
     [
@@ -231,3 +245,67 @@ def test_another_pods_addresses_are_asked_for_each_time() -> None:
     assert (warnings("10.1.0.7"), warnings("10.1.0.8")) == (0, 0)
     world.addresses["blue", "pool", "10.1.0.8"] = (("blue", "web-9"),)
     assert (warnings("10.1.0.7"), warnings("10.1.0.8"), warnings("10.1.0.9")) == (0, 1, 0)
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("length", [1, 253])
+@pytest.mark.parametrize("count", [1, 3, 4, 5])
+def test_a_refusal_is_told_to_each_pod_in_its_own_name(
+    length: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a long name, there is no room for every fact."""
+    counted = Counted(monkeypatch)
+    elements = [{"name": f"infra/{'storage' * 5}-{number}"} for number in range(count)]
+    for number in range(1, 4):
+        asked = request(named("x" * length + str(number), elements))
+        anew = evaluate(asked, DecisionContext(WORLD, RULES, CONFIGURATIONS[1]))
+        assert evaluate(asked, counted.context) == anew
+        assert f"blue/{'x' * length}{number}" in anew.message
+    assert counted.made == (3 + 1 if count <= podnetworks.REMEMBERED_REFUSALS_MAX else 6)
+
+
+@pytest.mark.parametrize("first", ["lan", "capable", "infra/storage"])
+def test_a_pod_with_too_many_addresses_decides_nothing_for_others(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NB: after so many addresses, the elements that follow are not compared with their networks."""
+    counted = Counted(monkeypatch)
+    for count in (podrequests.ADDRESSES_MAX + 1, 1, 2):
+        asked = request(named("web", [{"name": first, "ips": ["10.1.0.5/8"] * count}, {"name": "static"}]))
+        anew = DecisionContext(WORLD, RULES, CONFIGURATIONS[1])
+        assert evaluate(asked, counted.context) == evaluate(asked, anew)
+
+
+@pytest.mark.plain
+def test_what_is_kept_of_networks_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranges = [[{"subnet": f"10.{number}.0.0/24"}] for number in range(20)]
+    wide = network({"type": "bridge", "capabilities": {"ips": True}, "ipam": {"type": "host-local", "ranges": ranges}})
+    counted = Counted(monkeypatch, world=cluster(blue__wide=wide))
+    memory = counted.context.memory
+    assert isinstance(memory, DecisionCache)
+    for number in range(2):
+        assert counted.ask({"name": "wide", "ips": [f"10.1.0.{number + 5}/24"]})
+    assert counted.made == 1
+    assert not any(getattr(kept, "offers", None) for kept in memory.values())
+
+
+class Reading(FakeCluster):
+    """A cluster in which some networks are not parsed yet."""
+
+    unread: frozenset[str] = frozenset()
+
+    def network(self, namespace: str, name: str) -> NetworkAttachmentDefinition | None:
+        if name in self.unread:
+            raise UnreadError(name)
+        return super().network(namespace, name)
+
+
+@pytest.mark.plain
+def test_a_list_that_is_cut_short_by_unread_networks_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Reading(cluster(blue__one=MACVLAN).networks)
+    counted = Counted(monkeypatch, world=world)
+    asked = request(named("web", [{"name": "infra/storage"}]))
+    world.unread = frozenset({"one"})
+    assert "allowed: blue/lan and more" in evaluate(asked, counted.context).message
+    world.unread = frozenset()
+    for _ in range(2):
+        assert "allowed: blue/lan, blue/one, default/internet" in evaluate(asked, counted.context).message
+    assert counted.made == 2

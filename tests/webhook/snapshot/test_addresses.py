@@ -27,7 +27,7 @@ def asking(name: str, *ips: str, mac: str | None = None, namespace: str = "team-
 
 
 def users(observed: Observed, address: str) -> list[Key]:
-    return sorted(observed.source.snapshot().address_users("team-a", "blue", address))
+    return sorted(observed.source.snapshot().address_users("team-a", "blue").get(address, ()))
 
 
 def test_pods_are_added_changed_and_deleted(api: ApiServer, observed: Observed) -> None:
@@ -35,7 +35,7 @@ def test_pods_are_added_changed_and_deleted(api: ApiServer, observed: Observed) 
     observed.wait(lambda: len(users(observed, "10.1.0.5")) == 2)
     assert users(observed, "10.1.0.5") == [("b", "b"), ("team-a", "a")]
     assert users(observed, "02000000000a") == [("team-a", "a")]
-    assert observed.source.snapshot().address_users("team-a", "red", "10.1.0.5") == ()
+    assert observed.source.snapshot().address_users("team-a", "red") == {}
     api.put(PODS, asking("a", "10.1.0.6/24"))
     observed.wait(lambda: users(observed, "10.1.0.6") == [("team-a", "a")])
     assert users(observed, "10.1.0.5") == [("b", "b")]
@@ -79,7 +79,7 @@ def test_only_changed_claims_swap_the_snapshot(api: ApiServer, observed: Observe
 def test_pods_of_a_tree_claim_addresses() -> None:
     objects = [{"apiVersion": "v1", "kind": "Pod", **asking("a", "10.1.0.5"), "status": {"phase": "Running"}}]
     made = build(read_bytes(json.dumps(objects[0]).encode(), file="a.yaml", problems=[]), [])
-    assert made.address_users("team-a", "blue", "10.1.0.5") == (("team-a", "a"),)
+    assert made.address_users("team-a", "blue")["10.1.0.5"] == (("team-a", "a"),)
 
 
 def test_claims_of_one_pod_are_bounded() -> None:

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from cniplugin.access.judging.allowednetworks import list_allowed
 from cniplugin.access.judging.judge import judge, judge_trial, usable_namespaces
 from cniplugin.access.judging.reasons import Refusal, listed_names
-from cniplugin.access.model.decision import Item, Rules, Subject, Verdict
-from cniplugin.access.model.limits import asks_for_more_than_addresses, asks_for_nothing
+from cniplugin.access.model.decision import Config, Item, Rules, Subject, Verdict
+from cniplugin.access.model.limits import asks_for_nothing
 from cniplugin.netspec import jsontext
 from cniplugin.netspec.annotation import PodSelections, texts_of
 from cniplugin.netspec.errors import SpecError
@@ -26,7 +26,7 @@ from cniplugin.netspec.names import nearest
 from cniplugin.netspec.plan import check_plan, known_reads
 from cniplugin.netspec.selection import NetworkSelectionElement, to_json
 from webhook.admission.checks import podrequests
-from webhook.admission.checks.podrequests import PodClaim
+from webhook.admission.checks.podrequests import Offers, PodClaim
 from webhook.admission.checks.unknownnamespaces import unknown_to_attach
 from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
 from webhook.admission.model.limitsettings import ReviewLimits, exceeds_limits, relax
@@ -36,8 +36,9 @@ from webhook.admission.plugins.outcomes import ERROR
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.definitions import Definitions
 from webhook.admission.view.needs import find_needing
-from webhook.admission.view.parsecache import read_pod
+from webhook.admission.view.parsecache import read_pod, read_texts
 from webhook.admission.wording import accesstext, answers, injectiontext, networktext, usetext
+from webhook.admission.wording.accesstext import GeneralRefusal
 from webhook.admission.wording.answers import CAUSES_MAX, distinct, invalid
 from webhook.admission.wording.networktext import NO_HINT, Hint
 
@@ -60,6 +61,9 @@ decision without a warning names no object, so the second pod costs a look-up.""
 REMEMBERED_CLAIMS_MAX = 16
 """Addresses of a pod whose decision is remembered; each takes some 300 bytes."""
 
+REMEMBERED_REFUSALS_MAX = 4
+"""Refused networks of a pod whose refusal is remembered; the texts about each have at most 2 KiB."""
+
 Key = tuple[str, str]
 """Namespace and name of a network."""
 
@@ -78,13 +82,16 @@ class _Decided(NamedTuple):
     """A decision, and the addresses that the pod gets if no other pod has them.
 
     `is_general`: it names no object, so it is that of every pod with the same annotations, account, and labels that
-    rules read. `needing` as in `PodNetworks`.
+    rules read. A general `refusal` names one pod in its first line. `needing` as in `PodNetworks`. `offers`: for other
+    pods that ask for addresses of the same networks, as `podrequests.usual_offers` returns them.
     """
 
     decision: Decision
     claims: tuple[PodClaim, ...] = ()
     is_general: bool = False
     needing: tuple[Key, ...] = ()
+    refusal: GeneralRefusal | None = None
+    offers: Offers | None = None
 
 
 def check(request: Request, context: DecisionContext) -> Decision:
@@ -104,8 +111,12 @@ def judge_networks(request: Request, context: DecisionContext) -> PodNetworks:
     if is_template and skips_template(request, context.rules):
         return NO_NETWORKS
     key = _key_of(request, new, context) if old is None and request.place is None else None
-    decided = _decide(request, new, context) if key is None else _recall(request, new, texts, key, context)
-    decision = _with_other_pods(request, context.cluster, decided) if decided.claims else decided.decision
+    decided = _decide(request, new, None, context) if key is None else _recall(request, new, texts, key, context)
+    decision = decided.decision
+    if decided.claims:
+        decision = _with_other_pods(request, context.cluster, decided)
+    elif decided.refusal is not None:
+        decision = accesstext.refuse_again(request, decision, decided.refusal)
     return PodNetworks(decision, decided.needing)
 
 
@@ -137,51 +148,48 @@ def _recall(request: Request, new: Object, texts: tuple[str, str], key: Hashable
     """Return the decision for a pod of this key, from the memory if it is there for its texts or for its networks."""
     memory = context.memory
     if len(texts[0]) + len(texts[1]) > REMEMBERED_TEXT_MAX:
-        return _decide(request, new, context)
+        return _decide(request, new, None, context)
     by_text = (key, texts)
     known: _Decided | None = memory.get(by_text)
     if known is not None:
         return known
-    asked = _read(new, request, context, context.configuration.limits)
-    shape = _shape_of(asked, context.rules)
-    general: _Decided | None = memory.get((key, shape)) if shape else None
-    decided = _with_own_claims(general, asked, shape, context) if general is not None else None
-    decided = decided or _decide(request, new, context)
+    limits = context.configuration.limits
+    asked = read_texts(*texts, request.namespace, context.network_namespace, limits=limits, keeps_usual=False)
+    by_shape = (key, _shape_of(asked, context.rules))
+    general: _Decided | None = memory.get(by_shape) if by_shape[1] else None
+    if general is not None:
+        decided = _with_own_claims(general, asked, context)
+        if decided is not None:
+            # NB: few pods ask for the addresses of another one, and others may claim them later.
+            if not general.offers and len(decided.claims) <= REMEMBERED_CLAIMS_MAX:
+                memory.put(by_text, decided)
+            return decided
+    decided = _decide(request, new, asked, context)
     if decided.is_general and len(decided.claims) <= REMEMBERED_CLAIMS_MAX:
         memory.put(by_text, decided)
         # NB: a warning quotes what one pod asks for.
-        if general is None and shape and not decided.decision.warnings:
-            memory.put((key, shape), decided._replace(claims=()))
+        if general is None and by_shape[1] and not decided.decision.warnings:
+            memory.put(by_shape, _for_others(decided, asked, context))
     return decided
 
 
-class _Asked(NamedTuple):
-    """The parts of an element that decide, apart from `podrequests`: a network, and which kinds are asked for."""
-
-    namespace: str
-    name: str
-    names_interface: bool
-    has_ips: bool
-    has_mac: bool
-
-
-def _shape_of(asked: PodSelections, rules: Rules) -> tuple[_Asked, ...]:
+def _shape_of(asked: PodSelections, rules: Rules) -> tuple[str | int, ...]:
     """Return what decides about a pod that asks for addresses and names of interfaces at most; () for another pod.
 
-    NB: the parser finds names that are in the way of each other; those that a plan gives may be in the way as well.
-    Rules of policies read requests.
+    It has three members for each element: the namespace and the name of the network, and a number for the kinds of
+    requests. `podrequests` judges the addresses. NB: the parser finds names that are in the way of each other; those
+    that a plan gives may be in the way as well. Rules of policies read requests.
     """
-    if asked.problems or asked.remarks or asked.default is not None:
-        return ()
-    found: list[_Asked] = []
-    asks = False
-    for _, element in asked.elements:
-        interface = element.interface or ""
-        if interface.startswith(_NUMBERED) or asks_for_more_than_addresses(element):
-            return ()
-        one = _Asked(element.namespace, element.name, bool(interface), bool(element.ips), bool(element.mac))
-        asks = asks or one.names_interface or one.has_ips or one.has_mac
-        found.append(one)
+    found: list[str | int] = []
+    asks = 0
+    for namespace, name, interface, mac, ips in asked.usual:
+        kinds = (2 if ips else 0) + (4 if mac else 0)
+        if interface:
+            if interface.startswith(_NUMBERED):
+                return ()
+            kinds += 1
+        asks += kinds
+        found += (namespace, name, kinds)
     has_rules = not (rules.enforced is rules.warned is rules.audited is None)
     return () if asks and has_rules else tuple(found)
 
@@ -190,17 +198,34 @@ _NUMBERED = "net"
 """The names of interfaces that a plan gives begin so."""
 
 
-def _with_own_claims(
-    general: _Decided, asked: PodSelections, shape: Sequence[_Asked], context: DecisionContext
-) -> _Decided | None:
-    """Return the decision for the addresses of one pod; None if something is to be said about them."""
-    if not any(one.has_ips or one.has_mac for one in shape):
+def _for_others(decided: _Decided, asked: PodSelections, context: DecisionContext) -> _Decided:
+    """Return a decision as other pods of the shape get it."""
+    refused = decided.refusal.items if decided.refusal is not None else ()
+    items = [item for item, _ in asked.elements if item not in refused]
+    offers = podrequests.usual_offers(asked.elements, items, Definitions(context.cluster), context)
+    return decided._replace(claims=(), offers=offers)
+
+
+def _with_own_claims(general: _Decided, asked: PodSelections, context: DecisionContext) -> _Decided | None:
+    """Return the decision for the addresses of one pod; None if something is to be said about them.
+
+    Without its claims if no other pod has one of them now.
+    """
+    offers = general.offers
+    if offers == ():
         return general
-    everything = range(len(asked.elements))
-    requests = podrequests.find(asked.elements, everything, Definitions(context.cluster), context)
-    if requests.has_findings:
-        return None
-    return _Decided(general.decision, requests.claims, general.is_general, general.needing)
+    claims = podrequests.claim(asked.usual, offers, context.cluster) if offers is not None else None
+    if claims is None:
+        if general.refusal is not None:
+            return None
+        everything = range(asked.size)
+        requests = podrequests.find(asked.elements, everything, Definitions(context.cluster), context)
+        if requests.has_findings:
+            return None
+        claims = requests.claims
+    if not claims or general.refusal is not None:
+        return general
+    return _Decided(general.decision, claims, needing=general.needing)
 
 
 def _key_of(request: Request, new: Object, context: DecisionContext) -> Hashable | None:
@@ -229,8 +254,10 @@ def _with_other_pods(request: Request, cluster: Cluster, decided: _Decided) -> D
     return podrequests.warn_of_others(request, decision, claims, cluster)
 
 
-def _decide(request: Request, pod: Object, context: DecisionContext) -> _Decided:
-    asked = _read(pod, request, context, context.configuration.limits)
+def _decide(request: Request, pod: Object, asked: PodSelections | None, context: DecisionContext) -> _Decided:
+    """Decide without the memory. `asked`: what the pod's annotations say, if they are read already."""
+    if asked is None:
+        asked = _read(pod, request, context, context.configuration.limits)
     if asked.problems and request.old_object is not None:
         asked = _as_part_of_old(asked, request, context)
     items = _items_to_judge(asked, request, context)
@@ -333,10 +360,14 @@ def _judge(
         unread = _without_refused_spellings(asked.problems, subject, context)
         return _Decided(accesstext.unreadable(request, unread, refusals, others, warnings=warnings))
     if refusals:
-        return _Decided(accesstext.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings))
+        refused = accesstext.refused(request, refusals, judged=len(verdicts), also=problems, warnings=warnings)
+        is_alone = not (trials or problems or warnings or asked.remarks) and request.place is None
+        if is_alone and _is_general(refusals, config):
+            return _Decided(refused, is_general=True, refusal=accesstext.generalize(refusals, judged=len(verdicts)))
+        return _Decided(refused)
     if problems:
-        refused = invalid(request, problems, warnings=warnings)
-        return _Decided(refused._replace(missing=_missing(asked, problems)))
+        wrong = invalid(request, problems, warnings=warnings)
+        return _Decided(wrong._replace(missing=_missing(asked, problems)))
     allowed = Decision(
         warnings=tuple(warnings),
         rules=distinct([*(verdict.code for verdict in verdicts), *(error.rule for error in surprises)]),
@@ -406,6 +437,16 @@ def with_allowed(refusals: Sequence[Refusal], subject: Subject, context: Decisio
         return []
     allowed, more = list_allowed(subject, context.rules, context.cluster)
     return [refusal.replace(allowed=allowed, has_more_allowed=more) for refusal in refusals]
+
+
+def _is_general(refusals: Sequence[Refusal], config: Config) -> bool:
+    """Say whether refusals may be remembered: there are few, and other pods would be shown the same networks.
+
+    NB: a short list with "and more" may have ended at a network that was not parsed yet.
+    """
+    first = refusals[0]
+    is_whole = not first.has_more_allowed or len(first.allowed) == config.max_listed
+    return is_whole and len(refusals) <= REMEMBERED_REFUSALS_MAX
 
 
 def _plan(

@@ -12,22 +12,26 @@ not hand out this address: "10.2.0.5"; ...`
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from cniplugin.netspec.attachers import NADMIT
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError
+from cniplugin.netspec.names import canonical_ip
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.model.requests import Decision, Request
 from webhook.admission.plugins.findings import PluginFinding, is_refused
 from webhook.admission.plugins.networksupport import Support, read_support
-from webhook.admission.plugins.selectionrequests import asks_for_anything, request_findings
-from webhook.admission.view.addressclaims import Claim, claims_of
+from webhook.admission.plugins.selectionrequests import asks_for_anything, is_granted, request_findings
+from webhook.admission.view.addressclaims import Claim, claims_of, claims_on, mac_key
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
 from webhook.admission.view.definitions import Definitions
 from webhook.admission.view.parsecache import PARSED, OutOfTurnError
 from webhook.admission.wording import usetext
+
+if TYPE_CHECKING:
+    from cniplugin.netspec.annotation import UsualItem
 
 ADDRESSES_MAX = 256
 """Addresses and gateways of one pod that are checked; each is compared with each range of its network."""
@@ -37,6 +41,10 @@ WARNINGS_MAX = 16
 
 USERS_MAX = 100
 """Pods of one address that are searched for one of the author's namespace."""
+
+OFFERS_MAX = 8192
+"""Bytes of the offers that are kept for other pods of a kind, estimated: the 2,048 entries of a memory keep 16 MiB of
+them at most, and they are nearly always in the cache as well."""
 
 OFFER_COST = 8192
 """Cost of reading a network's ranges, as characters of a configuration that could be parsed instead."""
@@ -114,6 +122,66 @@ def find(
     return Requests(problems=tuple(problems), surprises=tuple(surprises[:WARNINGS_MAX]), claims=tuple(claims))
 
 
+Offers = tuple[Support | None, ...]
+"""What the network of each element supports, None for an element without a request; () if no element has any."""
+
+
+def usual_offers(
+    elements: Sequence[tuple[int | None, NetworkSelectionElement]],
+    items: Collection[int | None],
+    definitions: Definitions,
+    context: DecisionContext,
+) -> Offers | None:
+    """Return the offers by which `claim` judges other pods that ask the same networks for the same kinds of addresses.
+
+    The elements at other positions than `items` have no offer. None if it takes `find` to judge such pods: two elements
+    ask the same network, a network is unusual, or there is too much to keep.
+    """
+    offers: list[Support | None] = []
+    networks: set[tuple[str, str]] = set()
+    left = ADDRESSES_MAX
+    for item, element in elements:
+        offer = None
+        left -= len(element.ips)
+        if element.ips or element.mac:
+            key = (element.namespace, element.name)
+            if key in networks:
+                return None
+            networks.add(key)
+            if item in items:
+                network = definitions[key]
+                offer = _offer(network.config if network is not None else None, context)
+                if not offer.is_usual:
+                    return None
+        offers.append(offer)
+    if left < 0 or sum(offer.weight for offer in offers if offer) > OFFERS_MAX:
+        return None
+    return tuple(offers) if any(offers) else ()
+
+
+def claim(items: Sequence[UsualItem], offers: Offers, cluster: Cluster) -> tuple[PodClaim, ...] | None:
+    """Return the claims of a pod of which `find` has no finding; None for a pod that has some, or may have.
+
+    Claims on a network are left out if no pod claims one of these addresses: nothing is to be said about them.
+    """
+    claims: list[PodClaim] = []
+    left = ADDRESSES_MAX
+    for position, (namespace, name, _, mac, ips) in enumerate(items):
+        left -= len(ips)
+        offer = offers[position]
+        if offer is None:
+            continue
+        addresses = [text.partition("/")[0] for text in ips]
+        if not is_granted(addresses, mac, offer):
+            return None
+        claimed = cluster.address_users(namespace, name)
+        if claimed and (
+            (mac is not None and mac_key(mac) in claimed) or not claimed.keys().isdisjoint(map(canonical_ip, addresses))
+        ):
+            claims += [PodClaim(position, (namespace, name), one) for one in claims_on(ips, mac)]
+    return tuple(claims) if left >= 0 else None
+
+
 def _offer(config: NetworkConfigList | None, context: DecisionContext) -> Support:
     """Return the requests that a network supports; the cache keeps them. Raises OutOfTurnError."""
     plugins = context.configuration.plugins
@@ -160,7 +228,8 @@ def warn_of_others(request: Request, decision: Decision, claims: Iterable[PodCla
     own = (request.namespace, request.object_name)
     errors: list[SpecError] = []
     for item, network, claim in claims:
-        users = [pod for pod in cluster.address_users(*network, claim.address)[:USERS_MAX] if pod != own]
+        claimed = cluster.address_users(*network).get(claim.address)
+        users = [pod for pod in claimed[:USERS_MAX] if pod != own] if claimed else ()
         if users:
             by = usetext.asking_pods(users, request.namespace)
             errors.append(usetext.place(usetext.duplicate(claim, by=by), item))

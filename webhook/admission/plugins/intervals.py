@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from operator import itemgetter
 from typing import NamedTuple
 
+from cniplugin.netspec.names import number_of
 from webhook.admission.plugins.goparsing import Address
 
 Network = IPv4Network | IPv6Network
@@ -16,6 +17,12 @@ Network = IPv4Network | IPv6Network
 def place_of(address: Address) -> int:
     """Return a number that orders addresses, IPv4 before IPv6. NB: integers compare in C."""
     return int(address) + (1 << 128 if address.version == 6 else 0)
+
+
+def place_of_text(address: str) -> int:
+    """Return the number of an address that has one of the forms of `cniplugin.netspec.names.is_ip`."""
+    bits, value = number_of(address)
+    return value + (1 << 128 if bits == 128 else 0)
 
 
 class Spans:

@@ -6,7 +6,7 @@ cannot be read, or that the webhook would refuse, supports nothing that is known
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -28,6 +28,9 @@ PLAIN_CHAINED = frozenset({"bandwidth", "firewall", "portmap", "rdma", "tuning"}
 
 NEEDING_ADDRESS = frozenset({"bridge", "host-device", "ipvlan", "macvlan", "ptp", "sriov", "vlan"})
 """Plugins that fail if their IPAM plugin succeeds without an address ("IPAM plugin returned missing IP config")."""
+
+KERNEL_SETS_MAC = frozenset({"bridge", "macvlan", "tuning"})
+"""Plugins that set the address on an Ethernet device unchanged (is_valid_ether_addr, include/linux/etherdevice.h)."""
 
 RANGES_MAX = 256
 """Ranges and exclusions of one IPAM plugin. Addresses are compared with each of them; people write a few."""
@@ -69,24 +72,47 @@ class Ipam:
     subnets: tuple[Network, ...] = ()
     routes: tuple[Network, ...] = ()
     route_gateways: tuple[Address, ...] = ()
-    _spans: tuple[tuple[int, int, Spans, Range], ...] = field(init=False, compare=False, repr=False)
+    _spans: tuple[tuple[int, int, Spans | None, Range], ...] = field(init=False, compare=False, repr=False)
+    _gateways: frozenset[int] = field(init=False, compare=False, repr=False)
     _subnet_spans: Spans = field(init=False, compare=False, repr=False)
     _route_spans: Spans = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Prepare, once, the networks that the addresses of pods are compared with."""
-        spans = tuple((place_of(one.first), place_of(one.last), Spans(one.excluded), one) for one in self.ranges)
+        spans = tuple(
+            (place_of(one.first), place_of(one.last), Spans(one.excluded) if one.excluded else None, one)
+            for one in self.ranges
+        )
+        gateways = frozenset(place_of(one.gateway) for one in self.ranges if one.gateway is not None)
         object.__setattr__(self, "_spans", spans)
+        object.__setattr__(self, "_gateways", gateways)
         object.__setattr__(self, "_subnet_spans", Spans(self.subnets))
         object.__setattr__(self, "_route_spans", Spans(self.routes))
 
     def find_range(self, address: Address) -> Range | None:
         """Return the first range that hands out an address, or None."""
-        place = place_of(address)
+        return self._range_at(place_of(address))
+
+    def _range_at(self, place: int) -> Range | None:
         for low, high, excluded, candidate in self._spans:
-            if low <= place <= high and not excluded.has(place):
+            if low <= place <= high and (excluded is None or not excluded.has(place)):
                 return candidate
         return None
+
+    def grants(self, places: Sequence[int]) -> bool:
+        """Say whether host-local hands out these addresses of one pod; False if that takes a closer look.
+
+        Each has a range whose gateway it is not, and no two have ranges of the same set.
+        """
+        if self.by_argument and len(places) > 1:
+            return False
+        groups: set[int] = set()
+        for place in places:
+            found = self._range_at(place)
+            if found is None or found.group in groups or place in self._gateways:
+                return False
+            groups.add(found.group)
+        return True
 
     def has_subnet_of(self, address: Address) -> bool:
         """Say whether an address is in one of the subnets."""
@@ -109,7 +135,8 @@ class Support:
     it. `unread`: declared capabilities that no plugin reads. `is_plain`: whether its interface has exactly the
     addresses and routes of its only IPAM plugin. `has_no_ipam`: whether it has no IPAM at all, so that nothing on it
     has an address unless a pod sets one. `controller_ips`: what OVN-Kubernetes makes of the `ips` of the pod, which it
-    reads itself; None for other networks. `attached_by`: one of `netspec.attachers.ATTACHERS`.
+    reads itself; None for other networks. `attached_by`: one of `netspec.attachers.ATTACHERS`. `is_usual`: it has no
+    other IPAM plugin than host-local, and no `controller_ips`. `sets_mac`: a plugin sets the MAC address of the pod.
     """
 
     ipams: tuple[Ipam, ...] = ()
@@ -119,6 +146,15 @@ class Support:
     has_no_ipam: bool = False
     controller_ips: ovn.RequestedIps | None = None
     attached_by: str = MULTUS
+    is_usual: bool = field(init=False, compare=False, repr=False)
+    sets_mac: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Prepare, once, what is asked about the requests of each pod."""
+        is_usual = self.controller_ips is None and all(ipam.type == "host-local" for ipam in self.ipams)
+        object.__setattr__(self, "is_usual", is_usual)
+        sets_mac = not KERNEL_SETS_MAC.isdisjoint(self.readers.get("mac", ()))
+        object.__setattr__(self, "sets_mac", sets_mac)
 
     @property
     def needs_ips(self) -> bool:

@@ -7,7 +7,7 @@ warnings. `cniplugin.netspec.plan` refuses a request whose capability no plugin 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,15 +15,12 @@ from cniplugin.netspec.attachers import BURST, NAMES, PROTOCOL, ROUTE_MOVES, YES
 from cniplugin.netspec.selection import NetworkSelectionElement
 from webhook.admission.plugins.findings import Findings, PluginFinding
 from webhook.admission.plugins.goparsing import Address, read_address, read_cidr
-from webhook.admission.plugins.intervals import Network, Spans, place_of
+from webhook.admission.plugins.intervals import Network, Spans, place_of, place_of_text
 from webhook.admission.plugins.networksupport import Ipam, Range, Support
 from webhook.admission.plugins.rules.ipam import OLD_VERSIONS
 
 SHOWN_MAX = 4
 """The number of ranges and subnets that a message names."""
-
-KERNEL_SETS_MAC = frozenset({"bridge", "macvlan", "tuning"})
-"""Plugins that set the address on an Ethernet device unchanged (is_valid_ether_addr, include/linux/etherdevice.h)."""
 
 BURST_SHOWN_MIN = 1_000_000
 """Bits: the burst that a message suggests for small rates."""
@@ -56,7 +53,7 @@ def asks_for_anything(element: NetworkSelectionElement) -> bool:
 def request_findings(element: NetworkSelectionElement, support: Support) -> Findings:
     """Yield the findings about an element's requests; paths such as `ips[0]` begin at the element."""
     yield from _address_findings(element, support)
-    if element.mac is not None and KERNEL_SETS_MAC & support.readers.get("mac", frozenset()):
+    if element.mac is not None and support.sets_mac:
         yield from _mac_findings(element.mac)
     if element.bandwidth is not None:
         yield from _bandwidth_findings(element, support)
@@ -66,6 +63,24 @@ def request_findings(element: NetworkSelectionElement, support: Support) -> Find
         yield from _port_findings(element, support)
     if element.default_route:
         yield from _default_route_findings(element, support, element.default_route)
+
+
+def is_granted(ips: Sequence[str], mac: str | None, support: Support) -> bool:
+    """Say whether `request_findings` yields nothing for an element that asks for these addresses at most.
+
+    `ips` are without prefixes. `support.is_usual`. False if it may yield something. A property test compares both.
+    """
+    if mac is not None and ("mac" in support.unread or (support.sets_mac and _cannot_be_set(mac))):
+        return False
+    if not ips:
+        return True
+    if "ips" in support.unread:
+        return False
+    places = list(map(place_of_text, ips))
+    for ipam in support.ipams:  # noqa: SIM110 - `all` makes a generator, for one of them
+        if ipam.gets_ips and not ipam.grants(places):
+            return False
+    return True
 
 
 def _address_findings(element: NetworkSelectionElement, support: Support) -> Findings:
@@ -191,10 +206,19 @@ def _controller_findings(element: NetworkSelectionElement, support: Support) -> 
 _IPS = {"host-local": _host_local, "static": _static, "whereabouts": _whereabouts}
 
 
+def _cannot_be_set(mac: str) -> bool:
+    """Say whether no interface can have a MAC address: a group address, or zeros only."""
+    return _is_group(mac) or not mac.strip("0:-.")
+
+
+def _is_group(mac: str) -> bool:
+    return bool(int(mac[:2], 16) & 1)
+
+
 def _mac_findings(mac: str) -> Findings:
-    """Yield a MAC address that no interface can have: a group address, or zeros only."""
-    is_group = bool(int(mac[:2], 16) & 1)
-    if is_group or not mac.strip("0:-."):
+    """Yield a MAC address that no interface can have."""
+    is_group = _is_group(mac)
+    if _cannot_be_set(mac):
         detail = f"{'a group address' if is_group else 'the address of zeros'} cannot be that of an interface"
         allowed = "an address whose first byte is even, such as 02:00:00:00:00:01"
         refusal = "cannot assign requested address"

@@ -10,13 +10,11 @@ from __future__ import annotations
 from itertools import islice
 from typing import NamedTuple
 
+from cniplugin.netspec.names import canonical_ip, is_ip
 from cniplugin.netspec.selection import NetworkSelectionElement
-from webhook.admission.plugins.selectionrequests import read_ips
 
 CLAIMS_MAX = 64
 """Claims of one element that count. A pod needs far fewer, and the cache keeps each while the pod runs."""
-
-_SEPARATORS = str.maketrans("", "", ":-.")
 
 
 class Claim(NamedTuple):
@@ -34,18 +32,24 @@ class Claim(NamedTuple):
 
 def mac_key(written: str) -> str:
     """Return a MAC address, or another hardware address, in normal form."""
-    return written.translate(_SEPARATORS).lower()
+    return written.replace(":", "").replace("-", "").replace(".", "").lower()
 
 
 def claims_of(element: NetworkSelectionElement) -> tuple[Claim, ...]:
     """Return the first CLAIMS_MAX addresses that an element claims of its network, each once."""
-    if not element.ips and element.mac is None:
+    return claims_on(element.ips, element.mac)
+
+
+def claims_on(ips: tuple[str, ...], mac: str | None) -> tuple[Claim, ...]:
+    """Return the claims of an element with these requests."""
+    if not ips and mac is None:
         return ()
     claims: dict[str, Claim] = {}
-    if element.mac is not None:
-        address = mac_key(element.mac)
-        claims[address] = Claim("mac", element.mac, address)
-    for path, text, ip in islice(read_ips(element.ips), CLAIMS_MAX):
-        address = str(ip) if ":" in text else text.partition("/")[0]  # NB: IPv4 has one form
-        claims.setdefault(address, Claim(path, text, address))
+    if mac is not None:
+        address = mac_key(mac)
+        claims[address] = Claim("mac", mac, address)
+    for at, text in enumerate(ips[:CLAIMS_MAX]):
+        written = text.partition("/")[0]
+        if is_ip(written) and (address := canonical_ip(written)) not in claims:
+            claims[address] = Claim(f"ips[{at}]", text, address)
     return tuple(islice(claims.values(), CLAIMS_MAX))

@@ -64,8 +64,8 @@ class Cluster(Protocol):
     def network_users(self, namespace: str, name: str) -> NetworkUsers:
         """Return the running pods that use a network."""
 
-    def address_users(self, namespace: str, name: str, address: str) -> Sequence[tuple[str, str]]:
-        """Return namespace and name of the running pods that claim an address of a network, written as in `Claim`."""
+    def address_users(self, namespace: str, name: str) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Return namespace and name of the running pods that claim addresses of a network, by address as in `Claim`."""
 
     def is_terminating(self, namespace: str) -> bool:
         """Say whether a namespace is being deleted."""

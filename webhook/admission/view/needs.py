@@ -40,8 +40,7 @@ def find_networks(annotations: Mapping[str, str], namespace: str, context: Decis
     )
     if selected.problems:
         return None
-    elements = [element for element in (selected.default, *selected.networks) if element is not None]
-    references = [(element.namespace, element.name) for element in elements]
+    references = selected.references
     networks = [context.cluster.network(*reference) for reference in references]
     missing = (reference for reference, network in zip(references, networks, strict=True) if network is None)
     return Networks(

@@ -174,20 +174,33 @@ def read_pod(
     networks, default = texts_of(annotations)
     if not networks and not default:
         return NO_NETWORKS
+    return read_texts(networks, default, namespace, network_namespace, limits=limits, keeps_usual=True)
+
+
+def read_texts(
+    networks: str,
+    default: str,
+    namespace: str,
+    network_namespace: str,
+    *,
+    limits: ReviewLimits | None,
+    keeps_usual: bool,
+) -> PodSelections:
+    """Read the texts of both annotations, as `read_pod` does.
+
+    `keeps_usual`: False for a caller that remembers what follows from a usual text (`PodSelections.usual`), because to
+    read such a text again costs less than to keep what it says.
+    """
     too_large = pod_problems(networks, default, limits) if limits is not None else []
     if too_large:
         return PodSelections(problems=tuple(too_large))
-    selections = _read_pod(networks, default, namespace, network_namespace)
+    key = (networks, default, namespace, network_namespace)
+    selections: PodSelections | None = PARSED.get(key)
+    if selections is None:
+        selections = annotation.read_pod(networks, default, namespace=namespace, network_namespace=network_namespace)
+        if keeps_usual or not selections.usual:
+            weight = weigh(networks + default) + _ENTRY * (selections.size + len(selections.problems))
+            PARSED.put(key, selections, weight)
     if limits is not None and selections.size > limits.networks_per_pod:
         return PodSelections(problems=(too_many_networks(selections.size, limits, source=NETWORKS),))
     return selections
-
-
-def _read_pod(networks: str, default: str, namespace: str, network_namespace: str) -> PodSelections:
-    key = (networks, default, namespace, network_namespace)
-    known: PodSelections | None = PARSED.get(key)
-    if known is not None:
-        return known
-    made = annotation.read_pod(networks, default, namespace=namespace, network_namespace=network_namespace)
-    PARSED.put(key, made, weigh(networks + default) + _ENTRY * (made.size + len(made.problems)))
-    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from cniplugin.access.judging import reasons
 from cniplugin.access.judging.reasons import Refusal
@@ -83,6 +84,39 @@ def refused(
         decided=refusals[0].verdict.decided,
         policies=distinct(refusal.verdict.policy for refusal in refusals),
     )
+
+
+class GeneralRefusal(NamedTuple):
+    """The parts of a refusal that also hold for another pod with the same requests. See `refuse_again`.
+
+    `facts`: the lines below the first one, if nothing is left out of them.
+    """
+
+    refusals: tuple[Refusal, ...]
+    judged: int
+    facts: str
+
+    @property
+    def items(self) -> frozenset[int | None]:
+        """The positions of the refused elements."""
+        return frozenset([refusal.item for refusal in self.refusals])
+
+
+def generalize(refusals: Sequence[Refusal], *, judged: int) -> GeneralRefusal:
+    """Return the general parts of `refused`, of a refusal without other problems."""
+    return GeneralRefusal(tuple(refusals), judged, reasons.render_all_facts(refusals))
+
+
+def refuse_again(request: Request, refused_before: Decision, general: GeneralRefusal) -> Decision:
+    """Return the decision that `refused` made about another pod of the kind, for the pod of this request.
+
+    Only the message names the pod, and the length of the name decides how many facts there is room for.
+    """
+    refusals, judged, facts = general
+    message = f"{reasons.head(refusals, who=who(request), judged=judged)}\n{facts}"
+    if len(message.encode()) > reasons.TEXT_BYTES_MAX:
+        message = reasons.render(refusals, who=who(request), judged=judged)
+    return refused_before._replace(message=message)
 
 
 def _refusal_cause(request: Request, refusal: Refusal) -> Cause:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from cniplugin.netspec import cniconfig, jsontext
 from cniplugin.netspec.selection import NetworkSelectionElement
 from tests.webhook.admission.plugins.checking import CHECKS
-from webhook.admission.plugins.networksupport import read_support
-from webhook.admission.plugins.selectionrequests import request_findings
+from webhook.admission.plugins.goparsing import Address, read_address
+from webhook.admission.plugins.intervals import place_of, place_of_text
+from webhook.admission.plugins.networksupport import Support, read_support
+from webhook.admission.plugins.selectionrequests import is_granted, request_findings
 from webhook.admission.view.addressclaims import Claim, claims_of
 
 PREFIXES = {4: (16, 30), 6: (48, 126)}
@@ -50,12 +52,16 @@ def cases(draw: st.DrawFn) -> tuple[list[dict[str, str]], str, bool]:
     return [other for other, _, _ in made], str(address), has
 
 
-def codes_of(written: list[dict[str, str]], *ips: str) -> list[str]:
+def support_of(written: list[dict[str, str]], *capabilities: str) -> Support:
     ipam = {"type": "host-local", "ranges": [[item] for item in written]}
-    conf: dict[str, Any] = {"cniVersion": "1.0.0", "type": "macvlan", "capabilities": {"ips": True}, "ipam": ipam}
-    support = read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS)
+    conf: dict[str, Any] = {"cniVersion": "1.0.0", "type": "macvlan", "ipam": ipam}
+    conf["capabilities"] = dict.fromkeys(capabilities, True)
+    return read_support(cniconfig.parse(jsontext.quote(conf), name="net"), CHECKS)
+
+
+def codes_of(written: list[dict[str, str]], *ips: str) -> list[str]:
     element = NetworkSelectionElement(name="net", namespace="blue", ips=ips)
-    return [finding.code for finding in request_findings(element, support)]
+    return [finding.code for finding in request_findings(element, support_of(written, "ips"))]
 
 
 @given(cases())
@@ -83,6 +89,35 @@ def test_how_a_mac_is_written_does_not_matter(mac: bytes) -> None:
     forms = (":".join(pairs), "-".join(pairs).upper(), ".".join(digits[at : at + 4] for at in range(0, 12, 4)))
     elements = [NetworkSelectionElement(name="n", namespace="b", mac=form) for form in forms]
     assert {claim.address for element in elements for claim in claims_of(element)} == {digits}
+
+
+MACS = st.none() | st.sampled_from(["02:00:00:00:00:01", "01-00-00-00-00-01", "0000.0000.0000", "0A00.0000.0001"])
+
+
+@settings(max_examples=300)
+@given(st.lists(cases(), min_size=1, max_size=2), MACS, st.sets(st.sampled_from(["ips", "mac", "bandwidth"])))
+def test_what_is_granted_gets_no_finding(
+    drawn: list[tuple[list[dict[str, str]], str, bool]], mac: str | None, capabilities: set[str]
+) -> None:
+    """The quick way may only say no too often: if there are two addresses."""
+    written = drawn[0][0]
+    support = support_of(written, *sorted(capabilities))
+    assert support.is_usual
+    for ips in ((), (drawn[0][1],), (f"{drawn[-1][1]}/24", drawn[0][1])):
+        element = NetworkSelectionElement(name="net", namespace="blue", ips=ips, mac=mac)
+        findings = [*request_findings(element, support)]
+        if is_granted([text.partition("/")[0] for text in ips], mac, support):
+            assert not findings
+        else:
+            assert findings or len(ips) > 1
+
+
+@given(st.ip_addresses(), st.sampled_from(["", "::ffff:"]))
+def test_an_address_is_claimed_as_ipaddress_writes_it(address: Address, mapped: str) -> None:
+    text = f"{mapped if address.version == 4 else ''}{address.exploded.upper()}"
+    element = NetworkSelectionElement(name="n", namespace="b", ips=(text, f"{address}/32"))
+    assert claims_of(element) == (Claim("ips[0]", text, str(read_address(text))),)
+    assert place_of_text(text) == place_of(read_address(text) or address)
 
 
 def test_a_text_that_is_not_an_address_claims_nothing() -> None:
