@@ -492,8 +492,13 @@ def _capabilities_problems(conf: Conf, key: str, path: str) -> Iterable[SpecErro
     where = join(path, key)
     if not isinstance(capabilities, dict):
         return (_wrong_type("cni-capabilities", where, capabilities, allowed="an object of true and false"),)
+    if _FLAG.issuperset(map(type, capabilities.values())):
+        return ()
     wrong = ((name, flag) for name, flag in capabilities.items() if not isinstance(flag, bool))
     return (_wrong_type("cni-capabilities", join(where, name), flag, allowed="true or false") for name, flag in wrong)
+
+
+_FLAG = frozenset({bool})
 
 
 def _ipam_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:

@@ -13,7 +13,7 @@ attach. A definition that a finalizer holds is judged like any other, because po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cniplugin.access.content.unsafeconfig import unsafe
@@ -41,7 +41,6 @@ from cniplugin.netspec.netattachdef import (
     NetworkAttachmentDefinition,
     source_of,
 )
-from cniplugin.netspec.record import remember
 from webhook.admission.checks.agreements import find_disagreements, shared_keys
 from webhook.admission.checks.unknownnamespaces import unknown_to_define
 from webhook.admission.model.injection import (
@@ -56,16 +55,11 @@ from webhook.admission.model.injection import (
 from webhook.admission.model.limitsettings import ReviewLimits, config_items_problem, config_size_problem
 from webhook.admission.model.requests import ALLOWED, NOTHING, AdmissionWarning, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
-from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.placement import NO_ORIGIN, Origin
-from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import DecisionContext
-from webhook.admission.view.knownforms import known_forms
-from webhook.admission.view.parsecache import PARSED, UNPARSED, read_config
+from webhook.admission.view.knownforms import Outline, known_forms
+from webhook.admission.view.parsecache import UNPARSED, parse_config, read_config
 from webhook.admission.wording import accesstext, answers, injectiontext, networktext
-
-FINDING_BYTES = 2048
-"""Estimated bytes of one finding with its texts; a configuration has at most 116 findings."""
 
 BY_DEFAULT = Decision(rules=("DefinitionDefault",))
 
@@ -89,7 +83,10 @@ def check(request: Request, context: DecisionContext) -> Decision:
     is_kept = old is not None and old.config == new.config
     limits = None if is_kept else context.configuration.limits
     seen = _compare(new, name, limits, context)
-    read = _NOTHING_FOUND if seen.is_known else _look_closely(request, name, limits, context, seen)
+    if seen.outline is not None and seen.is_known and seen.outline.is_silent():
+        read = _Found()
+    else:
+        read = _look_closely(request, name, limits, context, seen)
     problems += read.problems
     warnings += read.warnings
     if is_steered:
@@ -99,7 +96,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
         return answers.invalid(request, problems, warnings=warnings)
 
     def network() -> NetworkAttachmentDefinition:
-        config = cniconfig.assemble(seen.value, name=name) if seen.is_known else read.config
+        config = read.config or (cniconfig.assemble(seen.value, name=name) if seen.is_known else None)
         return NetworkAttachmentDefinition(
             namespace=request.namespace,
             name=name,
@@ -121,11 +118,11 @@ def _is_steered(annotations: Mapping[str, str], keys: Sequence[str]) -> bool:
 class _Compared(NamedTuple):
     """A configuration beside those that were checked before. `value`: its JSON; UNPARSED if nobody has read it.
 
-    `form`: its form, None if it has none. `is_known`: there is nothing to say about a configuration of this form.
+    `outline`: None if it has no form. `is_known`: there was nothing to say about another configuration of this form.
     """
 
     value: Any = UNPARSED
-    form: Hashable | None = None
+    outline: Outline | None = None
     is_known: bool = False
 
 
@@ -147,15 +144,16 @@ def _compare(new: Object, name: str, limits: ReviewLimits | None, context: Decis
         return _INCOMPARABLE
     forms = known_forms(plugins)
     has_device = bool(new.annotations.get(RESOURCE_NAME)) or source_of(new.annotations) == BY_CLAIM
-    form = forms.form_of(value, name, has_device=has_device, meta_plugin_types=context.rules.config.meta_plugin_types)
-    return _Compared(value, form, form in forms)
+    refused = context.rules.config.meta_plugin_types
+    outline = forms.outline(value, name, has_device=has_device, meta_plugin_types=refused)
+    return _Compared(value, outline, outline is not None and outline.form in forms)
 
 
 COMPARED_MAX = 16_384
 """Characters of a configuration that is compared; its form may have a quarter of that."""
 
 
-class _Findings(NamedTuple):
+class _Found(NamedTuple):
     """What there is to say about the text of a definition. `config`: None if it is empty or cannot be read."""
 
     config: NetworkConfigList | None = None
@@ -163,25 +161,30 @@ class _Findings(NamedTuple):
     warnings: Sequence[AdmissionWarning] = ()
 
 
-_NOTHING_FOUND = _Findings()
-
-
 def _look_closely(
     request: Request, name: str, limits: ReviewLimits | None, context: DecisionContext, seen: _Compared
-) -> _Findings:
-    """Check the text of the definition that is written, and note its form if there is nothing to say about it."""
+) -> _Found:
+    """Check the text of the definition that is written, and note its form if there is nothing to say about it.
+
+    NB: about a configuration of a known form, only its plugins can have something to say.
+    """
     new, plugins = request.object or Object(), context.configuration.plugins
-    read = _read_text(new.config, name, limits, context, seen.value)
+    read = (
+        _Found(cniconfig.assemble(seen.value, name=name))
+        if seen.is_known
+        else _read_text(new.config, name, limits, context, seen.value)
+    )
     if new.has_capital_config:
         read = read._replace(warnings=(networktext.capital_config(name),))
     if read.config is None or plugins is None or not isinstance(new.config, str):
         return read
-    resource, is_claimed = new.annotations.get(RESOURCE_NAME, ""), source_of(new.annotations) == BY_CLAIM
+    annotations = {RESOURCE_NAME: new.annotations.get(RESOURCE_NAME, "")}
+    is_claimed = source_of(new.annotations) == BY_CLAIM
     origin = NO_ORIGIN if request.has_generated_name else Origin(new.namespace and request.namespace, name)
-    findings = plugin_findings(new.config, name, plugins, resource=resource, is_claimed=is_claimed, origin=origin)
+    findings = check_plugins(read.config, annotations, plugins, is_claimed=is_claimed, origin=origin)
     if not findings:
-        if seen.form is not None and not read.problems and not read.warnings:
-            known_forms(plugins).add(seen.form)
+        if seen.outline is not None and not read.problems and not read.warnings:
+            known_forms(plugins).add(seen.outline.form)
         return read
     refused = {problem.path for problem in read.problems}
     errors = [finding.as_spec_error() for finding in findings if finding.is_error(plugins.attached_by)]
@@ -285,47 +288,12 @@ def _unattachable(writing: Writing, rules: Rules) -> Iterator[AdmissionWarning]:
         yield accesstext.unattachable(refuse_content(*refusal, rules.config))
 
 
-def plugin_findings(
-    config: str,
-    name: str,
-    plugins: PluginChecks,
-    *,
-    resource: str = "",
-    is_claimed: bool = False,
-    origin: Origin = NO_ORIGIN,
-) -> Sequence[PluginFinding]:
-    """Return the findings about the plugins of a readable configuration; the parse cache keeps them.
-
-    `name` as for `cniconfig`. `resource`: the resource that the network names. `is_claimed`: a ResourceClaim gives the
-    devices. `origin`: the definition with this configuration.
-    """
-    key = ("findings", config, name, resource, is_claimed, origin, plugins)
-    known: tuple[PluginFinding, ...] | None = PARSED.get(key)
-    if known is None:
-        parsed = read_config(config, name).config
-        annotations = {RESOURCE_NAME: resource}
-        known = (
-            ()
-            if parsed is None
-            else tuple(check_plugins(parsed, annotations, plugins, is_claimed=is_claimed, origin=origin))
-        )
-        PARSED.put(key, known, FINDING_BYTES * len(known))
-    return known
-
-
-def _items_problem(parsed: NetworkConfigList, limits: ReviewLimits) -> SpecError | None:
-    """Return `config_items_problem`; the configuration keeps it, because the same definition is often reviewed."""
-    return remember(parsed, ("items", limits), lambda config: config_items_problem(config.conf, limits))
-
-
 def _may_have_items(text: str, most: int) -> bool:
     """Say whether a list of a text may have more items. Items have commas between them; an escape may hide one."""
     return text.count(",") >= most or "\\u" in text
 
 
-def _read_text(
-    text: object, name: str, limits: ReviewLimits | None, context: DecisionContext, value: object
-) -> _Findings:
+def _read_text(text: object, name: str, limits: ReviewLimits | None, context: DecisionContext, value: object) -> _Found:
     """Return the configuration with its problems and warnings, without those of its plugins.
 
     `limits`: None for a text that is stored already. `value`: the JSON of the text; UNPARSED if it is not read.
@@ -333,21 +301,22 @@ def _read_text(
     attached_by, plugins = context.configuration.attached_by, context.configuration.plugins
     if text is None or (isinstance(text, str) and not trim(text)):
         if text and value_of(BLANK_CONFIG, attached_by) != YES:
-            return _Findings(problems=(networktext.blank_config(NAMES[attached_by]),))
-        return _Findings(warnings=(networktext.on_disk(name),))
+            return _Found(problems=(networktext.blank_config(NAMES[attached_by]),))
+        return _Found(warnings=(networktext.on_disk(name),))
     if not isinstance(text, str):
-        return _Findings(problems=(networktext.config_type(text),))
+        return _Found(problems=(networktext.config_type(text),))
     if limits is not None and (too_large := config_size_problem(text, limits)) is not None:
-        return _Findings(problems=(too_large,))
-    parsed, unread = read_config(text, name, value)
+        return _Found(problems=(too_large,))
+    # NB: a usual text is not kept, because the next review is of another one; a long one takes milliseconds.
+    parsed, unread = read_config(text, name) if value is UNPARSED else parse_config(text, name, value)
     if parsed is None:
-        return _Findings(problems=unread)
+        return _Found(problems=unread)
     if limits is not None and _may_have_items(text, limits.definition_items):
-        too_many = _items_problem(parsed, limits)
+        too_many = config_items_problem(parsed.conf, limits)
         if too_many is not None:
-            return _Findings(problems=(too_many,))
+            return _Found(problems=(too_many,))
     written = parsed.written_name
     is_own = plugins is None or not shared_keys(parsed, plugins)
     warnings = (networktext.name_differs(written, name),) if written and written != name and is_own else ()
     problems = unsafe(parsed, meta_plugin_types=context.rules.config.meta_plugin_types)
-    return _Findings(parsed, problems, warnings)
+    return _Found(parsed, problems, warnings)

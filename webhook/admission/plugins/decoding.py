@@ -148,7 +148,7 @@ class Member:
 
 
 MARK = True
-"""What stands for a free value (`Shape.mark`). NB: only texts and numbers are free, so no value of such a key is it."""
+"""What stands for a free value (`mark`). NB: only texts and numbers are free, so no value of such a key is it."""
 
 
 class Layout(NamedTuple):
@@ -212,59 +212,17 @@ class Shape:
             return None
         return into
 
-    def read_with_marks(
-        self, conf: Conf, budget: Budget, *, skipped: frozenset[str]
-    ) -> tuple[Decoded, dict[str, Any]] | None:
-        """Return what `read` returns, and the object as it is written with a mark in the place of each free value.
-
-        None also if a free value is empty, because findings may depend on that.
-        """
-        layout = self._layout_of(conf, skipped)
-        if layout is None:
-            return None
-        into, marked = self._fill(layout, conf, budget), self._mark(layout, conf)
-        return None if isinstance(into, _Unsure) or marked is None or budget.values < 0 else (into, marked)
-
     def read_members(self, conf: Conf, budget: Budget, skipped: frozenset[str] = frozenset()) -> Decoded | _Unsure:
         """Return an object as a reader does."""
-        layout = self._layout_of(conf, skipped)
-        return UNSURE if layout is None else self._fill(layout, conf, budget)
-
-    def _fill(self, layout: Layout, conf: Conf, budget: Budget) -> Decoded | _Unsure:
-        budget.values -= len(layout.names)
-        into = Decoded(zip(layout.names, layout.pick(conf), strict=True))
-        for name, look in layout.looks:
-            value = into[name]
-            found = look(value, budget)
-            if found is not value:
-                if found is UNSURE:
-                    return UNSURE
-                into[name] = found
-        for name in layout.required:
-            if into[name] == "":
-                return UNSURE
-        return into
+        layout = self.layout_of(conf, skipped)
+        return UNSURE if layout is None else fill(layout, conf, budget)
 
     def mark(self, conf: Conf) -> dict[str, Any] | None:
-        """Return an object that can be read with a mark in the place of each free value; None if one is empty."""
-        layout = self._layout_of(conf, frozenset())
-        return None if layout is None else self._mark(layout, conf)
+        """Return an object as `mark` does; None also if it cannot be read."""
+        layout = self.layout_of(conf, frozenset())
+        return None if layout is None else mark(layout, conf)
 
-    def _mark(self, layout: Layout, conf: Conf) -> dict[str, Any] | None:
-        if not all(layout.pick_free(conf)):
-            return None
-        marked = {**conf, **layout.marks}
-        for name, values in layout.compared:
-            if conf[name] in values:
-                marked[name] = conf[name]
-        for name, member in layout.nested:
-            inner = member.mark(conf[name])
-            if inner is None:
-                return None
-            marked[name] = inner
-        return marked
-
-    def _layout_of(self, conf: Conf, skipped: frozenset[str]) -> Layout | None:
+    def layout_of(self, conf: Conf, skipped: frozenset[str]) -> Layout | None:
         """Return the layout of an object; None if there may be anything to say about its keys or their types."""
         key = (self, skipped, *conf, *map(type, conf.values()))
         layout = Shape.layouts.get(key, UNSURE)
@@ -304,6 +262,43 @@ class Shape:
             compared=tuple((name, values) for name in free if (values := compared[name])),
             nested=tuple((name, one) for name, one in unfixed.items() if one.shape is not None or one.item is not None),
         )
+
+
+def fill(layout: Layout, conf: Conf, budget: Budget) -> Decoded | _Unsure:
+    """Return an object with this layout as a reader does."""
+    budget.values -= len(layout.names)
+    into = Decoded(zip(layout.names, layout.pick(conf), strict=True))
+    for name, look in layout.looks:
+        value = into[name]
+        found = look(value, budget)
+        if found is not value:
+            if found is UNSURE:
+                return UNSURE
+            into[name] = found
+    for name in layout.required:
+        if into[name] == "":
+            return UNSURE
+    return into
+
+
+def mark(layout: Layout, conf: Conf) -> dict[str, Any] | None:
+    """Return an object with this layout as it is written, with a mark in the place of each free value.
+
+    None if a free value is empty, because findings may depend on that. What there is to say about the values is not
+    looked at.
+    """
+    if not all(layout.pick_free(conf)):
+        return None
+    marked = {**conf, **layout.marks}
+    for name, values in layout.compared:
+        if conf[name] in values:
+            marked[name] = conf[name]
+    for name, member in layout.nested:
+        inner = member.mark(conf[name])
+        if inner is None:
+            return None
+        marked[name] = inner
+    return marked
 
 
 def _picking(names: Sequence[str]) -> Callable[[Conf], tuple[Any, ...]]:

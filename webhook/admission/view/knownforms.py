@@ -3,13 +3,14 @@
 Theory of operation. Programs write most definitions of a cluster, so these differ in names, devices, VLANs and
 addresses, and in little else:
 
-    configuration  --a mark in the place of each free value-->  form  -->  was one of this form right?
+    configuration  --a mark in the place of each free value-->  form
 
-A value is free if it is the network's name, or a text or a number of a plugin about which the checks ask only what is
-asked here of every configuration: that it has the type, the format and the limits of its key, that it is not empty,
-that the conditions of its plugin do not name it, and what the rules of `registry.OF_VALUES` say of it. All the rest of
-a configuration is in its form as it is written. So if one configuration of a form has no problem, no warning and no
-finding, no other one has. A configuration of which anything is unusual has no form, and is checked with care.
+A value is free if it is the network's name, or a text or a number of a plugin about which the checks ask only that it
+has the type, the format and the limits of its key, that it is not empty, that the conditions of its plugin do not name
+it, and what the rules of `registry.OF_VALUES` say. All the rest of a configuration is in its form as it is written. So
+when there was nothing to say about one configuration of a form, all that there can be to say about another one is about
+the formats and limits of its free values, and by those rules: `Outline.is_silent` asks them. A configuration in which
+more is unusual has no form, and is checked with care.
 
 A form also depends on the settings of the checks, which have it, and on the facts that are in its key.
 """
@@ -17,11 +18,22 @@ A form also depends on the settings of the checks, which have it, and on the fac
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from cniplugin.netspec.names import is_network_name
 from cniplugin.netspec.versions import choose_version
-from webhook.admission.plugins.decoding import IPAM_ENVELOPE, MARK, Budget, Shape, shape_of
+from webhook.admission.plugins.decoding import (
+    IPAM_ENVELOPE,
+    MARK,
+    Budget,
+    Decoded,
+    Layout,
+    Shape,
+    fill,
+    mark,
+    shape_of,
+)
 from webhook.admission.plugins.engine import ENVELOPE
 from webhook.admission.plugins.findings import Findings
 from webhook.admission.plugins.placement import Network, Placed
@@ -43,7 +55,7 @@ class _Part(NamedTuple):
 
 
 class KnownForms:
-    """The forms of right configurations, for one `PluginChecks`."""
+    """The forms of configurations about which there was nothing to say, for one `PluginChecks`."""
 
     def __init__(self, checks: PluginChecks) -> None:
         self._checks = checks
@@ -62,34 +74,35 @@ class KnownForms:
             self._known.clear()
         self._known[form] = None
 
-    def form_of(
+    def outline(
         self, conf: object, name: str, *, has_device: bool, meta_plugin_types: Collection[str]
-    ) -> Hashable | None:
-        """Return the form of a configuration that `jsontext.parse` has returned, for a definition of this name.
+    ) -> Outline | None:
+        """Return the outline of a configuration that `jsontext.parse` has returned, for a definition of this name.
 
-        None if it has none. `has_device`: a resource name or a claim gives a device. `meta_plugin_types`: those of the
-        settings.
+        None if it has no form. `has_device`: a resource name or a claim gives a device. `meta_plugin_types`: those of
+        the settings.
         """
         if not isinstance(conf, dict) or not is_network_name(name):
             return None
         written, listed = conf.get("name"), conf.get("plugins")
         if written and written != name:
             return None
-        outline = _Outline(self._part_of, self._checks, choose_version(conf))
-        marked: dict[str, Any] | None = {**conf}
+        outline = Outline(self._part_of, self._checks, choose_version(conf))
+        marked: dict[str, Any] | None = None
         if "plugins" not in conf:
-            marked = outline.plugin(conf)
-        elif isinstance(listed, list) and marked is not None:
-            marked["plugins"] = plugins = [outline.plugin(plugin) for plugin in listed]
-            marked = None if None in plugins else marked
-        else:
-            marked = None
+            marked = outline.add(conf)
+        elif isinstance(listed, list):
+            plugins = [outline.add(plugin) for plugin in listed]
+            marked = None if None in plugins else {**conf, "plugins": plugins}
         if marked is None:
             return None
         if written:
             marked["name"] = MARK
-        form = repr(marked)  # in C, and unlike a tuple of all values it is one object to keep
-        return (form, has_device, frozenset(meta_plugin_types)) if len(form) <= FORM_LENGTH_MAX else None
+        text = repr(marked)  # in C, and one object to keep
+        if len(text) > FORM_LENGTH_MAX:
+            return None
+        outline.form = (text, has_device, frozenset(meta_plugin_types))
+        return outline
 
     def _part_of(self, schema: PluginSchema) -> _Part | None:
         """Return what a form needs of a plugin; None for one whose findings depend on more."""
@@ -105,53 +118,61 @@ def _part(schema: PluginSchema, checks: PluginChecks) -> _Part | None:
     return _Part(shape_of(schema, checks), tuple((ABOUT.get(rule, frozenset()), RULES[rule]) for rule in schema.rules))
 
 
-class _Outline:
-    """Makes the form of one configuration."""
+class Outline:
+    """The form of one configuration, and its objects. Made by `KnownForms.outline`."""
 
     def __init__(self, part_of: Callable[[PluginSchema], _Part | None], checks: PluginChecks, cni_version: str) -> None:
+        self.form: Hashable = None
         self._part_of = part_of
         self._checks = checks
-        self._budget = Budget(checks.values_max)
         self._network = Network(cni_version=cni_version)
+        self._objects: list[tuple[PluginSchema, _Part, Layout, Conf, PluginSchema | None]] = []
 
-    def plugin(self, conf: object) -> dict[str, Any] | None:
-        """Return the object of a plugin with marks; None if there may be anything to say about it."""
+    def add(self, conf: object) -> dict[str, Any] | None:
+        """Add the object of a plugin, and return it with marks; None if it has no form."""
         kind = conf.get("type") if isinstance(conf, dict) else None
         schema = self._checks.schemas.get(kind) if isinstance(kind, str) else None
         if not isinstance(conf, dict) or schema is None or schema.kind == "ipam" or kind in self._checks.exempt:
             return None
-        marked = self._marked(conf, schema, ENVELOPE)
+        marked = self._add(conf, schema, ENVELOPE)
         ipam = conf.get("ipam")
         if marked is None or not ipam:
             return marked
         kind = ipam.get("type") if isinstance(ipam, dict) else None
         inner = self._checks.ipam_of(schema, kind) if isinstance(kind, str) else None
-        read = None if inner is None else self._marked(ipam, inner, IPAM_ENVELOPE, schema)
+        read = None if inner is None else self._add(ipam, inner, IPAM_ENVELOPE, schema)
         if read is None:
             return None
         marked["ipam"] = read
         return marked
 
-    def _marked(
+    def _add(
         self, conf: Conf, schema: PluginSchema, envelope: frozenset[str], main: PluginSchema | None = None
     ) -> dict[str, Any] | None:
-        """Return one object with marks. `main`: the plugin that runs it, if it is `ipam`."""
+        """Add one object. `main`: the plugin that runs it, if it is `ipam`."""
         part = self._part_of(schema)
-        read = None if part is None else part.shape.read_with_marks(conf, self._budget, skipped=envelope)
-        if part is None or read is None:
+        layout = None if part is None else part.shape.layout_of(conf, envelope)
+        if part is None or layout is None:
             return None
-        values, marked = read
-        placed: Placed | None = None
-        for keys, rule in part.rules:
-            if not keys or not keys.isdisjoint(values):
-                placed = placed or Placed(schema, values, "", {}, frozenset(), self._network)
-                if _speaks(rule(placed)):
-                    return None
-        if main is not None and values.get("routes"):
-            placed = placed or Placed(schema, values, "", {}, frozenset(), self._network)
-            if _speaks(route_findings(placed, main)):
-                return None
-        return marked
+        self._objects.append((schema, part, layout, conf, main))
+        return mark(layout, conf)
+
+    def is_silent(self) -> bool:
+        """Say whether nothing is to be said about the free values, when nothing was about another one of the form."""
+        budget = Budget(self._checks.values_max)
+        for schema, part, layout, conf, main in self._objects:
+            values = fill(layout, conf, budget)
+            if not isinstance(values, Decoded) or budget.values < 0:
+                return False
+            rules = [rule for keys, rule in part.rules if not keys or not keys.isdisjoint(values)]
+            if main is not None and values.get("routes"):
+                rules.append(partial(route_findings, main=main))
+            if rules:
+                placed = Placed(schema, values, "", {}, frozenset(), self._network)
+                for rule in rules:
+                    if _speaks(rule(placed)):
+                        return False
+        return True
 
 
 def _speaks(findings: Findings) -> bool:

@@ -139,22 +139,22 @@ def weigh(text: str) -> int:
     )
 
 
-def read_config(text: str, name: str, value: object = UNPARSED) -> ParsedConfig:
-    """Return the parsed `spec.config` of a definition of this name. Never raises SpecErrors.
-
-    `value`: what `jsontext.parse` has returned for the text, if somebody has asked already.
-    """
+def read_config(text: str, name: str) -> ParsedConfig:
+    """Return the parsed `spec.config` of a definition of this name. Never raises SpecErrors."""
     key = ("config", text, name)
     known: ParsedConfig | None = PARSED.get(key)
     if known is not None:
         return known
-    made = parse_config(text, name, value)
+    made = parse_config(text, name)
     PARSED.put(key, made, weigh(text) + _ENTRY * len(made.problems))
     return made
 
 
 def parse_config(text: str, name: str, value: object = UNPARSED) -> ParsedConfig:
-    """Parse as `read_config` does, without the cache. May run in any thread."""
+    """Parse as `read_config` does, without the cache. May run in any thread.
+
+    `value`: what `jsontext.parse` has returned for the text, if somebody has asked already.
+    """
     try:
         return ParsedConfig(
             cniconfig.parse(text, name=name) if value is UNPARSED else cniconfig.build(value, name=name)
