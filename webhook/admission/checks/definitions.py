@@ -84,7 +84,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
     limits = None if is_kept else context.configuration.limits
     seen = _compare(new, name, limits, context)
     if seen.outline is not None and seen.is_known and seen.outline.is_silent():
-        read = _Found()
+        read = _Found(warnings=_name_warnings(seen.value.get("name"), name))
     else:
         read = _look_closely(request, name, limits, context, seen)
     problems += read.problems
@@ -170,7 +170,7 @@ def _look_closely(
     """
     new, plugins = request.object or Object(), context.configuration.plugins
     read = (
-        _Found(cniconfig.assemble(seen.value, name=name))
+        _Found(cniconfig.assemble(seen.value, name=name), warnings=_name_warnings(seen.value.get("name"), name))
         if seen.is_known
         else _read_text(new.config, name, limits, context, seen.value)
     )
@@ -183,7 +183,7 @@ def _look_closely(
     origin = NO_ORIGIN if request.has_generated_name else Origin(new.namespace and request.namespace, name)
     findings = check_plugins(read.config, annotations, plugins, is_claimed=is_claimed, origin=origin)
     if not findings:
-        if seen.outline is not None and not read.problems and not read.warnings:
+        if seen.outline is not None and not read.problems:  # a warning can only be about the name
             known_forms(plugins).add(seen.outline.form)
         return read
     refused = {problem.path for problem in read.problems}
@@ -315,8 +315,12 @@ def _read_text(text: object, name: str, limits: ReviewLimits | None, context: De
         too_many = config_items_problem(parsed.conf, limits)
         if too_many is not None:
             return _Found(problems=(too_many,))
-    written = parsed.written_name
     is_own = plugins is None or not shared_keys(parsed, plugins)
-    warnings = (networktext.name_differs(written, name),) if written and written != name and is_own else ()
+    warnings = _name_warnings(parsed.written_name, name) if is_own else ()
     problems = unsafe(parsed, meta_plugin_types=context.rules.config.meta_plugin_types)
     return _Found(parsed, problems, warnings)
+
+
+def _name_warnings(written: str | None, name: str) -> Sequence[AdmissionWarning]:
+    """Return the warning about a network that has another name than its definition."""
+    return (networktext.name_differs(written, name),) if written and written != name else ()

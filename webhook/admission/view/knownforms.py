@@ -54,6 +54,17 @@ class _Part(NamedTuple):
     rules: tuple[tuple[frozenset[str], Rule], ...]
 
 
+class _Placed(NamedTuple):
+    """One object of a configuration; see `Outline._add`."""
+
+    schema: PluginSchema
+    part: _Part
+    layout: Layout
+    conf: Conf
+    plugin: Conf
+    main: PluginSchema | None
+
+
 class KnownForms:
     """The forms of configurations about which there was nothing to say, for one `PluginChecks`."""
 
@@ -82,10 +93,10 @@ class KnownForms:
         None if it has no form. `has_device`: a resource name or a claim gives a device. `meta_plugin_types`: those of
         the settings.
         """
-        if not isinstance(conf, dict) or not is_network_name(name):
+        if not isinstance(conf, dict):
             return None
         written, listed = conf.get("name"), conf.get("plugins")
-        if written and written != name:
+        if not isinstance(written or "", str) or not is_network_name(written or name):
             return None
         outline = Outline(self._part_of, self._checks, choose_version(conf))
         marked: dict[str, Any] | None = None
@@ -126,7 +137,7 @@ class Outline:
         self._part_of = part_of
         self._checks = checks
         self._network = Network(cni_version=cni_version)
-        self._objects: list[tuple[PluginSchema, _Part, Layout, Conf, PluginSchema | None]] = []
+        self._objects: list[_Placed] = []
 
     def add(self, conf: object) -> dict[str, Any] | None:
         """Add the object of a plugin, and return it with marks; None if it has no form."""
@@ -134,45 +145,56 @@ class Outline:
         schema = self._checks.schemas.get(kind) if isinstance(kind, str) else None
         if not isinstance(conf, dict) or schema is None or schema.kind == "ipam" or kind in self._checks.exempt:
             return None
-        marked = self._add(conf, schema, ENVELOPE)
+        marked = self._add(conf, schema, ENVELOPE, conf)
         ipam = conf.get("ipam")
         if marked is None or not ipam:
             return marked
         kind = ipam.get("type") if isinstance(ipam, dict) else None
         inner = self._checks.ipam_of(schema, kind) if isinstance(kind, str) else None
-        read = None if inner is None else self._add(ipam, inner, IPAM_ENVELOPE, schema)
+        read = None if inner is None else self._add(ipam, inner, IPAM_ENVELOPE, conf, schema)
         if read is None:
             return None
         marked["ipam"] = read
         return marked
 
     def _add(
-        self, conf: Conf, schema: PluginSchema, envelope: frozenset[str], main: PluginSchema | None = None
+        self,
+        conf: Conf,
+        schema: PluginSchema,
+        envelope: frozenset[str],
+        plugin: Conf,
+        main: PluginSchema | None = None,
     ) -> dict[str, Any] | None:
-        """Add one object. `main`: the plugin that runs it, if it is `ipam`."""
+        """Add one object. `plugin`: the plugin that it is or belongs to. `main`: its schema, if this is its `ipam`."""
         part = self._part_of(schema)
         layout = None if part is None else part.shape.layout_of(conf, envelope)
         if part is None or layout is None:
             return None
-        self._objects.append((schema, part, layout, conf, main))
+        self._objects.append(_Placed(schema, part, layout, conf, plugin, main))
         return mark(layout, conf)
 
     def is_silent(self) -> bool:
         """Say whether nothing is to be said about the free values, when nothing was about another one of the form."""
         budget = Budget(self._checks.values_max)
-        for schema, part, layout, conf, main in self._objects:
-            values = fill(layout, conf, budget)
+        for one in self._objects:
+            values = fill(one.layout, one.conf, budget)
             if not isinstance(values, Decoded) or budget.values < 0:
                 return False
-            rules = [rule for keys, rule in part.rules if not keys or not keys.isdisjoint(values)]
-            if main is not None and values.get("routes"):
-                rules.append(partial(route_findings, main=main))
+            rules = [rule for keys, rule in one.part.rules if not keys or not keys.isdisjoint(values)]
+            if one.main is not None and values.get("routes"):
+                rules.append(partial(route_findings, main=one.main))
             if rules:
-                placed = Placed(schema, values, "", {}, frozenset(), self._network)
+                placed = Placed(one.schema, values, "", {}, _declared(one.plugin), self._network)
                 for rule in rules:
                     if _speaks(rule(placed)):
                         return False
         return True
+
+
+def _declared(plugin: Conf) -> frozenset[str]:
+    """Return the capabilities of a plugin that are true."""
+    written = plugin.get("capabilities")
+    return frozenset([name for name, flag in written.items() if flag]) if isinstance(written, dict) else frozenset()
 
 
 def _speaks(findings: Findings) -> bool:

@@ -78,7 +78,7 @@ def is_right(config: dict[str, Any], *, has_device: bool = False) -> bool:
         read = cniconfig.parse(json.dumps(config), name=ORIGIN.name)
     except SpecErrors:
         return False
-    if read.written_name not in (None, ORIGIN.name) or unsafe(read, meta_plugin_types=META_TYPES):
+    if unsafe(read, meta_plugin_types=META_TYPES):
         return False
     return not check_plugins(read, RESOURCE if has_device else {}, CHECKS, origin=ORIGIN)
 
@@ -114,16 +114,12 @@ def values_by_key() -> dict[Any, list[Any]]:
     return found
 
 
-def with_name(config: dict[str, Any]) -> dict[str, Any]:
-    return {**config, "name": ORIGIN.name} if "name" in config else config
-
-
 @pytest.mark.parametrize("has_device", [False, True])
 def test_configurations_of_one_form_are_all_right_or_all_wrong(has_device: bool) -> None:  # noqa: FBT001
     """Each value of each case is replaced by strange ones, and by all that other cases have for its key."""
     forms, others = KnownForms(CHECKS), values_by_key()
     compared = 0
-    for config in map(with_name, CONFIGS):
+    for config in CONFIGS:
         form = form_of(config, forms, has_device=has_device)
         if form is None or not is_right(config, has_device=has_device):
             continue
@@ -139,6 +135,7 @@ def test_configurations_of_one_form_are_all_right_or_all_wrong(has_device: bool)
 USUAL = [
     {"type": "macvlan", "master": "eth1", "mode": "bridge", "ipam": {"type": "whereabouts", "range": "10.1.0.0/24"}},
     {"type": "macvlan", "master": "eth1", "ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24"}]}},
+    {"type": "bridge", "capabilities": {"ips": True}, "ipam": {"type": "static"}},
     {"type": "ipvlan", "master": "eth1", "mode": "l2", "ipam": {"type": "dhcp"}},
     {"type": "vlan", "master": "eth1", "vlanId": 100, "mtu": 1500},
     {"type": "host-device", "device": "eth1"},
@@ -180,7 +177,7 @@ def test_free_values_do_not_change_the_form(path: Path, value: object) -> None:
         (BRIDGE, "a/b"),
         (SUBNET, "10.1.0.1/24"),
         (SUBNET, None),
-        (("name",), "other"),
+        (("name",), "a b"),
         (("name",), True),
         (("plugins", 0, "type"), "nobody-knows"),
         (("plugins",), []),
@@ -203,7 +200,8 @@ def test_the_facts_around_a_configuration_are_in_its_form() -> None:
     other = forms.outline(NETWORK, ORIGIN.name, has_device=False, meta_plugin_types=("bridge",))
     assert other is not None
     assert other.form != form_of(NETWORK, forms)
-    assert forms.outline(NETWORK, "-", has_device=False, meta_plugin_types=META_TYPES) is None
+    unnamed = {key: value for key, value in NETWORK.items() if key != "name"}
+    assert forms.outline(unnamed, "-", has_device=False, meta_plugin_types=META_TYPES) is None
 
 
 def test_the_forms_are_bounded() -> None:
@@ -229,7 +227,7 @@ def test_the_layouts_are_bounded() -> None:
 
 
 class _Values(Placed):
-    """A plugin of which a rule may read the values, their place and the CNI version, and nothing else."""
+    """A plugin of which a rule may read the values, their place, the capabilities and the CNI version."""
 
     def __getattribute__(self, name: str) -> Any:
         assert name not in {"earlier", "has_addresses"}, f"a rule of OF_VALUES reads {name}"
@@ -284,6 +282,15 @@ def test_a_definition_of_a_known_form_is_not_read_closely(monkeypatch: pytest.Mo
     assert sum("plugins" in value for value in built) == 1
     wrong = check(changed(NETWORK, SUBNET, "10.1.0.1/24"), checks)
     assert [cause.field for cause in wrong.causes] == ["spec.config.plugins[0].ipam.ranges[0][0].subnet"]
+
+
+def test_the_warning_about_another_name_is_given_for_a_known_form() -> None:
+    checks = PluginChecks(schemas=SCHEMAS)
+    first, second = (check({**NETWORK, "name": name}, checks) for name in ("one", "other"))
+    assert [str(one.warnings[0]).replace("one", "other") for one in (first, second)] == [str(second.warnings[0])] * 2
+    assert not check(NETWORK, checks).warnings
+    (cause,) = check({**changed(NETWORK, SUBNET, "10.1.0.1/24"), "name": "third"}, checks).causes
+    assert cause.field.endswith("subnet")
 
 
 def test_a_repeated_key_is_found_in_a_known_form() -> None:

@@ -56,7 +56,5 @@ OF_VALUES = frozenset(
         *("bond-mtu", "host-device-ways", "route-override-defaults"),
     }
 )
-"""Rules that read nothing but the values and the CNI version: the same of these gives the same findings anywhere.
-
-Capabilities and requests only take findings away, so without them there is no less to say.
-"""
+"""Rules that read nothing but the values, the capabilities and the CNI version, so the same of these gives the same
+findings anywhere. NB: `static-addresses` also reads the requests of pods, but without them it finds as much or more."""
