@@ -97,6 +97,14 @@ def _definition(thing: Any, number: int) -> None:
     _configure(thing, number, f"10.{number >> 8}.{number & 255}.0/24")
 
 
+def _new_form(thing: Any, number: int) -> None:
+    """Differ in a key as well: no definition before had this form (`webhook.admission.view.knownforms`)."""
+    _definition(thing, number)
+    config = json.loads(thing["spec"]["config"])
+    config["plugins"][1]["sysctl"] = {f"net.ipv4.conf.if{number}.arp_ignore": "1"}
+    thing["spec"]["config"] = json.dumps(config)
+
+
 def _refused_definition(thing: Any, number: int) -> None:
     """Host bits in a subnet: NADAC does not look at the keys of plugins."""
     _configure(thing, number, f"10.{number >> 8}.{number & 255}.1/24")
@@ -115,6 +123,7 @@ ROWS = {
     "pod, the same with addresses": Row(VALIDATE, POD, _with_addresses, NADAC, "/isolate"),
     "pod, refused": Row(VALIDATE, POD, _refused_pod, NADAC, "/isolate", allows=False, peer_allows=False),
     "definition": Row(VALIDATE, DEFINITION, _definition, NADAC, VALIDATE),
+    "definition, new form": Row(VALIDATE, DEFINITION, _new_form, NADAC, VALIDATE),
     "definition, no type": Row(VALIDATE, DEFINITION, _without_type, NADAC, VALIDATE, allows=False, peer_allows=False),
     "definition, wrong subnet": Row(VALIDATE, DEFINITION, _refused_definition, NADAC, VALIDATE, allows=False),
     "mutate, new templates": Row(MUTATE, POD, _template, NRI, MUTATE),
