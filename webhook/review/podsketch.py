@@ -158,6 +158,8 @@ def sketch_pod(read: Read, labels: Texts, annotations: Texts, spec: PodSpec) -> 
         volumes = _decode_volumes(spec.volumes) if spec.volumes else UNSET
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    if volumes and len(volumes) > PARTS_MAX:  # to look through 50,000 takes as long as all the rest
+        return None
     # What is empty, null or absent stands for itself. How long a list is to which the patch only adds does not matter.
     counts: list[Hashable] = [ordinary and len(ordinary), initial and len(initial), volumes and True]
     texts: list[str | bytes] = [bytes(spec.node_selector), bytes(spec.resource_claims), bytes(spec.host_network)]

@@ -35,6 +35,7 @@ from webhook.admission.mutate import OPERATIONS_MAX, TEXTS_MAX, answer_mutation
 from webhook.admission.mutation import jsonpatch
 from webhook.admission.mutation.netinfo import ITEMS_MAX
 from webhook.admission.view.decisioncontext import Configuration, DecisionContext, NoMemory
+from webhook.review import podsketch
 from webhook.review.decisioncache import DecisionCache
 from webhook.review.podsketch import COUNTS_MAX, PARTS_MAX, SKETCH_MAX
 
@@ -341,6 +342,21 @@ def test_a_refusal_of_one_account_is_not_the_answer_for_another() -> None:
 )
 def test_an_unusual_pod_has_no_sketch(pod: Json) -> None:
     assert sketch(pod) is None
+
+
+@pytest.mark.plain
+def test_the_volumes_of_a_pod_with_too_many_are_not_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Growth: a body of 3 MiB has room for 50,000 volumes, and each would be decoded and copied for nothing."""
+    looked: list[object] = []
+
+    def note(*given: object) -> list[bytes]:
+        looked.append(given)
+        return []
+
+    monkeypatch.setattr(podsketch, "_our_volumes", note)
+    for count, looks in ((PARTS_MAX, 1), (PARTS_MAX + 1, 1)):
+        sketch({"metadata": {}, "spec": {"containers": [], "volumes": [{"name": "podnetinfo"}] * count}})
+        assert len(looked) == looks
 
 
 def test_a_large_pod_gets_its_patch_all_the_same() -> None:
