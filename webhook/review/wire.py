@@ -304,6 +304,10 @@ class _SentPod(msgspec.Struct, eq=False, gc=False):
     _body: bytes
     _known: _Object
 
+    def __repr__(self) -> str:
+        """Show nothing of the pod: a log or a traceback must not get its variables, which may be secret."""
+        return "_SentPod()"
+
     def read(self) -> dict[str, Any]:
         """Return the pod. Raises UnreadableError."""
         return _decode(_whole_review, self._body).request.object
@@ -384,6 +388,10 @@ class _SentDevices(msgspec.Struct, eq=False, gc=False):
     """Implements `SentDevices`."""
 
     _spec: _TemplateSpec | _Spec
+
+    def __repr__(self) -> str:
+        """Show nothing of the pod, as `_SentPod` does."""
+        return "_SentDevices()"
 
     def claims(self) -> tuple[ClaimReference, ...]:
         """Return the claims that the pod names. Raises UnreadableError."""

@@ -300,6 +300,24 @@ def test_labels_of_a_large_pod_are_read() -> None:
     assert read.labels == LABELS
 
 
+@pytest.mark.parametrize("kind", ["Pod", "Deployment"])
+def test_a_request_does_not_show_the_variables_of_its_containers(kind: str) -> None:
+    """Whoever logs one, or a traceback with its values, logs no passwords."""
+    pod = {
+        "metadata": {"name": "web"},
+        "spec": {
+            "containers": [{"name": "app", "env": [{"name": "PASSWORD", "value": "s3cret"}]}],
+            "resourceClaims": [{"name": "gpu", "resourceClaimName": "gpu"}],
+        },
+    }
+    group, obj = ("", pod) if kind == "Pod" else ("apps", {"metadata": {"name": "web"}, "spec": {"template": pod}})
+    sent = {"uid": "u", "kind": {"group": group, "kind": kind}, "operation": "CREATE", "object": obj}
+    review = {"apiVersion": wire.API_VERSION, "kind": wire.KIND, "request": sent}
+    shown = repr(wire.decode(json.dumps(review).encode()))
+    assert "web" in shown
+    assert "s3cret" not in shown
+
+
 def test_a_large_object_of_another_kind_is_not_read() -> None:
     kind = {"group": "example.com", "kind": "Widget"}
     read = wire.decode(_large(kind, {"metadata": {"name": 5, "labels": {**LABELS, "z": 1}}}))
