@@ -125,14 +125,18 @@ class Member:
         return self.key.type in {"string", "integer"}
 
     def mark(self, value: Any) -> object:
-        """Return a value with marks in it; None if a free value is empty, or nothing in it may be free."""
+        """Return a value with marks in it; None if a free value is empty, or nothing in it may be free.
+
+        NB: other checks ask for types as well, so a mark says that the type is right.
+        """
+        if not self.takes(type(value)):
+            return None
         if self.shape is not None:
-            return self.shape.mark(value) if isinstance(value, dict) else None
+            return self.shape.mark(value)
         if self.item is None:
             return value if not self.is_free else MARK if value else None
-        if not isinstance(value, list | dict) or None in (
-            items := value if isinstance(value, list) else value.values()
-        ):
+        items = value if isinstance(value, list) else value.values()
+        if None in items:
             return None
         marked = [self.item.mark(item) for item in items]
         if None in marked:

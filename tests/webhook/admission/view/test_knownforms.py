@@ -298,3 +298,17 @@ def test_a_repeated_key_is_found_in_a_known_form() -> None:
     text = json.dumps(NETWORK)
     assert check(text, checks).is_allowed
     assert not check(text.replace('"bridge": "br-1"', '"bridge": "br-1", "bridge": "br-2"'), checks).is_allowed
+
+
+PTP = {"cniVersion": "1.0.0", "type": "ptp", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}
+
+
+@pytest.mark.parametrize("item", [5, True, ["a"], {"a": "b"}, 1.5])
+def test_an_item_of_another_type_is_refused_as_without_forms(item: object) -> None:
+    """`dns` is a key of ptp, and of every plugin: two checks know the type of its items."""
+    known = PluginChecks(schemas=SCHEMAS)
+    assert check({**PTP, "dns": {"nameservers": ["10.1.0.1"]}}, known).is_allowed
+    wrong = {**PTP, "dns": {"nameservers": [item]}}
+    decision = check(wrong, known)
+    assert not decision.is_allowed
+    assert decision.message == check(wrong, PluginChecks(schemas=SCHEMAS)).message
