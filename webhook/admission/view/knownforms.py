@@ -12,6 +12,9 @@ when there was nothing to say about one configuration of a form, all that there 
 the formats and limits of its free values, and by those rules: `Outline.is_silent` asks them. A configuration in which
 more is unusual has no form, and is checked with care.
 
+Checks of the whole network read some keys of its plugins as well (`READ_ELSEWHERE`), and so does the form: a plugin
+whose schema has one of these keys, so that it could be free, has no form.
+
 A form also depends on the settings of the checks, which have it, and on the facts that are in its key.
 """
 
@@ -42,6 +45,13 @@ from webhook.admission.plugins.rules.registry import ABOUT, OF_VALUES, RULES, Ru
 from webhook.admission.plugins.schema import PluginChecks, PluginSchema
 
 Conf = Mapping[str, Any]
+
+READ_ELSEWHERE = (ENVELOPE | {"delegate", "delegates"}) - {
+    *("args", "dns"),  # their types alone are checked
+    *("deviceID", "pciBusID", "cni.dev/valid-attachments"),
+}
+"""Keys whose values are read by `cniplugin.netspec.cniconfig`, by `unsafe` and by the engine. Only schemas of admins
+have them."""
 
 FORMS_MAX, FORM_LENGTH_MAX = 1024, 4096
 """Forms that are kept, and the characters of one: 4 to 16 MiB at most. A usual one has 300."""
@@ -125,6 +135,8 @@ class KnownForms:
 
 def _part(schema: PluginSchema, checks: PluginChecks) -> _Part | None:
     if schema.opaque or schema.agree_on or schema.once_with or not OF_VALUES.issuperset(schema.rules):
+        return None
+    if not READ_ELSEWHERE.isdisjoint(schema.keys):
         return None
     return _Part(shape_of(schema, checks), tuple((ABOUT.get(rule, frozenset()), RULES[rule]) for rule in schema.rules))
 

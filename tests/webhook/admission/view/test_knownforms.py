@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from webhook.admission.plugins.decoding import LAYOUTS_MAX, Budget, Shape
 from webhook.admission.plugins.engine import ENVELOPE, check_plugins
 from webhook.admission.plugins.placement import Network, Placed
 from webhook.admission.plugins.rules.registry import OF_VALUES, RULES
-from webhook.admission.plugins.schema import PluginChecks
+from webhook.admission.plugins.schema import Constraint, Key, PluginChecks, PluginSchema
 from webhook.admission.view.knownforms import FORM_LENGTH_MAX, FORMS_MAX, KnownForms
 
 META_TYPES = Config().meta_plugin_types
@@ -312,3 +313,28 @@ def test_an_item_of_another_type_is_refused_as_without_forms(item: object) -> No
     decision = check(wrong, known)
     assert not decision.is_allowed
     assert decision.message == check(wrong, PluginChecks(schemas=SCHEMAS)).message
+
+
+def test_keys_of_a_schema_that_other_checks_read_are_not_free() -> None:
+    """An admin may write any key into a schema, as those that libcni reads, or delegates."""
+    text, nested = Key(type="string"), Key(type="object", keys={"type": Key(type="string")})
+    keys = {"dev": text, "type": text, "cniVersion": text, "name": text, "delegate": nested}
+    keys["delegates"] = Key(type="array", items=nested)
+    own = PluginSchema(type="own", kind="main", source="here", keys=keys, constraints=(NAMED,))
+    strict = replace(own, type="strict", ipam="required", constraints=())
+    checks = PluginChecks(schemas={**SCHEMAS, "own": own, "strict": strict})
+    right: dict[str, Any] = {"cniVersion": "1.0.0", "name": "net", "type": "own", "delegate": {"type": "bridge"}}
+    right["delegates"] = [{"type": "bridge"}]
+    assert check(right, checks).is_allowed
+    for key, value in (
+        ("type", "strict"),
+        ("cniVersion", "x/y"),
+        ("delegate", {"type": "multus"}),
+        ("delegates", [{"type": "multus"}]),
+    ):
+        assert not check({**right, key: value}, checks).is_allowed, key
+    named = definition(json.dumps({**right, "name": "other"}), name="other")
+    assert not decide(named, plugins=checks).is_allowed
+
+
+NAMED = Constraint(code="NAD202", when={"name": ("other",)}, detail="not this name")
