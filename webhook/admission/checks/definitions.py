@@ -86,7 +86,7 @@ def check(request: Request, context: DecisionContext) -> Decision:
     if seen.outline is not None and seen.is_known and seen.outline.is_silent():
         read = _Found(warnings=_name_warnings(seen.value.get("name"), name))
     else:
-        read = _look_closely(request, name, limits, context, seen)
+        read = _look_closely(request, name, limits, context, seen, problems)
     problems += read.problems
     warnings += read.warnings
     if is_steered:
@@ -162,11 +162,17 @@ class _Found(NamedTuple):
 
 
 def _look_closely(
-    request: Request, name: str, limits: ReviewLimits | None, context: DecisionContext, seen: _Compared
+    request: Request,
+    name: str,
+    limits: ReviewLimits | None,
+    context: DecisionContext,
+    seen: _Compared,
+    before: Sequence[SpecError],
 ) -> _Found:
     """Check the text of the definition that is written, and note its form if there is nothing to say about it.
 
-    NB: about a configuration of a known form, only its plugins can have something to say.
+    `before`: the problems that were found before; nothing is warned of in their places. NB: about a configuration of a
+    known form, only its plugins can have something to say.
     """
     new, plugins = request.object or Object(), context.configuration.plugins
     read = (
@@ -186,7 +192,7 @@ def _look_closely(
         if seen.outline is not None and not read.problems:  # a warning can only be about the name
             known_forms(plugins).add(seen.outline.form)
         return read
-    refused = {problem.path for problem in read.problems}
+    refused = {problem.path for problem in (*before, *read.problems)}
     errors = [finding.as_spec_error() for finding in findings if finding.is_error(plugins.attached_by)]
     others = [one for one in findings if not one.is_error(plugins.attached_by) and one.path not in refused]
     return read._replace(

@@ -227,6 +227,15 @@ def test_a_name_that_the_api_server_would_refuse(name: str) -> None:
     assert [(cause.field, decision.rules) for cause in decision.causes] == [("metadata.name", ("object-name",))]
 
 
+def test_a_wrong_name_stands_for_the_warnings_at_the_top() -> None:
+    """The definition is refused anyway, and both would be said about the same place."""
+    checks = PluginChecks(schemas=load_schemas(), values_max=1)
+    assert [str(warning)[:19] for warning in decide(definition(MACVLAN), plugins=checks).warnings] == [
+        "spec.config: NAD110"
+    ]
+    assert decide(definition(MACVLAN, name="Net"), plugins=checks).warnings == ()
+
+
 def test_an_update_that_leaves_the_config_alone_is_allowed() -> None:
     broken = Object(name="lan", config="{")
     assert decide(request(broken, old=broken, kind=NETWORK)).is_allowed
