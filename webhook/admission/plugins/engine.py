@@ -135,15 +135,25 @@ class _Tables:
         self.known = ENVELOPE.union(schema.keys)
         self.predecessors = tuple((prepare_conditions(needed.when), needed) for needed in schema.predecessors)
         self.has_requirements = schema.ipam in ("required", "first") or bool(schema.device_keys)
+        self._attached_by = checks.attached_by
         self._constraints = tuple(map(prepare_constraint, schema.constraints))
         self._rules = tuple((ABOUT.get(name, NO_KEYS), RULES[name]) for name in schema.rules)
 
     def findings(self, placed: Placed) -> list[PluginFinding]:
-        """Return the findings by the constraints and the rules of the schema."""
+        """Return the findings by the constraints and the rules of the schema, up to ERRORS_MAX errors of its rules.
+
+        NB: nobody reads what follows these, and a hostile list has hundreds.
+        """
         found = constraint_findings(placed, self._constraints)
+        errors = 0
         for keys, rule in self._rules:
-            if not keys or not keys.isdisjoint(placed.values):
-                found.extend(rule(placed))
+            if keys and keys.isdisjoint(placed.values):
+                continue
+            for finding in rule(placed):
+                found.append(finding)
+                errors += finding.is_error(self._attached_by)
+                if errors == ERRORS_MAX:
+                    return found
         return found
 
 

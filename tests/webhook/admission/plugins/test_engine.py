@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from cniplugin.netspec.attachers import MULTUS
 from cniplugin.netspec.errors import render
 from tests.webhook.admission.plugins.checking import SCHEMAS, codes, findings_of
 from webhook.admission.plugins.engine import ERRORS_MAX, WARNINGS_MAX
+from webhook.admission.plugins.rules import host_local, ipam
 from webhook.admission.plugins.schema import UNKNOWN_TYPES, Constraint, PluginChecks
 
 
@@ -135,3 +138,27 @@ def test_a_constraint_may_point_at_a_key_that_cannot_be_read() -> None:
     own = replace(SCHEMAS["vpc-branch-eni"], constraints=(pointing,))
     checks = PluginChecks(schemas={own.type: own})
     assert "NAD205" in [finding.code for finding in findings_of(config, checks=checks)]
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize(
+    ("module", "judge", "kind", "key", "item"),
+    [
+        (host_local, "_range_findings", "host-local", "ranges", [{"subnet": "10.1.0.1/24"}]),
+        (ipam, "_option_findings", "dhcp", "provide", {"option": "x", "value": "y"}),
+    ],
+)
+def test_items_are_not_judged_beyond_what_is_shown(
+    module: ModuleType, judge: str, kind: str, key: str, item: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[object] = []
+    original = getattr(module, judge)
+
+    def count(*given: Any) -> Any:
+        judged.append(given)
+        return original(*given)
+
+    monkeypatch.setattr(module, judge, count)
+    config: dict[str, Any] = {"cniVersion": "1.0.0", "type": "macvlan", "master": "e"}
+    config["ipam"] = {"type": kind, key: [item] * (ERRORS_MAX + 50)}
+    assert len(findings_of(config)) == len(judged) == ERRORS_MAX

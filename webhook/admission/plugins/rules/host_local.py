@@ -27,26 +27,28 @@ class _Range(NamedTuple):
 
 
 def range_findings(placed: Placed) -> Findings:
-    """Return ranges that host-local refuses, and addresses in them that no pod could use."""
+    """Yield ranges that host-local refuses, and addresses in them that no pod could use."""
     values = placed.values
     if values.unreadable and values.unreadable & {"subnet", "ranges"}:
-        return ()
+        return
     sets = list(_sets(placed))
-    found: list[PluginFinding] = [] if sets else [_no_ranges(placed)]
+    if not sets:
+        yield _no_ranges(placed)
     sound: list[AddressRange] = []
     families: list[int] = []
     for index, (path, written) in enumerate(sets):
         ranges = list(_read(written, index))
         if len(ranges) != 1 or not written:
-            found.extend(_set_findings(ranges, path, index, has_items=bool(written)))
+            yield from _set_findings(ranges, path, index, has_items=bool(written))
         families.extend([item.subnet.version for item in ranges[:1]])
         for item in ranges:
-            found.extend(_range_findings(item, sound))
+            found = _range_findings(item, sound)
+            if found:
+                yield from found
     if len(sound) > 1:
-        found.extend(_overlap_findings(sound))
+        yield from _overlap_findings(sound)
     if len(families) > 1:
-        found.extend(family_findings(placed, families))
-    return found
+        yield from family_findings(placed, families)
 
 
 def _no_ranges(placed: Placed) -> PluginFinding:
