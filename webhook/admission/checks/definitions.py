@@ -118,10 +118,12 @@ def _is_steered(annotations: Mapping[str, str], keys: Sequence[str]) -> bool:
 class _Compared(NamedTuple):
     """A configuration beside those that were checked before. `value`: its JSON; UNPARSED if nobody has read it.
 
-    `outline`: None if it has no form. `is_known`: there was nothing to say about another configuration of this form.
+    `unread`: why it is no JSON. `outline`: None if it has no form. `is_known`: there was nothing to say about another
+    configuration of this form.
     """
 
     value: Any = UNPARSED
+    unread: Sequence[SpecError] = ()
     outline: Outline | None = None
     is_known: bool = False
 
@@ -134,23 +136,26 @@ def _compare(new: Object, name: str, limits: ReviewLimits | None, context: Decis
     text, plugins = new.config, context.configuration.plugins
     if plugins is None or not isinstance(text, str) or len(text) > COMPARED_MAX:
         return _INCOMPARABLE
+    if text.count(",") > COMPARED_COMMAS_MAX:
+        return _INCOMPARABLE
     if limits is not None and (
         config_size_problem(text, limits) is not None or _may_have_items(text, limits.definition_items)
     ):
         return _INCOMPARABLE
     try:
         value = jsontext.parse(text, what=cniconfig.WHAT, bytes_max=COMPARED_MAX * 4, section=cniconfig.SECTION)
-    except SpecErrors:
-        return _INCOMPARABLE
+    except SpecErrors as errors:
+        return _Compared(unread=errors.errors)
     forms = known_forms(plugins)
     has_device = bool(new.annotations.get(RESOURCE_NAME)) or source_of(new.annotations) == BY_CLAIM
     refused = context.rules.config.meta_plugin_types
     outline = forms.outline(value, name, has_device=has_device, meta_plugin_types=refused)
-    return _Compared(value, outline, outline is not None and outline.form in forms)
+    return _Compared(value, (), outline, outline is not None and outline.form in forms)
 
 
-COMPARED_MAX = 16_384
-"""Characters of a configuration that is compared; its form may have a quarter of that."""
+COMPARED_MAX, COMPARED_COMMAS_MAX = 16_384, 256
+"""Characters of a configuration that is compared, and its commas: its form may have a quarter of the characters, and to
+make the form takes 2 microseconds for each item, which are lost if it is too long."""
 
 
 class _Found(NamedTuple):
@@ -178,7 +183,7 @@ def _look_closely(
     read = (
         _Found(cniconfig.assemble(seen.value, name=name), warnings=_name_warnings(seen.value.get("name"), name))
         if seen.is_known
-        else _read_text(new.config, name, limits, context, seen.value)
+        else _read_text(new.config, name, limits, context, seen)
     )
     if new.has_capital_config:
         read = read._replace(warnings=(networktext.capital_config(name),))
@@ -299,10 +304,12 @@ def _may_have_items(text: str, most: int) -> bool:
     return text.count(",") >= most or "\\u" in text
 
 
-def _read_text(text: object, name: str, limits: ReviewLimits | None, context: DecisionContext, value: object) -> _Found:
+def _read_text(
+    text: object, name: str, limits: ReviewLimits | None, context: DecisionContext, seen: _Compared
+) -> _Found:
     """Return the configuration with its problems and warnings, without those of its plugins.
 
-    `limits`: None for a text that is stored already. `value`: the JSON of the text; UNPARSED if it is not read.
+    `limits`: None for a text that is stored already.
     """
     attached_by, plugins = context.configuration.attached_by, context.configuration.plugins
     if text is None or (isinstance(text, str) and not trim(text)):
@@ -313,6 +320,9 @@ def _read_text(text: object, name: str, limits: ReviewLimits | None, context: De
         return _Found(problems=(networktext.config_type(text),))
     if limits is not None and (too_large := config_size_problem(text, limits)) is not None:
         return _Found(problems=(too_large,))
+    if seen.unread:
+        return _Found(problems=seen.unread)
+    value = seen.value
     # NB: a usual text is not kept, because the next review is of another one; a long one takes milliseconds.
     parsed, unread = read_config(text, name) if value is UNPARSED else parse_config(text, name, value)
     if parsed is None:

@@ -11,11 +11,12 @@ import pytest
 
 from cniplugin.access.content.unsafeconfig import unsafe
 from cniplugin.access.model.decision import Config
-from cniplugin.netspec import cniconfig
+from cniplugin.netspec import cniconfig, jsontext
 from cniplugin.netspec.errors import SpecErrors
 from tests.webhook.admission.plugins.checking import CHECKS, ORIGIN, SCHEMAS
 from tests.webhook.admission.plugins.test_cases import CASES
 from tests.webhook.admission.world import decide, definition
+from webhook.admission.checks.definitions import COMPARED_COMMAS_MAX
 from webhook.admission.model.requests import Decision
 from webhook.admission.plugins.decoding import LAYOUTS_MAX, Budget, Shape
 from webhook.admission.plugins.engine import ENVELOPE, check_plugins
@@ -299,6 +300,31 @@ def test_a_repeated_key_is_found_in_a_known_form() -> None:
     text = json.dumps(NETWORK)
     assert check(text, checks).is_allowed
     assert not check(text.replace('"bridge": "br-1"', '"bridge": "br-1", "bridge": "br-2"'), checks).is_allowed
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("text", ['{"type":"macvlan"', "[" * 100, '{"type":"a","type":"b"}', '{"type":1e999}'])
+def test_what_is_no_json_is_read_once(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    read: list[str] = []
+    parse = jsontext.parse
+
+    def count(text: str, **more: Any) -> object:
+        read.append(text)
+        return parse(text, **more)
+
+    without = decide(definition(text, name="net"))
+    monkeypatch.setattr(jsontext, "parse", count)
+    monkeypatch.setattr(cniconfig, "parse_json", count)
+    assert check(text, PluginChecks(schemas=SCHEMAS)).message == without.message
+    assert read.count(text) == 1  # others are the networks of the cluster
+
+
+@pytest.mark.plain
+def test_a_text_with_many_items_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = PluginChecks(schemas=SCHEMAS)
+    monkeypatch.setattr(KnownForms, "outline", None)
+    trunk = [{"id": number} for number in range(1, COMPARED_COMMAS_MAX + 2)]
+    assert check({"cniVersion": "1.0.0", "type": "bridge", "bridge": "b", "vlanTrunk": trunk}, checks).is_allowed
 
 
 PTP = {"cniVersion": "1.0.0", "type": "ptp", "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}}
