@@ -55,11 +55,16 @@ from webhook.admission.model.injection import (
 from webhook.admission.model.limitsettings import ReviewLimits, config_items_problem, config_size_problem
 from webhook.admission.model.requests import ALLOWED, NOTHING, AdmissionWarning, Decision, Object, Request
 from webhook.admission.plugins.engine import check_plugins
+from webhook.admission.plugins.findings import PluginFinding
 from webhook.admission.plugins.placement import NO_ORIGIN, Origin
+from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import DecisionContext
 from webhook.admission.view.knownforms import Outline, known_forms
-from webhook.admission.view.parsecache import UNPARSED, parse_config, read_config
+from webhook.admission.view.parsecache import PARSED, UNPARSED, parse_config, read_config
 from webhook.admission.wording import accesstext, answers, injectiontext, networktext
+
+FINDING_BYTES = 2048
+"""Estimated bytes of one finding with its texts; a configuration has at most 116 findings."""
 
 BY_DEFAULT = Decision(rules=("DefinitionDefault",))
 
@@ -192,7 +197,12 @@ def _look_closely(
     annotations = {RESOURCE_NAME: new.annotations.get(RESOURCE_NAME, "")}
     is_claimed = source_of(new.annotations) == BY_CLAIM
     origin = NO_ORIGIN if request.has_generated_name else Origin(new.namespace and request.namespace, name)
-    findings = check_plugins(read.config, annotations, plugins, is_claimed=is_claimed, origin=origin)
+    if seen.value is UNPARSED:
+        findings = plugin_findings(
+            new.config, name, plugins, resource=annotations[RESOURCE_NAME], is_claimed=is_claimed, origin=origin
+        )
+    else:
+        findings = check_plugins(read.config, annotations, plugins, is_claimed=is_claimed, origin=origin)
     if not findings:
         if seen.outline is not None and not read.problems:  # a warning can only be about the name
             known_forms(plugins).add(seen.outline.form)
@@ -297,6 +307,35 @@ def _unattachable(writing: Writing, rules: Rules) -> Iterator[AdmissionWarning]:
     refusal = judge_level(writing.network, writing.namespace_labels, rules.config, rules.enforced, ENFORCE)
     if refusal is not None:
         yield accesstext.unattachable(refuse_content(*refusal, rules.config))
+
+
+def plugin_findings(
+    config: str,
+    name: str,
+    plugins: PluginChecks,
+    *,
+    resource: str = "",
+    is_claimed: bool = False,
+    origin: Origin = NO_ORIGIN,
+) -> Sequence[PluginFinding]:
+    """Return the findings about the plugins of a readable configuration; the parse cache keeps them.
+
+    For texts that are reviewed again, as those of claims, or that take long: a review with several turns asks in each.
+    `name` as for `cniconfig`. `resource`: the resource that the network names. `is_claimed`: a ResourceClaim gives the
+    devices. `origin`: the definition with this configuration.
+    """
+    key = ("findings", config, name, resource, is_claimed, origin, plugins)
+    known: tuple[PluginFinding, ...] | None = PARSED.get(key)
+    if known is None:
+        parsed = read_config(config, name).config
+        annotations = {RESOURCE_NAME: resource}
+        known = (
+            ()
+            if parsed is None
+            else tuple(check_plugins(parsed, annotations, plugins, is_claimed=is_claimed, origin=origin))
+        )
+        PARSED.put(key, known, FINDING_BYTES * len(known))
+    return known
 
 
 def _may_have_items(text: str, most: int) -> bool:

@@ -20,7 +20,7 @@ from cniplugin.access.judging.judge import judge_any_pod, judge_any_pod_trial
 from cniplugin.access.model.decision import Subject
 from cniplugin.netspec.errors import SpecError
 from cniplugin.netspec.netattachdef import NetworkAttachmentDefinition
-from webhook.admission.checks.definitions import judge_author
+from webhook.admission.checks.definitions import judge_author, plugin_findings
 from webhook.admission.checks.podclaims import Judged, Judges, judge_attachments, networks_of, with_verdicts
 from webhook.admission.checks.unknownnamespaces import unknown_to_attach
 from webhook.admission.dra.attachments import ClaimAttachments, Finder, Place, network_of_driver
@@ -30,20 +30,13 @@ from webhook.admission.dra.parameters import read_parameters
 from webhook.admission.model.kinds import TEMPLATE_CONTROLLERS
 from webhook.admission.model.limitsettings import parameters_problem
 from webhook.admission.model.requests import ALLOWED, AdmissionWarning, Decision, Request
-from webhook.admission.plugins.engine import check_plugins
-from webhook.admission.plugins.findings import PluginFinding
-from webhook.admission.plugins.schema import PluginChecks
 from webhook.admission.view.decisioncontext import Cluster, DecisionContext
-from webhook.admission.view.parsecache import PARSED, read_config
+from webhook.admission.view.parsecache import read_config
 from webhook.admission.wording import accesstext, answers, claimtext, networktext
 
 FOR_SOME_POD = Judges(judge_any_pod, judge_any_pod_trial)
 CONFIG_NAME = "claim"
 """Name of a CNI configuration in parameters, which needs none."""
-
-
-FINDING_BYTES = 2048
-"""Estimated bytes of one finding with its texts; a configuration has at most 116 findings."""
 
 
 class _Written(NamedTuple):
@@ -147,7 +140,7 @@ def _read_content(place: Place, config: OpaqueConfig, driver: Driver, context: D
     if read.config is None:
         return _Content(own, tuple(error.replace(source=field) for error in read.problems))
     parsed = read.config
-    findings = () if plugins is None else _plugin_findings(parameters.cni, plugins)
+    findings = () if plugins is None else plugin_findings(parameters.cni, CONFIG_NAME, plugins, is_claimed=True)
     attacher = context.configuration.attached_by
     wrong = [
         *unsafe(parsed, meta_plugin_types=context.rules.config.meta_plugin_types),
@@ -159,17 +152,6 @@ def _read_content(place: Place, config: OpaqueConfig, driver: Driver, context: D
         problems=tuple(error.replace(source=field) for error in wrong),
         warnings=tuple(networktext.plugin_warning(one, field=field) for one in findings if not one.is_error(attacher)),
     )
-
-
-def _plugin_findings(config: str, plugins: PluginChecks) -> Sequence[PluginFinding]:
-    """Return the findings about the plugins of a readable configuration; the parse cache keeps them."""
-    key = ("findings", config, plugins)
-    known: tuple[PluginFinding, ...] | None = PARSED.get(key)
-    if known is None:
-        parsed = read_config(config, CONFIG_NAME).config
-        known = () if parsed is None else tuple(check_plugins(parsed, {}, plugins, is_claimed=True))
-        PARSED.put(key, known, FINDING_BYTES * len(known))
-    return known
 
 
 def _not_yet(found: ClaimAttachments, cluster: Cluster) -> Iterator[AdmissionWarning]:

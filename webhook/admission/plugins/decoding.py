@@ -474,7 +474,7 @@ class Decoder:
             name, where = shape.name_of(written), join(path, written)
             if name is None:
                 is_top = into is self.top
-                known = (*shape.keys, *self.envelope) if is_top else shape.keys
+                known = (*shape.keys, *sorted(self.envelope)) if is_top else shape.keys
                 yield from self._unknown(written, known, where, is_top=is_top)
             elif value is not None:
                 yield self._other_case(where, name)

