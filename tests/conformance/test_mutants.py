@@ -23,8 +23,9 @@ CACHE = "-Xpycache_prefix={work}/pycache"
 
 def edits(mutant: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return file, old text and new text of each edit."""
-    both = [mutant, *([mutant["also"]] if "also" in mutant else [])]
-    return [(edit.get("file", mutant["file"]), edit["old"], edit["new"]) for edit in both]
+    also = mutant.get("also", [])
+    every = [mutant, *(also if isinstance(also, list) else [also])]
+    return [(edit.get("file", mutant["file"]), edit["old"], edit["new"]) for edit in every]
 
 
 def mutate(folder: Path, mutant: dict[str, Any]) -> Path:
