@@ -270,6 +270,7 @@ def check(config: dict[str, Any] | str, checks: PluginChecks) -> Decision:
     return decide(asked, plugins=checks)
 
 
+@pytest.mark.plain
 def test_a_definition_of_a_known_form_is_not_read_closely(monkeypatch: pytest.MonkeyPatch) -> None:
     checks, build = PluginChecks(schemas=SCHEMAS), cniconfig.build
     built: list[dict[str, Any]] = []
