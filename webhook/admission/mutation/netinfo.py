@@ -94,7 +94,7 @@ def _has_volume_mount(container: Json) -> bool:
 def _mounted(container: Json) -> Json:
     if _has_mount(container):
         return container
-    return {**container, "volumeMounts": [*(container.get("volumeMounts") or ()), _MOUNT]}
+    return {**container, "volumeMounts": [*(container.get("volumeMounts") or ()), _MOUNT.copy()]}
 
 
 def _named(container: Json) -> Json:
@@ -150,14 +150,17 @@ _REFERENCES = ("fieldRef", "resourceFieldRef")
 _METADATA = ("labels", "annotations")
 
 
-_METADATA_ITEMS = {name: {"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}} for name in _METADATA}
-"""NB: all pods share them."""
-_METADATA_KEYS = [_key(item) for item in _METADATA_ITEMS.values()]
-
-
 def _metadata_items(pod: Json) -> list[Json]:
+    """NB: each pod gets values of its own, because whoever gets a pod may change it."""
     metadata = pod.get("metadata") or {}
-    return [item for name, item in _METADATA_ITEMS.items() if metadata.get(name)]
+    return [_metadata_item(name) for name in _METADATA if metadata.get(name)]
+
+
+def _metadata_item(name: str) -> Json:
+    return {"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}}
+
+
+_METADATA_KEYS = [_key(_metadata_item(name)) for name in _METADATA]
 
 
 def _hugepages(container: Container) -> Iterator[tuple[str, str]]:

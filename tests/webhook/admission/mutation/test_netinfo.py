@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from tests.webhook.admission.mutation.injecting import (
@@ -102,3 +104,21 @@ def test_a_second_pass_after_the_defaults_of_the_api_server_and_another_webhook(
     again = jsonpatch.apply(list(answer.operations), once)
     paths = [item["path"] for item in again["spec"]["volumes"][0]["downwardAPI"]["items"]]
     assert paths[3:] == ["labels", "hugepages_2M_limit_app"]
+
+
+def spoil(value: object) -> None:
+    """Change every object and list inside a value."""
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        spoil(inner)
+    if isinstance(value, dict):
+        value["spoilt"] = True
+    elif isinstance(value, list):
+        value.append("spoilt")
+
+
+def test_a_pod_that_is_changed_later_spoils_no_other_one() -> None:
+    """A client that writes the defaults of the API server into a pod once wrote them into all pods after it."""
+    first = patched(pod_of("a", app(), app("b"), labels={"app": "web"}), sriov())
+    good = copy.deepcopy(first)
+    spoil(first)
+    assert patched(pod_of("a", app(), app("b"), labels={"app": "web"}), sriov()) == good
