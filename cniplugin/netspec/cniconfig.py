@@ -117,22 +117,22 @@ class NetworkConfigList(PlainRecord):
         self._memo: Final[dict[Hashable, Any]] = {}
 
 
-WHAT = "the configuration"
-"""What messages call the text."""
-
-
 def parse(text: str, *, name: str) -> NetworkConfigList:
     """Return the network that `text` describes; `name` is its name if the text has none (NPWG v1.3 §3.4.2).
 
     Raises SpecErrors: a `json-*` rule of jsontext, or all broken `cni-*` rules in input order (the first
     PROBLEMS_MAX). Linear in the length.
     """
-    value = parse_json(text, what=WHAT, bytes_max=CONFIG_BYTES_MAX, section=SECTION)
-    return build(value, name=name)
+    return build(read(text), name=name)
+
+
+def read(text: str) -> object:
+    """Return the JSON value of a text, whatever it says. Raises SpecErrors: a `json-*` rule of jsontext."""
+    return parse_json(text, what="the configuration", bytes_max=CONFIG_BYTES_MAX, section=SECTION)
 
 
 def build(value: object, *, name: str) -> NetworkConfigList:
-    """As `parse`, for a value that `jsontext.parse` has returned."""
+    """As `parse`, for a value that `read` has returned."""
     problems = list(islice(network_problems(value, name), PROBLEMS_MAX))
     if problems or not isinstance(value, dict):
         raise SpecErrors(problems)
@@ -241,23 +241,16 @@ def read_flag(value: object) -> bool | None:
 def network_problems(value: object, name: str) -> Iterable[SpecError]:
     """Return every problem of a whole configuration; `name` is filled in if the text has none."""
     problems = _object_problems(value, "", _NETWORK)
-    if problems or not isinstance(value, dict):
-        return _with_whole(problems, value, name)
-    return (
-        tuple(_whole_problems(value, name))
-        if not ("type" in value or "plugins" in value) or not value.get("name")
-        else ()
-    )
+    if not isinstance(value, dict):
+        return problems
+    if not problems and value.get("name") and ("type" in value or "plugins" in value):  # nearly always
+        return ()
+    return _and_lacking(problems, value, name)
 
 
-def _with_whole(problems: Iterable[SpecError], value: object, name: str) -> Iterator[SpecError]:
+def _and_lacking(problems: Iterable[SpecError], conf: Conf, name: str) -> Iterator[SpecError]:
+    """Yield these problems of a network, and then those of keys that it lacks."""
     yield from problems
-    if isinstance(value, dict):
-        yield from _whole_problems(value, name)
-
-
-def _whole_problems(conf: Conf, name: str) -> Iterator[SpecError]:
-    """Yield the problems of keys that a network lacks."""
     if "type" not in conf and "plugins" not in conf:
         yield _error("cni-type", "", 'there is neither "type" nor "plugins"', allowed=_ALLOWED_TYPE)
     if conf.get("name", "") == "" and not is_network_name(name):
@@ -492,13 +485,14 @@ def _capabilities_problems(conf: Conf, key: str, path: str) -> Iterable[SpecErro
     where = join(path, key)
     if not isinstance(capabilities, dict):
         return (_wrong_type("cni-capabilities", where, capabilities, allowed="an object of true and false"),)
-    if _FLAG.issuperset(map(type, capabilities.values())):
+    if _FLAGS.issuperset(map(type, capabilities.values())):
         return ()
     wrong = ((name, flag) for name, flag in capabilities.items() if not isinstance(flag, bool))
     return (_wrong_type("cni-capabilities", join(where, name), flag, allowed="true or false") for name, flag in wrong)
 
 
-_FLAG = frozenset({bool})
+_FLAGS = frozenset({bool})
+"""The type of a flag."""
 
 
 def _ipam_problems(conf: Conf, key: str, path: str) -> Iterable[SpecError]:

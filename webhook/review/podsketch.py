@@ -126,20 +126,16 @@ def read_parts(labels: Texts, annotations: Texts, spec: PodSpec) -> dict[str, An
 
     The members of `spec` are in the order in which the API server writes them.
     """
-    parts: dict[str, Any] = {}
+    written = (
+        ("volumes", spec.volumes, _decode_parts_of_volumes),
+        ("initContainers", spec.init_containers, _decode_parts),
+        ("containers", spec.containers, _decode_parts),
+        ("nodeSelector", spec.node_selector, _decode_selector),
+        ("hostNetwork", spec.host_network, _decode_any),
+        ("resourceClaims", spec.resource_claims, _decode_claims),
+    )
     try:
-        if spec.volumes:
-            parts["volumes"] = _decode_parts_of_volumes(spec.volumes)
-        if spec.init_containers:
-            parts["initContainers"] = _decode_parts(spec.init_containers)
-        if spec.containers:
-            parts["containers"] = _decode_parts(spec.containers)
-        if spec.node_selector:
-            parts["nodeSelector"] = _decode_selector(spec.node_selector)
-        if spec.host_network:
-            parts["hostNetwork"] = _decode_any(spec.host_network)
-        if spec.resource_claims:
-            parts["resourceClaims"] = _decode_claims(spec.resource_claims)
+        parts: dict[str, Any] = {key: decode(raw) for key, raw, decode in written if raw}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     metadata: dict[str, Any] = {}

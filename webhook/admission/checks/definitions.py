@@ -29,7 +29,7 @@ from cniplugin.access.judging.reasons import refuse_content
 from cniplugin.access.model.decision import Rules
 from cniplugin.access.model.levels import ENFORCE, WITHOUT_LEVEL
 from cniplugin.access.reading import consent
-from cniplugin.netspec import cniconfig, jsontext, names
+from cniplugin.netspec import cniconfig, names
 from cniplugin.netspec.attachers import BLANK_CONFIG, NAMES, YES, value_of
 from cniplugin.netspec.cniconfig import NetworkConfigList
 from cniplugin.netspec.errors import SpecError, SpecErrors
@@ -139,16 +139,16 @@ _INCOMPARABLE = _Compared()
 def _compare(new: Object, name: str, limits: ReviewLimits | None, context: DecisionContext) -> _Compared:
     """Look whether a configuration is like one that was right (`view.knownforms`)."""
     text, plugins = new.config, context.configuration.plugins
-    if plugins is None or not isinstance(text, str) or len(text) > COMPARED_MAX:
+    if plugins is None or not isinstance(text, str):
         return _INCOMPARABLE
-    if text.count(",") > COMPARED_COMMAS_MAX:
+    if len(text) > COMPARED_MAX or text.count(",") > COMPARED_COMMAS_MAX:
         return _INCOMPARABLE
     if limits is not None and (
         config_size_problem(text, limits) is not None or _may_have_items(text, limits.definition_items)
     ):
         return _INCOMPARABLE
     try:
-        value = jsontext.parse(text, what=cniconfig.WHAT, bytes_max=COMPARED_MAX * 4, section=cniconfig.SECTION)
+        value = cniconfig.read(text)
     except SpecErrors as errors:
         return _Compared(unread=errors.errors)
     forms = known_forms(plugins)

@@ -64,7 +64,7 @@ class _Part(NamedTuple):
     rules: tuple[tuple[frozenset[str], Rule], ...]
 
 
-class _Placed(NamedTuple):
+class _Object(NamedTuple):
     """One object of a configuration; see `Outline._add`."""
 
     schema: PluginSchema
@@ -98,7 +98,7 @@ class KnownForms:
     def outline(
         self, conf: object, name: str, *, has_device: bool, meta_plugin_types: Collection[str]
     ) -> Outline | None:
-        """Return the outline of a configuration that `jsontext.parse` has returned, for a definition of this name.
+        """Return the outline of a configuration that `cniconfig.read` has returned, for a definition of this name.
 
         None if it has no form. `has_device`: a resource name or a claim gives a device. `meta_plugin_types`: those of
         the settings.
@@ -127,10 +127,10 @@ class KnownForms:
 
     def _part_of(self, schema: PluginSchema) -> _Part | None:
         """Return what a form needs of a plugin; None for one whose findings depend on more."""
-        known = self._parts.get(id(schema), self)
-        if isinstance(known, KnownForms):
-            known = self._parts[id(schema)] = _part(schema, self._checks)  # NB: `checks` keeps it alive
-        return known
+        key = id(schema)  # NB: `checks` keeps it alive
+        if key not in self._parts:
+            self._parts[key] = _part(schema, self._checks)
+        return self._parts[key]
 
 
 def _part(schema: PluginSchema, checks: PluginChecks) -> _Part | None:
@@ -149,7 +149,7 @@ class Outline:
         self._part_of = part_of
         self._checks = checks
         self._network = Network(cni_version=cni_version)
-        self._objects: list[_Placed] = []
+        self._objects: list[_Object] = []
 
     def add(self, conf: object) -> dict[str, Any] | None:
         """Add the object of a plugin, and return it with marks; None if it has no form."""
@@ -182,7 +182,7 @@ class Outline:
         layout = None if part is None else part.shape.layout_of(conf, envelope)
         if part is None or layout is None:
             return None
-        self._objects.append(_Placed(schema, part, layout, conf, plugin, main))
+        self._objects.append(_Object(schema, part, layout, conf, plugin, main))
         return mark(layout, conf)
 
     def is_silent(self) -> bool:

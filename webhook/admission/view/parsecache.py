@@ -153,7 +153,7 @@ def read_config(text: str, name: str) -> ParsedConfig:
 def parse_config(text: str, name: str, value: object = UNPARSED) -> ParsedConfig:
     """Parse as `read_config` does, without the cache. May run in any thread.
 
-    `value`: what `jsontext.parse` has returned for the text, if somebody has asked already.
+    `value`: what `cniconfig.read` has returned for the text, if somebody has asked already.
     """
     try:
         return ParsedConfig(
