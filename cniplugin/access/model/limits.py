@@ -55,10 +55,10 @@ class Usage(Record):
 
 def asks_for_nothing(element: NetworkSelectionElement) -> bool:
     """Say whether `usage_of` an element finds no kind; it costs a tenth, and nearly every element asks for nothing."""
-    return not (element.interface or element.ips or element.mac or asks_for_more_than_addresses(element))
+    return not (element.interface or element.ips or element.mac or _asks_for_more(element))
 
 
-def asks_for_more_than_addresses(element: NetworkSelectionElement) -> bool:
+def _asks_for_more(element: NetworkSelectionElement) -> bool:
     """Say whether `usage_of` an element finds another kind than `interface`, `ips` and `mac`."""
     return bool(
         element.cni_args
